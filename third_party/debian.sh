@@ -1,0 +1,67 @@
+# Files from a Debian suite that this machine's apt may not know, without touching the system: an apt
+# with lists and a cache of its own below build/, on the mirror that the machine already uses.
+# Sourced by build.sh; what is downloaded is not trusted until `verify` has seen its hash.
+# shellcheck shell=bash
+
+# debian_apt SUITE ARG...: apt-get on that suite alone.
+debian_apt() {
+  local suite=$1 dir=$BUILD/cache/apt-$1 option
+  shift
+  local options=()
+  for option in Dir::Etc::sourcelist="$dir/sources.list" Dir::Etc::sourceparts=/dev/null \
+    Dir::State::lists="$dir/lists" Dir::Cache="$dir/cache" APT::Sandbox::User=root \
+    Acquire::Languages=none Acquire::Retries=3; do
+    options+=(-o "$option")
+  done
+  apt-get -q "${options[@]}" "$@"
+}
+
+# debian_mirror: the mirror of Debian that apt uses here.
+debian_mirror() {
+  local mirror
+  # shellcheck disable=SC2016 # apt expands it
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
+    grep -E '/debian/?$' | sort -u | head -n 1 || true)
+  [ -n "$mirror" ] || die "apt names no mirror of Debian; add one to /etc/apt/sources.list"
+  echo "$mirror"
+}
+
+# debian_suite SUITE: fetches the suite's package lists, once per build folder.
+debian_suite() {
+  local suite=$1 dir=$BUILD/cache/apt-$1 mirror
+  [ ! -e "$dir/updated" ] || return 0
+  mirror=$(debian_mirror) || return
+  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+  local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  printf '%s [signed-by='"$keyring"'] %s %s main\n' \
+    deb "$mirror" "$suite" deb-src "$mirror" "$suite" >"$dir/sources.list"
+  debian_apt "$suite" -o APT::Update::Error-Mode=any update && touch "$dir/updated"
+}
+
+# debian_deb SUITE FOLDER PACKAGE...: downloads the .deb files into FOLDER.
+debian_deb() {
+  local suite=$1 folder=$2
+  shift 2
+  debian_suite "$suite" && mkdir -p "$folder" && (cd "$folder" && debian_apt "$suite" download "$@")
+}
+
+# debian_source SUITE FOLDER PACKAGE: downloads the upstream part of a source package into FOLDER.
+# apt fetches the pieces of a source package separately, and a mirror in the middle of an update may
+# lack one that is of no use here: the hash of what is compiled decides, not apt's exit status.
+debian_source() {
+  local suite=$1 folder=$2 package=$3
+  debian_suite "$suite" && mkdir -p "$folder"
+  (cd "$folder" && debian_apt "$suite" source --download-only "$package") || true
+  compgen -G "$folder/${package}_*.orig.tar.*" >/dev/null
+}
+
+# verify MANIFEST FOLDER: every file that the manifest lists is in FOLDER with that SHA-256, or stop
+# with the first file's name.
+verify() {
+  local manifest=$1 folder=$2 bad
+  if bad=$(cd "$folder" && sha256sum --check --quiet "$manifest" 2>/dev/null | sed 's/: FAILED.*//'); then
+    return
+  fi
+  bad=${bad%%$'\n'*}
+  die "${bad:-$manifest} does not match $(realpath --relative-to="$ROOT" "$manifest"); delete $(realpath --relative-to="$ROOT" "$folder") and try again, or check where it came from"
+}

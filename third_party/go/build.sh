@@ -1,0 +1,102 @@
+# Builds pinned Go programs. Sourced by build.sh, which gives ROOT, BUILD, die and step.
+# shellcheck shell=bash
+#
+# Each folder beside this file is one Go module: go.mod and go.sum pin what it needs (go.sum is enforced, never extended),
+# main.go or the one blank import of tools.go is what it builds, and `ldflags`, where there is one, is what it tells the
+# linker, with @VERSION@, @MAJOR@ and @MINOR@ of the pinned version.
+
+GO_MODULES=$ROOT/third_party/go
+
+# Debug information and inlining cost a third of the compile time and these programs need neither.
+GO_FLAGS=(-mod=readonly -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l')
+
+# go_pins MODULE: everything in this repository that decides how a module's programs come out.
+go_pins() {
+  printf '%s\n' "${GO_FLAGS[@]}"
+  (cd "$GO_MODULES/$1" && find . -type f | LC_ALL=C sort | xargs sha256sum)
+}
+
+# go_hash MODULE: the same and the Go that compiles them.
+go_hash() {
+  {
+    go_pins "$1"
+    go version
+  } | sha256sum | cut -c 1-16
+}
+
+# go_main MODULE: the package that the module builds.
+go_main() {
+  local imports
+  if [ -f "$GO_MODULES/$1/main.go" ]; then
+    echo .
+    return
+  fi
+  imports=$(grep -oE '_ "[^"]+"' "$GO_MODULES/$1/tools.go" | cut -d '"' -f 2)
+  [ "$(wc -l <<<"$imports")" = 1 ] || die "third_party/go/$1/tools.go must import one main package"
+  echo "$imports"
+}
+
+# go_ldflags MODULE: what the linker is told, most of it how a program is to state its version.
+go_ldflags() {
+  local version major minor _
+  printf -- '-s -w '
+  [ -f "$GO_MODULES/$1/ldflags" ] || return 0
+  version=$(go_version_of "$1")
+  IFS=. read -r major minor _ <<<"${version#v}"
+  sed "s/@VERSION@/$version/; s/@MAJOR@/$major/; s/@MINOR@/$minor/" "$GO_MODULES/$1/ldflags" | tr '\n' ' '
+}
+
+# go_build MODULE PACKAGE OUTPUT: compiles one static program; the file appears when it is whole.
+go_build() {
+  local module=$1 package=$2 output=$3 ldflags
+  ldflags=$(go_ldflags "$module")
+  mkdir -p "$(dirname "$output")"
+  (
+    cd "$GO_MODULES/$module" || exit
+    # The caller's own flags or workspace must not reach a pinned build.
+    GOFLAGS='' GOWORK=off CGO_ENABLED=0 go build "${GO_FLAGS[@]}" -ldflags "$ldflags" -o "$output.new" "$package"
+  )
+  mv "$output.new" "$output"
+}
+
+# go_tool NAME...: makes build/tools/bin/NAME from third_party/go/NAME, if its folder or Go's version changed since.
+go_tool() {
+  local name hash stamp
+  for name in "$@"; do
+    [ -f "$GO_MODULES/$name/go.sum" ] || die "third_party/go/$name is no pinned Go module"
+    need_go "$name"
+    hash=$(go_hash "$name")
+    stamp=$BUILD/tools/stamp/$name
+    if [ -x "$BUILD/tools/bin/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ]; then
+      continue
+    fi
+    mkdir -p "$BUILD/tools/stamp"
+    (
+      # Two runs at once must not build the same tool twice.
+      flock 9
+      [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || [ ! -x "$BUILD/tools/bin/$name" ] || exit 0
+      step "build $name $(go_version_of "$name")" go_build "$name" "$(go_main "$name")" "$BUILD/tools/bin/$name"
+      echo "$hash" >"$stamp"
+    ) 9>"$stamp.lock"
+  done
+}
+
+# go_version_of MODULE: the version that go.mod pins for what the module builds.
+go_version_of() {
+  local package
+  package=$(go_main "$1") || return 1
+  awk -v package="$package" -v tool="$1" '
+    $1 == "require" { $0 = $2 " " $3 }
+    $2 ~ /^v/ && (index(package "/", $1 "/") == 1 || $1 ~ "/" tool "$") { print $2; exit }
+  ' "$GO_MODULES/$1/go.mod"
+}
+
+# need_go MODULE: dies unless there is a Go that can build the module.
+need_go() {
+  local want
+  command -v go >/dev/null || die "there is no Go; install it (package golang-go, or https://go.dev/dl) and try again"
+  want=$(awk '$1 == "go" { print $2 }' "$GO_MODULES/$1/go.mod")
+  # `go version` in the module's folder also tells whether Go may fetch the toolchain that it asks for.
+  (cd "$GO_MODULES/$1" && GOFLAGS='' GOWORK=off go version >/dev/null 2>&1) ||
+    die "Go $want or newer is needed for $1, this is $(GOTOOLCHAIN=local go env GOVERSION)"
+}

@@ -1,0 +1,49 @@
+# The Debian packages that each job needs, and why. Sourced by build.sh.
+# shellcheck shell=bash
+
+declare -A PACKAGES=(
+  # compiler, musl, tools that read the finished binary, downloads and patches
+  [app]="gcc libc6-dev musl-dev musl-tools binutils curl ca-certificates xz-utils tzdata debian-archive-keyring"
+  # the unit tests' and fuzz targets' sanitizers
+  [unit]="gcc clang libclang-rt-dev llvm"
+  [lint]="clang shellcheck shfmt clang-format cppcheck jq"
+  # the engine and its client
+  [image]="docker.io tzdata"
+  # the engine that a cluster's nodes are containers of
+  [cluster]="docker.io jq"
+  # a node image of our own
+  [node]="mmdebstrap debian-archive-keyring"
+  # what the bats files call
+  [test]="jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
+  # power loss: file systems on loop devices
+  [power]="xfsprogs e2fsprogs btrfs-progs mount"
+  # peers and load of `build.sh bench`
+  [bench]="wrk nginx-light lighttpd curl python3"
+)
+
+# need GROUP...: installs what is missing of the groups, or names the command where it may not.
+need() {
+  local group package missing=()
+  for group in "$@"; do
+    for package in ${PACKAGES[$group]:?unknown package group $group}; do
+      dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+    done
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  # A docker that did not come from Debian's package is as good.
+  if command -v docker >/dev/null; then
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx docker.io)
+    [ ${#missing[@]} -gt 0 ] || return 0
+  fi
+  local root=()
+  [ "$(id -u)" = 0 ] || root=(sudo -n)
+  if [ ${#root[@]} -gt 0 ] && ! sudo -n true 2>/dev/null; then
+    die "these packages are missing; install them and try again: sudo apt-get install ${missing[*]}"
+  fi
+  step "install packages: ${missing[*]}" install_packages "${missing[@]}"
+}
+
+install_packages() {
+  "${root[@]}" apt-get -q update
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "$@"
+}
