@@ -1,0 +1,23 @@
+/* One line on stderr for a person, and the exit codes that scripts may rely on.
+ *
+ * Only the edges of the program (main, server) call these; everything below returns an errno. */
+#ifndef DIE_H
+#define DIE_H
+
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_DURABILITY_LOST = 3, /* an fdatasync(2) failed: what is on disk is no longer known */
+};
+
+/* Writes "web-app: ..." and a newline with a single write(2), so that lines of several threads do
+ * not mix. Keeps errno. A line is cut at 1,023 bytes. */
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As warn(), followed by ": " and the text of errno. */
+void warn_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+_Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

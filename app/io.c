@@ -1,0 +1,57 @@
+#include "io.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int write_all(int file, const void *data, size_t size)
+{
+    const char *next = data;
+    while (size > 0) {
+        ssize_t written = write(file, next, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written == 0)
+            errno = ENOSPC;
+        if (written <= 0)
+            return -1;
+        /* A short write is followed by another to learn why it was short. */
+        next += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+ssize_t read_at(int file, void *data, size_t size, off_t offset)
+{
+    char *next = data;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(file, next + done, size - done, offset + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+int sync_data(int file)
+{
+    int result;
+    do
+        result = fdatasync(file);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int sync_all(int file)
+{
+    int result;
+    do
+        result = fsync(file);
+    while (result != 0 && errno == EINTR);
+    return result;
+}

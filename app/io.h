@@ -1,0 +1,21 @@
+/* The loops around system calls that everything else needs: there is one of each. */
+#ifndef IO_H
+#define IO_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Writes all SIZE bytes, over short writes and EINTR. Returns 0, or -1 with the errno of write(2);
+ * a prefix may then have been written. */
+int write_all(int file, const void *data, size_t size);
+
+/* Reads up to SIZE bytes at OFFSET; less than SIZE only at the end of the file. Returns the number
+ * of bytes, or -1 with the errno of pread(2). */
+ssize_t read_at(int file, void *data, size_t size, off_t offset);
+
+/* fdatasync(2) and fsync(2) over EINTR. Any other failure must never be retried: the kernel may
+ * have marked the pages clean, and a second call would claim a success that is none. */
+int sync_data(int file);
+int sync_all(int file);
+
+#endif

@@ -1,0 +1,138 @@
+#include "opening.h"
+
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A descriptor of the folder that PATH is in, or -1. */
+static int open_parent(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return -1;
+    size_t length = strlen(copy);
+    while (length > 1 && copy[length - 1] == '/')
+        copy[--length] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *parent = !slash ? "." : slash == copy ? "/" : copy;
+    if (slash && slash != copy)
+        *slash = '\0';
+    int folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved_errno = errno;
+    free(copy);
+    errno = saved_errno;
+    return folder;
+}
+
+/* Makes the entry of FOLDER, which is at PATH, stable in its parent. That is due before the file is
+ * made, and whoever has made the folder: a process that was killed between the two leaves a folder
+ * that nobody has synced. A parent that may not be read is synced with all of its file system. */
+static int sync_parent(const char *path, int folder, bool *ret_sync_failed)
+{
+    int parent = open_parent(path);
+    if (parent < 0 && errno != EACCES)
+        return -1;
+    int result = parent < 0 ? syncfs(folder) : sync_all(parent), saved_errno = errno;
+    if (parent >= 0)
+        (void)close(parent);
+    *ret_sync_failed = result != 0;
+    errno = saved_errno;
+    return result;
+}
+
+static bool has_file(int folder)
+{
+    struct stat status;
+    return fstatat(folder, VISITS_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+static int open_folder(const char *path, bool *ret_sync_failed)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS)
+        return -1;
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 || has_file(folder) || sync_parent(path, folder, ret_sync_failed) == 0)
+        return folder;
+    int saved_errno = errno;
+    (void)close(folder);
+    errno = saved_errno;
+    return -1;
+}
+
+/* O_NONBLOCK so that a FIFO of that name does not hang; it means nothing to a regular file. */
+static int open_file(int folder)
+{
+    struct stat status;
+    int file =
+        openat(folder, VISITS_FILE,
+               O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    if (file < 0)
+        return -1;
+    if (fstat(file, &status) != 0)
+        goto close_file;
+    if (!S_ISREG(status.st_mode)) {
+        errno = EINVAL;
+        goto close_file;
+    }
+    if (flock(file, LOCK_EX | LOCK_NB) != 0)
+        goto close_file;
+    return file;
+
+close_file:;
+    int saved_errno = errno;
+    (void)close(file);
+    errno = saved_errno;
+    return -1;
+}
+
+static int read_recent(struct opened *opened)
+{
+    const struct repair_result *found = &opened->found;
+    uint64_t lines = (found->size - found->uniform_from) / LINE_LENGTH;
+    unsigned count = lines < VISITS_RECENT ? (unsigned)lines : VISITS_RECENT;
+    size_t size = (size_t)count * LINE_LENGTH;
+    opened->recent.count = count;
+    ssize_t got = read_at(opened->file, opened->recent.lines, size, (off_t)(found->size - size));
+    if (got >= 0 && (size_t)got != size)
+        errno = EIO;
+    return got >= 0 && (size_t)got == size ? 0 : -1;
+}
+
+int opening_open(const char *path, struct opened *ret_opened, struct visits_report *ret_report,
+                 bool *ret_sync_failed)
+{
+    struct opened opened;
+    int saved_errno;
+    opened.folder = open_folder(path, ret_sync_failed);
+    if (opened.folder < 0)
+        return -1;
+    opened.file = open_file(opened.folder);
+    if (opened.file < 0)
+        goto close_folder;
+    if (repair(opened.folder, opened.file, &opened.found, ret_report) != 0 ||
+        read_recent(&opened) != 0)
+        goto close_file;
+    /* What an earlier process wrote may be in the page cache only; from here on it counts as kept.
+     */
+    if (sync_all(opened.file) != 0 || sync_all(opened.folder) != 0) {
+        *ret_sync_failed = true;
+        goto close_file;
+    }
+    *ret_opened = opened;
+    return 0;
+
+close_file:
+    saved_errno = errno;
+    (void)close(opened.file);
+    errno = saved_errno;
+close_folder:
+    saved_errno = errno;
+    (void)close(opened.folder);
+    errno = saved_errno;
+    return -1;
+}

@@ -1,0 +1,301 @@
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct option {
+    const char *name;
+    unsigned verbs;
+    const char *placeholder; /* NULL: a switch */
+    const char *fallback;    /* the default, as one would write it */
+    const char *allowed;
+    const char *help;
+    int (*parse)(struct options *options, const char *value);
+};
+
+static int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_number)
+{
+    char *end;
+    errno = 0;
+    if (!isdigit((unsigned char)*text))
+        return -1;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || *end || number < minimum || number > maximum)
+        return -1;
+    *ret_number = number;
+    return 0;
+}
+
+/* PORT, ADDRESS:PORT or [ADDRESS]:PORT. What the address names is found out when it is bound. */
+static int parse_address(const char *value)
+{
+    uint64_t port;
+    const char *colon = strrchr(value, ':');
+    if (colon) {
+        size_t length = (size_t)(colon - value);
+        bool bracketed = length > 2 && value[0] == '[' && value[length - 1] == ']';
+        if (length == 0 || length > 60 || (!bracketed && memchr(value, ':', length)))
+            return -1;
+        const char *characters = bracketed ? "0123456789abcdefABCDEF:.[]" : "0123456789.";
+        if (strspn(value, characters) < length)
+            return -1;
+    }
+    return parse_number(colon ? colon + 1 : value, 0, 65535, &port);
+}
+
+static int parse_listen(struct options *options, const char *value)
+{
+    options->listen = value;
+    return parse_address(value);
+}
+
+static int parse_admin_listen(struct options *options, const char *value)
+{
+    options->admin_listen = value;
+    return parse_address(value);
+}
+
+static int parse_data_dir(struct options *options, const char *value)
+{
+    options->data_dir = value;
+    return *value ? 0 : -1;
+}
+
+static const char *const sync_names[] = {
+    [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
+
+static int parse_sync(struct options *options, const char *value)
+{
+    for (unsigned mode = SYNC_ALWAYS; mode <= SYNC_NONE; mode++) {
+        if (strcmp(value, sync_names[mode]) == 0) {
+            options->sync = mode;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int parse_timezone(struct options *options, const char *value)
+{
+    options->timezone = value;
+    return *value ? 0 : -1;
+}
+
+static int parse_workers(struct options *options, const char *value)
+{
+    uint64_t number;
+    if (parse_number(value, 1, 64, &number) != 0)
+        return -1;
+    options->workers = (unsigned)number;
+    return 0;
+}
+
+static int parse_max_connections(struct options *options, const char *value)
+{
+    uint64_t number;
+    if (parse_number(value, 1, 1000000, &number) != 0)
+        return -1;
+    options->max_connections = (unsigned)number;
+    return 0;
+}
+
+/* 5s, 500ms or 1m; at most an hour. */
+static int parse_drain(struct options *options, const char *value)
+{
+    static const struct {
+        const char *unit;
+        unsigned ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
+    char digits[16];
+    size_t length = strspn(value, "0123456789");
+    uint64_t number;
+    if (length == 0 || length >= sizeof digits)
+        return -1;
+    memcpy(digits, value, length);
+    digits[length] = '\0';
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(value + length, units[i].unit) == 0 &&
+            parse_number(digits, 0, 3600000 / units[i].ms, &number) == 0) {
+            options->drain_ms = (unsigned)number * units[i].ms;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int parse_tail(struct options *options, const char *value)
+{
+    return parse_number(value, 0, UINT64_MAX - 1, &options->tail);
+}
+
+static int parse_raw(struct options *options, const char *value)
+{
+    (void)value;
+    options->raw = true;
+    return 0;
+}
+
+#define ADDRESS_FORMS "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) to 65535"
+
+static const struct option table[] = {
+    {"listen", VERB_SERVE, "ADDRESS", "8080", ADDRESS_FORMS,
+     "where visitors are served; a port alone means all addresses, IPv4 and IPv6", parse_listen},
+    {"admin-listen", VERB_SERVE | VERB_CHECK, "ADDRESS", "8081", ADDRESS_FORMS,
+     "where probes and metrics are answered: /healthz /readyz /metrics", parse_admin_listen},
+    {"data-dir", VERB_SERVE | VERB_VISITS, "FOLDER", "data", "the path of a folder",
+     "holds visits.txt; made if it is absent", parse_data_dir},
+    {"sync", VERB_SERVE, "WHEN", "always", "always, interval or none",
+     "fdatasync before the answer (always), every second (interval), or left to the kernel (none)",
+     parse_sync},
+    {"timezone", VERB_SERVE, "ZONE", "Europe/Moscow", "an IANA name or a POSIX TZ string",
+     "of the times in visits.txt: an IANA name, or a POSIX TZ string such as MSK-3",
+     parse_timezone},
+    {"workers", VERB_SERVE, "NUMBER", "1", "a number from 1 to 64",
+     "event loops that serve visitors; more than one pays off only with spare cores",
+     parse_workers},
+    {"max-connections", VERB_SERVE, "NUMBER", "4096", "a number from 1 to 1000000",
+     "at the limit the connection idle for longest makes room", parse_max_connections},
+    {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
+     "how long SIGTERM waits for open connections", parse_drain},
+    {"tail", VERB_VISITS, "NUMBER", NULL, "a number", "only the last NUMBER visits", parse_tail},
+    {"raw", VERB_VISITS, NULL, NULL, "no value",
+     "the lines as they are in the file, without their numbers", parse_raw},
+};
+enum { TABLE_LENGTH = sizeof table / sizeof *table };
+
+enum { ENVIRONMENT_NAME_SIZE = 64 };
+
+/* max-connections is WEB_APP_MAX_CONNECTIONS. What concerns a single call has no such name. */
+static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
+{
+    if (!option->fallback)
+        return false;
+    (void)snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
+    for (char *p = name; *p; p++)
+        *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    return true;
+}
+
+__attribute__((format(printf, 3, 4))) static int complain(char *message, size_t size,
+                                                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(message, size, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static const struct option *find_option(const char *name, size_t length, unsigned verb)
+{
+    for (const struct option *option = table; option < table + TABLE_LENGTH; option++)
+        if (strlen(option->name) == length && memcmp(option->name, name, length) == 0 &&
+            (option->verbs & verb))
+            return option;
+    return NULL;
+}
+
+static int parse_environment(struct options *options, unsigned verb, char *message, size_t size)
+{
+    char name[ENVIRONMENT_NAME_SIZE];
+    for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
+        if (!(option->verbs & verb))
+            continue;
+        if (option->fallback && option->parse(options, option->fallback) != 0)
+            return complain(message, size, "default of --%s is malformed", option->name);
+        const char *value = environment_name(option, name) ? getenv(name) : NULL;
+        if (value && option->parse(options, value) != 0)
+            return complain(message, size, "%s=%s is not allowed; give %s", name, value,
+                            option->allowed);
+    }
+    return 0;
+}
+
+/* Takes one option, with its value from "=" or from the next argument. Returns how many arguments
+ * that were, or -1. */
+static int parse_argument(struct options *options, unsigned verb, int left, char *const *arguments,
+                          char *message, size_t size)
+{
+    const char *argument = arguments[0];
+    if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')
+        return complain(message, size, "%s is not an option; see web-app help", argument);
+    size_t length = strcspn(argument + 2, "=");
+    const char *value = argument[2 + length] == '=' ? argument + 2 + length + 1 : NULL;
+    const struct option *option = find_option(argument + 2, length, verb);
+    int taken = 1;
+    if (!option)
+        return complain(message, size, "there is no option --%.*s here; see web-app help",
+                        (int)length, argument + 2);
+    if (!option->placeholder && value)
+        return complain(message, size, "--%s takes no value", option->name);
+    if (option->placeholder && !value) {
+        if (left < 2)
+            return complain(message, size, "--%s needs a value: %s", option->name, option->allowed);
+        value = arguments[1];
+        taken = 2;
+    }
+    if (option->parse(options, value) != 0)
+        return complain(message, size, "--%s=%s is not allowed; give %s", option->name, value,
+                        option->allowed);
+    return taken;
+}
+
+int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
+                  char *message, size_t message_size)
+{
+    struct options options = {.tail = UINT64_MAX};
+    if (parse_environment(&options, verb, message, message_size) != 0)
+        return -1;
+    for (int i = 0; i < count;) {
+        if (verb == VERB_CHECK && !options.url && arguments[i][0] != '-') {
+            options.url = arguments[i++];
+            continue;
+        }
+        int taken = parse_argument(&options, verb, count - i, arguments + i, message, message_size);
+        if (taken < 0)
+            return -1;
+        i += taken;
+    }
+    *ret_options = options;
+    return 0;
+}
+
+/* Appends to TEXT as far as it fits; *LENGTH counts on as snprintf(3) does. */
+__attribute__((format(printf, 4, 5))) static void add(char *text, size_t size, size_t *length,
+                                                      const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t at = *length < size ? *length : size;
+    int printed = vsnprintf(text + at, size - at, format, arguments);
+    va_end(arguments);
+    *length += printed > 0 ? (size_t)printed : 0;
+}
+
+size_t options_help(char *text, size_t size)
+{
+    size_t length = 0;
+    char name[ENVIRONMENT_NAME_SIZE], flag[64];
+    for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
+        (void)snprintf(flag, sizeof flag, "--%s%s%s", option->name, option->placeholder ? "=" : "",
+                       option->placeholder ? option->placeholder : "");
+        add(text, size, &length, "  %-24s %s\n", flag, option->help);
+        if (environment_name(option, name))
+            add(text, size, &length, "  %-24s (default %s; environment %s)\n", "", option->fallback,
+                name);
+    }
+    return length;
+}
+
+size_t options_describe(const struct options *options, char *text, size_t size)
+{
+    size_t length = 0;
+    add(text, size, &length, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
+        sync_names[options->sync], options->timezone, options->workers, options->max_connections,
+        options->drain_ms);
+    return length;
+}

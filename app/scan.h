@@ -1,0 +1,29 @@
+/* One pass over visits.txt: how many lines it has, and where those end that are visits. */
+#ifndef SCAN_H
+#define SCAN_H
+
+#include "stamp.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A multiple of the length of a line, so that whole lines fill it. */
+enum { SCAN_BUFFER_SIZE = LINE_LENGTH * 2048 };
+
+struct scan {
+    uint64_t offset;         /* where the last whole line ends */
+    uint64_t count;          /* whole lines */
+    uint64_t irregular;      /* where the last line ends that is not exactly a stamp */
+    uint64_t damaged;        /* lines that are not credible as visits */
+    uint64_t good_offset;    /* the last credible line ends here, and */
+    uint64_t good_count;     /* so many lines and */
+    uint64_t good_damaged;   /* so many damaged ones come up to it, and */
+    uint64_t good_irregular; /* the last line before it that is not exactly a stamp ends here */
+    bool in_long_line;       /* what follows the last newline is longer than the buffer */
+};
+
+/* Reads FILE from its start to its end. What follows the last newline is left in BUFFER, of
+ * SCAN_BUFFER_SIZE, its length in *RET_REST. Returns 0, or -1 with the errno of pread(2). */
+int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest);
+
+#endif

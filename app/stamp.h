@@ -1,0 +1,39 @@
+/* A moment as a line of visits.txt: local time, six digits of microseconds, offset from UTC.
+ *
+ * Every line that this program writes has the same length, so that the n-th line is an offset. */
+#ifndef STAMP_H
+#define STAMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#define STAMP_LENGTH 32                /* 2022-11-28 22:54:26.913511+03:00 */
+#define LINE_LENGTH (STAMP_LENGTH + 1) /* with its newline */
+
+/* Makes NAME the zone of every later stamp: a name of the IANA time zone database that is installed
+ * here, or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread is started. Returns 0, or -1
+ * with errno ENOENT (no such zone here) or EINVAL (not a name and not a TZ string). */
+int stamp_set_timezone(const char *name);
+
+/* The text of one second, kept from one stamp to the next: localtime_r(3) takes a lock that all
+ * threads share. Zero it before its first use; one thread, one cache. */
+struct stamp_cache {
+    bool valid;
+    time_t second;
+    char text[STAMP_LENGTH];
+};
+
+/* Writes the STAMP_LENGTH bytes of MOMENT, without a newline or NUL. Returns 0, or -1 with errno
+ * EOVERFLOW if its year does not have four digits. */
+int stamp_write(struct stamp_cache *cache, const struct timespec *moment, char *ret_stamp);
+
+/* Are these STAMP_LENGTH bytes a stamp as stamp_write() makes them, in any zone? */
+bool stamp_is_exact(const char *text);
+
+/* Could this line, without its newline, be a visit's? Wider than stamp_is_exact(): also without or
+ * with fewer digits of the fraction, with a trailing CR, as other writers and editors leave them.
+ */
+bool stamp_is_credible(const char *line, size_t length);
+
+#endif

@@ -1,0 +1,172 @@
+#include "../options.h"
+#include "tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARGUMENTS_MAX = 6 };
+
+static int parse(enum verb verb, const char *const arguments[ARGUMENTS_MAX],
+                 struct options *options, char message[512])
+{
+    int count = 0;
+    while (count < ARGUMENTS_MAX && arguments[count])
+        count++;
+    memset(message, 0, 512);
+    return options_parse(options, verb, count, (char *const *)arguments, message, 512);
+}
+
+static void expect_defaults(void)
+{
+    struct options options;
+    char message[512];
+    const char *none[ARGUMENTS_MAX] = {0};
+    ok(parse(VERB_SERVE, none, &options, message) == 0, "no option is needed");
+    ok(strcmp(options.listen, "8080") == 0 && strcmp(options.admin_listen, "8081") == 0 &&
+           strcmp(options.data_dir, "data") == 0 && strcmp(options.timezone, "Europe/Moscow") == 0,
+       "the defaults are 8080, 8081, data, Europe/Moscow");
+    ok(options.sync == SYNC_ALWAYS && options.workers == 1 && options.max_connections == 4096 &&
+           options.drain_ms == 5000,
+       "and sync always, 1 worker, 4096 connections, 5 s of drain");
+    ok(options.tail == UINT64_MAX && !options.raw && !options.url, "and all lines, numbered");
+}
+
+static void expect_values(void)
+{
+    struct options options;
+    char message[512];
+    const char *both_forms[ARGUMENTS_MAX] = {"--workers=64", "--data-dir", "--odd", "--listen",
+                                             "[::1]:0"};
+    ok(parse(VERB_SERVE, both_forms, &options, message) == 0 && options.workers == 64 &&
+           strcmp(options.data_dir, "--odd") == 0 && strcmp(options.listen, "[::1]:0") == 0,
+       "a value stands after = or in the next argument, whatever it looks like");
+    const char *twice[ARGUMENTS_MAX] = {"--workers=2", "--workers=3"};
+    ok(parse(VERB_SERVE, twice, &options, message) == 0 && options.workers == 3,
+       "of two the last counts");
+    static const struct {
+        const char *text;
+        unsigned ms;
+    } times[] = {{"--drain=0s", 0},    {"--drain=0ms", 0},       {"--drain=250ms", 250},
+                 {"--drain=7s", 7000}, {"--drain=60m", 3600000}, {"--drain=3600s", 3600000}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        const char *arguments[ARGUMENTS_MAX] = {times[i].text};
+        ok(parse(VERB_SERVE, arguments, &options, message) == 0 && options.drain_ms == times[i].ms,
+           "%s is %u ms", times[i].text, times[i].ms);
+    }
+    const char *visits[ARGUMENTS_MAX] = {"--tail", "5", "--raw"};
+    ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
+       "visits takes --tail and --raw");
+    const char *check[ARGUMENTS_MAX] = {"http://127.0.0.1:8081/healthz", "--admin-listen=1"};
+    ok(parse(VERB_CHECK, check, &options, message) == 0 && options.url == check[0] &&
+           strcmp(options.admin_listen, "1") == 0,
+       "check takes a URL among its options");
+}
+
+static void expect_refusals(void)
+{
+    static const struct {
+        enum verb verb;
+        const char *argument;
+        const char *named;
+    } table[] = {
+        {VERB_SERVE, "--listen=65536", "PORT"},
+        {VERB_SERVE, "--listen=-1", "PORT"},
+        {VERB_SERVE, "--listen=", "PORT"},
+        {VERB_SERVE, "--listen=localhost:80", "PORT"},
+        {VERB_SERVE, "--listen=::1:80", "PORT"},
+        {VERB_SERVE, "--listen=1.2.3.4:", "PORT"},
+        {VERB_SERVE, "--listen=80 ", "PORT"},
+        {VERB_SERVE, "--admin-listen=x", "PORT"},
+        {VERB_SERVE, "--data-dir=", "folder"},
+        {VERB_SERVE, "--sync=sometimes", "always, interval"},
+        {VERB_SERVE, "--sync=", "always, interval"},
+        {VERB_SERVE, "--timezone=", "IANA"},
+        {VERB_SERVE, "--workers=0", "1 to 64"},
+        {VERB_SERVE, "--workers=65", "1 to 64"},
+        {VERB_SERVE, "--workers=1x", "1 to 64"},
+        {VERB_SERVE, "--workers=+1", "1 to 64"},
+        {VERB_SERVE, "--workers= 1", "1 to 64"},
+        {VERB_SERVE, "--max-connections=0", "1 to 1000000"},
+        {VERB_SERVE, "--max-connections=99999999999999999999", "1 to 1000000"},
+        {VERB_SERVE, "--drain=5", "ms, s or m"},
+        {VERB_SERVE, "--drain=61m", "ms, s or m"},
+        {VERB_SERVE, "--drain=-1s", "ms, s or m"},
+        {VERB_SERVE, "--drain=1h", "ms, s or m"},
+        {VERB_SERVE, "--drain=s", "ms, s or m"},
+        {VERB_SERVE, "--drain=1.5s", "ms, s or m"},
+        {VERB_VISITS, "--tail=x", "a number"},
+        {VERB_VISITS, "--tail=-1", "a number"},
+        {VERB_VISITS, "--raw=1", "no value"},
+        {VERB_VISITS, "--listen=80", "web-app help"},
+        {VERB_SERVE, "--tail=1", "web-app help"},
+        {VERB_SERVE, "--work=1", "web-app help"},
+        {VERB_SERVE, "extra", "web-app help"},
+        {VERB_SERVE, "-w", "web-app help"},
+        {VERB_SERVE, "--", "web-app help"},
+        {VERB_SERVE, "--workers", "1 to 64"},
+        {VERB_CHECK, "--workers=1", "web-app help"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct options options;
+        char message[512], name[64];
+        const char *arguments[ARGUMENTS_MAX] = {table[i].argument};
+        size_t length = strcspn(table[i].argument, "=");
+        memcpy(name, table[i].argument, length);
+        name[length] = '\0';
+        ok(parse(table[i].verb, arguments, &options, message) == -1 && strstr(message, name) &&
+               strstr(message, table[i].named) && !strchr(message, '\n'),
+           "%s is refused: %s", table[i].argument, message);
+    }
+}
+
+static void expect_environment(void)
+{
+    struct options options;
+    char message[512];
+    const char *none[ARGUMENTS_MAX] = {0}, *flag[ARGUMENTS_MAX] = {"--max-connections=7"};
+    setenv("WEB_APP_MAX_CONNECTIONS", "5", 1);
+    ok(parse(VERB_SERVE, none, &options, message) == 0 && options.max_connections == 5,
+       "the environment goes before the default");
+    ok(parse(VERB_SERVE, flag, &options, message) == 0 && options.max_connections == 7,
+       "a flag goes before the environment");
+    setenv("WEB_APP_MAX_CONNECTIONS", "many", 1);
+    ok(parse(VERB_SERVE, none, &options, message) == -1 &&
+           strstr(message, "WEB_APP_MAX_CONNECTIONS=many") && strstr(message, "1 to 1000000"),
+       "what is wrong in it is named: %s", message);
+    ok(parse(VERB_VISITS, none, &options, message) == 0,
+       "but not to a verb that has no such option");
+    unsetenv("WEB_APP_MAX_CONNECTIONS");
+    setenv("WEB_APP_TAIL", "x", 1);
+    ok(parse(VERB_VISITS, none, &options, message) == 0 && options.tail == UINT64_MAX,
+       "what concerns one call is not taken from it");
+    unsetenv("WEB_APP_TAIL");
+}
+
+/* Both texts at every size: cut, never past the end, and always of the same length. */
+static void expect_texts(void)
+{
+    struct options options;
+    char message[512];
+    const char *none[ARGUMENTS_MAX] = {0};
+    ok(parse(VERB_SERVE, none, &options, message) == 0 && options_help(NULL, 0) > 500,
+       "help is a text");
+    bool right = true;
+    size_t whole = options_describe(&options, message, sizeof message);
+    for (size_t size = 1; size < whole + 2; size++) {
+        char *text = malloc(size);
+        right = right && options_describe(&options, text, size) == whole &&
+                strlen(text) == (size <= whole ? size - 1 : whole);
+        free(text);
+    }
+    ok(right, "a description is cut to its buffer");
+    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms"), "it says: %s", message);
+}
+
+void test_options(void)
+{
+    expect_defaults();
+    expect_values();
+    expect_refusals();
+    expect_environment();
+    expect_texts();
+}

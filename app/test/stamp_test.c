@@ -1,0 +1,183 @@
+#include "../stamp.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* 2022-11-28 19:54:26 UTC */
+enum { MOMENT = 1669665266 };
+
+static void expect(const char *zone, time_t second, long nanosecond, const char *wanted)
+{
+    struct stamp_cache cache = {0};
+    struct timespec moment = {second, nanosecond};
+    char stamp[STAMP_LENGTH];
+    int result = stamp_set_timezone(zone);
+    if (result == 0)
+        result = stamp_write(&cache, &moment, stamp);
+    if (result != 0)
+        ok(false, "%lld.%09ld in %s: %s", (long long)second, nanosecond, zone, strerror(errno));
+    else
+        same_bytes(stamp, sizeof stamp, wanted, strlen(wanted), "%lld.%09ld in %s is %s",
+                   (long long)second, nanosecond, zone, wanted);
+}
+
+static void expect_zones(void)
+{
+    expect("Europe/Moscow", MOMENT, 913511000, "2022-11-28 22:54:26.913511+03:00");
+    expect("Europe/Moscow", MOMENT, 0, "2022-11-28 22:54:26.000000+03:00");
+    expect("Europe/Moscow", MOMENT, 999, "2022-11-28 22:54:26.000000+03:00");
+    expect("Europe/Moscow", MOMENT, 1000, "2022-11-28 22:54:26.000001+03:00");
+    expect("Europe/Moscow", MOMENT, 999999999, "2022-11-28 22:54:26.999999+03:00");
+    expect("Europe/Moscow", 1293840000, 0, "2011-01-01 03:00:00.000000+03:00");
+    expect("Europe/Moscow", 1309478400, 0, "2011-07-01 04:00:00.000000+04:00");
+    expect("UTC", MOMENT, 0, "2022-11-28 19:54:26.000000+00:00");
+    expect("MSK-3", MOMENT, 0, "2022-11-28 22:54:26.000000+03:00");
+    expect("<+0330>-3:30", MOMENT, 0, "2022-11-28 23:24:26.000000+03:30");
+    expect("Asia/Kolkata", MOMENT, 0, "2022-11-29 01:24:26.000000+05:30");
+    expect("Asia/Kathmandu", MOMENT, 0, "2022-11-29 01:39:26.000000+05:45");
+    expect("America/St_Johns", MOMENT, 0, "2022-11-28 16:24:26.000000-03:30");
+    /* Two seconds an hour apart bear the same time of day; the offset tells them apart. */
+    expect("America/New_York", 1667712599, 0, "2022-11-06 01:29:59.000000-04:00");
+    expect("America/New_York", 1667716199, 0, "2022-11-06 01:29:59.000000-05:00");
+    expect("EST5EDT,M3.2.0,M11.1.0", 1667712599, 0, "2022-11-06 01:29:59.000000-04:00");
+    expect("EST5EDT,M3.2.0,M11.1.0", 1667716199, 0, "2022-11-06 01:29:59.000000-05:00");
+    expect("UTC", 951782400, 0, "2000-02-29 00:00:00.000000+00:00");
+    expect("UTC", -1, 500000000, "1969-12-31 23:59:59.500000+00:00");
+    /* Local mean time had seconds in its offset; a stamp has the whole minutes. */
+    expect("Europe/Moscow", -3000000000, 0, "1874-12-07 21:10:17.000000+02:30");
+}
+
+static void expect_unknown_zones(void)
+{
+    static const char *const zones[] = {
+        "",
+        "Nowhere/City",
+        "Europe",
+        "Europe/",
+        "europe/moscow",
+        "../etc/passwd",
+        "/etc/localtime",
+        "Europe/../Europe/Moscow",
+        "zone.tab",
+        "MSK",
+        "M-3",
+        "MSK-25",
+        "MSK-3:60",
+        "MSK-3 ",
+        "MSK-3x",
+        "MSK-",
+        "<MSK-3",
+        "EST5EDT,M3.2.0",
+        "EST5EDT,M13.2.0,M11.1.0",
+        "EST5EDT,M3.6.0,M11.1.0",
+        "EST5EDT,J366,J1",
+        "UTC\n",
+        "\x01",
+        "EST5EDT,M3.2.0,M11.1.0,",
+        NULL,
+    };
+    struct stamp_cache cache = {0};
+    struct timespec moment = {MOMENT, 0};
+    char stamp[STAMP_LENGTH];
+    if (stamp_set_timezone("Europe/Moscow") != 0)
+        ok(false, "Europe/Moscow is known");
+    for (const char *const *zone = zones; *zone; zone++) {
+        errno = 0;
+        int result = stamp_set_timezone(*zone);
+        ok(result == -1 && (errno == ENOENT || errno == EINVAL),
+           "zone %zu of the unknown is refused", (size_t)(zone - zones));
+    }
+    ok(stamp_write(&cache, &moment, stamp) == 0 && memcmp(stamp + 26, "+03:00", 6) == 0,
+       "after a refusal the zone is the one before");
+}
+
+static void expect_cache(void)
+{
+    static const struct {
+        struct timespec moment;
+        const char *wanted;
+    } steps[] = {
+        {{MOMENT, 999999000}, "2022-11-28 19:54:26.999999+00:00"},
+        {{MOMENT, 1000}, "2022-11-28 19:54:26.000001+00:00"},
+        {{MOMENT + 1, 0}, "2022-11-28 19:54:27.000000+00:00"},
+        {{MOMENT + 86400, 0}, "2022-11-29 19:54:26.000000+00:00"},
+        {{MOMENT, 0}, "2022-11-28 19:54:26.000000+00:00"},
+    };
+    struct stamp_cache cache = {0};
+    bool right = stamp_set_timezone("UTC") == 0;
+    char stamp[STAMP_LENGTH];
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        right = right && stamp_write(&cache, &steps[i].moment, stamp) == 0 &&
+                memcmp(stamp, steps[i].wanted, STAMP_LENGTH) == 0;
+    ok(right, "a cache follows the second, forward and back");
+    struct timespec late = {253402300800, 0}, now = {MOMENT, 0};
+    errno = 0;
+    ok(stamp_write(&cache, &late, stamp) == -1 && errno == EOVERFLOW, "the year 10000 is refused");
+    ok(stamp_write(&cache, &now, stamp) == 0 && memcmp(stamp, steps[4].wanted, STAMP_LENGTH) == 0,
+       "and the cache is right after it");
+    struct timespec last = {253402300799, 0}, early = {-62167219201, 0};
+    ok(stamp_write(&cache, &last, stamp) == 0 && memcmp(stamp, "9999-12-31 23:59:59", 19) == 0,
+       "the last second of 9999 is written");
+    ok(stamp_write(&cache, &early, stamp) == -1, "the year before 0 is refused");
+}
+
+static void expect_shapes(void)
+{
+    static const char line[] = "2022-11-28 22:54:26.913511+03:00";
+    ok(stamp_is_exact(line), "a stamp is exact");
+    ok(stamp_is_exact("2022-11-28 22:54:26.913511-03:30"), "also west of Greenwich");
+    bool all = true;
+    for (size_t i = 0; i < STAMP_LENGTH; i++) {
+        for (int byte = 0; byte < 256; byte++) {
+            char other[STAMP_LENGTH];
+            memcpy(other, line, STAMP_LENGTH);
+            other[i] = (char)byte;
+            bool digit = line[i] >= '0' && line[i] <= '9' && byte >= '0' && byte <= '9';
+            bool sign = i == 26 && (byte == '+' || byte == '-');
+            all = all && stamp_is_exact(other) == (digit || sign || other[i] == line[i]);
+        }
+    }
+    ok(all, "any other byte at any place makes it inexact");
+}
+
+static void expect_credible(void)
+{
+    static const struct {
+        const char *line;
+        bool credible;
+    } table[] = {
+        {"2022-11-28 22:54:26.913511+03:00", true},
+        {"2022-11-28 22:54:26.913511+03:00\r", true},
+        {"2022-11-28 22:54:26.9+03:00", true},
+        {"2022-11-28 22:54:26+03:00", true},
+        {"2022-11-28 22:54:26+03:00\r", true},
+        {"2022-11-28 22:54:26.+03:00", false},
+        {"2022-11-28 22:54:26.9135111+03:00", false},
+        {"2022-11-28 22:54:26.913511", false},
+        {"2022-11-28 22:54:26.913511+03:0", false},
+        {"2022-11-28T22:54:26.913511+03:00", false},
+        {"2022-11-28 22:54:26.913511+03:00\r\r", false},
+        {" 2022-11-28 22:54:26.913511+03:00", false},
+        {"", false},
+        {"\r", false},
+        {"#", false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        same(stamp_is_credible(table[i].line, strlen(table[i].line)), table[i].credible,
+             "line %zu of the table is%s credible", i, table[i].credible ? "" : " not");
+    static const char line[] = "2022-11-28 22:54:26.913511+03:00";
+    bool none = true;
+    for (size_t length = 0; length < STAMP_LENGTH; length++)
+        none = none && !stamp_is_credible(line, length);
+    ok(none, "no beginning of a stamp is credible, so a torn line is never taken for a whole one");
+}
+
+void test_stamp(void)
+{
+    expect_zones();
+    expect_unknown_zones();
+    expect_cache();
+    expect_shapes();
+    expect_credible();
+}

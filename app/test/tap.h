@@ -1,0 +1,30 @@
+/* A harness of a few lines: each check is a line of TAP on stdout, each topic a function. */
+#ifndef TAP_H
+#define TAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Prints "ok N - CLAIM" or "not ok N - CLAIM". Returns PASSED. */
+bool ok(bool passed, const char *claim, ...) __attribute__((format(printf, 2, 3)));
+
+/* ok() for two numbers and two strings of bytes; shows both where they differ. */
+bool same(long long got, long long wanted, const char *claim, ...)
+    __attribute__((format(printf, 3, 4)));
+bool same_bytes(const void *got, size_t got_length, const void *wanted, size_t wanted_length,
+                const char *claim, ...) __attribute__((format(printf, 5, 6)));
+
+/* Prints the plan. Returns the exit code. */
+int tap_done(void);
+
+void test_stamp(void);
+void test_options(void);
+void test_page(void);
+void test_request(void);
+void test_scan(void);
+void test_visits(void);
+void test_repair(void);
+void test_listing(void);
+void test_metrics(void);
+
+#endif

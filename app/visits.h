@@ -1,0 +1,103 @@
+/* The durable log of visits: the file visits.txt in a data folder, a line a visit. Knows no HTTP.
+ *
+ * What always holds while it is open:
+ * - bytes [0, size) of the file are whole lines, and the last of them ends in a newline; `count` is
+ *   their number, and a visit's number is that of its line;
+ * - what a failed write left after `size` is cut off again before anything else is written;
+ * - bytes [0, synced) have been reported stable by fdatasync(2);
+ * - after one failed sync nobody knows any more what is stable: no visit is accepted, the process
+ *   must exit with EXIT_DURABILITY_LOST and read at its next start what the disk really holds;
+ * - no other process that keeps to flock(2) writes to it.
+ *
+ * Several threads may append and sync. Functions return 0, or -1 with errno set. */
+#ifndef VISITS_H
+#define VISITS_H
+
+#include "stamp.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VISITS_FILE "visits.txt"
+
+enum { VISITS_RECENT = 5 }; /* how many lines before a batch visits_append() hands back */
+
+struct visits_recent {
+    unsigned count; /* of these lines, the oldest first */
+    char lines[VISITS_RECENT][LINE_LENGTH];
+};
+
+struct visits {
+    const char *folder_path;
+    int folder; /* -1 while it is not open */
+    int file;
+    pthread_mutex_t append_lock; /* guards what is written below, up to sync_lock */
+    bool detached;               /* not open, or what is open is no longer the file of that name */
+    bool tail_dirty;             /* a failed write could not be cut off yet */
+    _Atomic uint64_t count;
+    _Atomic uint64_t size;
+    _Atomic uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
+    struct visits_recent recent;
+    pthread_mutex_t
+        sync_lock; /* one fdatasync(2) at a time; who arrives meanwhile shares the next */
+    _Atomic uint64_t synced;
+    _Atomic int fault;   /* errno of what keeps visits from being recorded, 0 if nothing does */
+    _Atomic int refused; /* errno of the last visits_append() that failed, until it is taken */
+    _Atomic bool sync_failed;
+};
+
+/* What start-up found and did, for a line on stderr. */
+struct visits_report {
+    uint64_t damaged;   /* lines that are no visit's, kept where they are */
+    uint64_t torn;      /* bytes that were cut off the end into `torn_name` */
+    bool completed;     /* the last line lacked its newline and got it */
+    char torn_name[64]; /* visits.txt.torn-20221128T195426Z */
+};
+
+/* Prepares VISITS, still closed, for the folder at PATH, which must outlive it. */
+void visits_init(struct visits *visits, const char *path);
+
+/* Creates the folder and the file where they are absent (mkdir(2), open(2), then fsync(2) of the
+ * file, its folder and the folder's parent), takes the lock, reads the file and repairs its end.
+ * errno EWOULDBLOCK: another process has it. EINVAL: visits.txt is not a regular file. ELOOP: it is
+ * a symbolic link. Leaves it closed on failure, and may be called again. */
+int visits_open(struct visits *visits, struct visits_report *ret_report);
+
+/* Appends COUNT lines of LINE_LENGTH bytes with one write(2) in the usual case. On success the
+ * first has number *RET_FIRST, the file then ends at *RET_END, and *RET_RECENT holds the lines
+ * before them. On failure none of them is in the file. */
+int visits_append(struct visits *visits, const char *lines, size_t count, uint64_t *ret_first,
+                  uint64_t *ret_end, struct visits_recent *ret_recent);
+
+/* Returns 0 only once fdatasync(2) has reported everything before END stable. */
+int visits_sync(struct visits *visits, uint64_t end);
+
+/* What can be read of it now: bytes that will not change, which are so many lines. On failure errno
+ * says why it is not open. */
+struct listing_range;
+int visits_snapshot(struct visits *visits, struct listing_range *ret_range);
+
+/* Opens it if it is closed; after a failed write finds out whether a line could be written again;
+ * and takes up the file anew if somebody has replaced or shortened it. To be called about once a
+ * second. Returns 1 if it read the file, with *RET_REPORT filled in, else 0, or -1 as above. */
+int visits_tend(struct visits *visits, struct visits_report *ret_report);
+
+/* 0 if the next visit can be recorded as far as is known, else an errno. Never touches the disk. */
+int visits_fault(const struct visits *visits);
+
+/* The errno that visits were last refused with since the last call, or 0: a fault that has passed
+ * by itself is to be known all the same. */
+int visits_take_refused(struct visits *visits);
+
+/* After a failed sync, if nobody has been promised what was not synced: takes that out of the file.
+ * The kernel would show it to the next reader as if it were on the disk, and may never write it
+ * (fsync(2)); later lines would be counted from it. */
+void visits_drop_unsynced(struct visits *visits);
+
+/* Syncs and closes it. */
+int visits_close(struct visits *visits);
+
+#endif
