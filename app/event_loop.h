@@ -1,0 +1,78 @@
+/* Serves HTTP/1.1 on a few listening sockets with one thread and epoll(7), in place of civetweb's
+ * thread per connection; its listener and its parser are civetweb's. Knows neither paths nor
+ * visits.
+ *
+ * One turn of the loop: take what has come on every ready connection; hand each whole request to
+ * the handler, which answers it at once or defers it; then let the handler make all that it
+ * deferred durable together; then send those answers. So the batch is whatever became ready while
+ * the last sync ran.
+ *
+ * What always holds: no client can make the loop wait. A request that is not whole, an answer that
+ * the client does not read and an idle connection each have a deadline and cost no thread; at the
+ * limit of connections those idle for longest make room. A connection has one request in work at a
+ * time, and its answers go out in the order of its requests. */
+#ifndef EVENT_LOOP_H
+#define EVENT_LOOP_H
+
+#include "listeners.h"
+#include "request.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { REPLY_MAX = 32768 }; /* bytes of an answer, or of one piece of a long one */
+
+/* An answer in the making. `data` has room for REPLY_MAX bytes. */
+struct reply {
+    bool keep_alive; /* in: what the answer must announce. out: cleared to close after it */
+    bool head_only;  /* in: leave out the body */
+    bool http_1_0;   /* in */
+    char *data;
+    size_t length; /* out */
+    void *stream;  /* out: from malloc(3); the rest comes from handler.stream */
+};
+
+/* What the loop asks of its user. All are called on the loop's thread; CONTEXT is the handler's. */
+struct handler {
+    void *context;
+    /* Answers REQUEST into REPLY and returns -1, or returns a number >= 0 to be answered later: the
+     * tag that `answer` will be called with. At most DEFERRED_MAX are deferred between two commits.
+     */
+    int (*request)(void *context, const struct request *request, struct reply *reply);
+    /* Answers what is no valid request. */
+    void (*refuse)(void *context, int status, struct reply *reply);
+    /* Everything deferred since the last call is to be decided now. */
+    void (*commit)(void *context);
+    void (*answer)(void *context, int tag, struct reply *reply);
+    /* Writes the next piece of a long answer, up to SIZE bytes; 0: it is complete; -1: give up. The
+     * same piece is asked for again, and begins behind what was sent, until stream_sent() has been
+     * told of all of it. */
+    ssize_t (*stream)(void *context, void *stream, char *data, size_t size);
+    void (*stream_sent)(void *context, void *stream, size_t length);
+};
+
+enum { DEFERRED_MAX = 512 };
+
+struct event_loop;
+
+/* A loop on LISTENERS, which must outlive it. Returns NULL with errno. */
+struct event_loop *event_loop_new(struct listeners *listeners, unsigned connections_max,
+                                  const struct handler *handler);
+
+/* Serves until it is stopped; the argument of a thread's start routine. */
+void *event_loop_run(void *event_loop);
+
+/* From any thread. Drain: every answer announces that it is the last, connections close as they
+ * fall idle, and when the last is gone, or DRAIN_MS have passed, the loop stops. */
+void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
+
+/* Open connections now. */
+unsigned event_loop_connections(const struct event_loop *loop);
+
+/* After event_loop_run() has returned. */
+void event_loop_free(struct event_loop *loop);
+
+#endif

@@ -1,0 +1,256 @@
+#include "event_loop_internal.h"
+
+#include "listeners.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+/* The answer is out. To close at once with bytes unread would send a reset, which can overtake the
+ * answer: so this side is shut first, and the client's bytes are thrown away until it closes too.
+ */
+static void finish_answer(struct event_loop *loop, struct connection *connection)
+{
+    event_loop_want(loop, connection, EPOLLIN);
+    if (connection->keep_alive) {
+        event_loop_enter(loop, connection,
+                         connection->input_length > 0 ? CONNECTION_READY : CONNECTION_IDLE);
+    } else if (connection->linger || loop->draining || connection->input_length > 0) {
+        (void)shutdown(connection->socket, SHUT_WR);
+        event_loop_enter(loop, connection, CONNECTION_LINGERING);
+    } else {
+        event_loop_close(loop, connection);
+    }
+}
+
+/* Sends what the socket takes. Returns how much, or -1 if the connection is broken. */
+static ssize_t send_some(const struct connection *connection, const char *data, size_t length)
+{
+    ssize_t sent;
+    do
+        sent = send(connection->socket, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
+
+static void wait_until_writable(struct event_loop *loop, struct connection *connection)
+{
+    event_loop_want(loop, connection, EPOLLOUT);
+    event_loop_enter(loop, connection, CONNECTION_WRITING);
+}
+
+/* Continues a long answer by one piece, so that other connections have their turn between two. */
+static void continue_stream(struct event_loop *loop, struct connection *connection)
+{
+    const struct handler *handler = loop->handler;
+    ssize_t length =
+        handler->stream(handler->context, connection->stream, loop->output, sizeof loop->output);
+    if (length == 0) {
+        connection_end_stream(connection);
+        finish_answer(loop, connection);
+        return;
+    }
+    ssize_t sent = length < 0 ? -1 : send_some(connection, loop->output, (size_t)length);
+    if (sent < 0) {
+        event_loop_close(loop, connection);
+        return;
+    }
+    handler->stream_sent(handler->context, connection->stream, (size_t)sent);
+    if (sent > 0)
+        event_loop_enter(loop, connection, CONNECTION_WRITING);
+}
+
+static void continue_output(struct event_loop *loop, struct connection *connection)
+{
+    ssize_t sent = send_some(connection, connection->output + connection->output_sent,
+                             connection->output_length - connection->output_sent);
+    if (sent < 0) {
+        event_loop_close(loop, connection);
+        return;
+    }
+    connection->output_sent += (uint32_t)sent;
+    if (connection->output_sent < connection->output_length) {
+        if (sent > 0)
+            event_loop_enter(loop, connection, CONNECTION_WRITING);
+        return;
+    }
+    connection_drop_output(connection);
+    if (!connection->stream)
+        finish_answer(loop, connection);
+}
+
+static void send_reply(struct event_loop *loop, struct connection *connection,
+                       const struct reply *reply)
+{
+    connection->keep_alive = reply->keep_alive;
+    connection->stream = reply->stream;
+    ssize_t sent = send_some(connection, reply->data, reply->length);
+    if (sent < 0) {
+        event_loop_close(loop, connection);
+    } else if ((size_t)sent < reply->length) {
+        if (connection_keep_output(connection, reply->data + sent, reply->length - (size_t)sent) !=
+            0)
+            event_loop_close(loop, connection);
+        else
+            wait_until_writable(loop, connection);
+    } else if (connection->stream) {
+        wait_until_writable(loop, connection);
+    } else {
+        finish_answer(loop, connection);
+    }
+}
+
+static struct reply new_reply(struct event_loop *loop, const struct connection *connection)
+{
+    return (struct reply){.data = loop->output,
+                          .keep_alive = connection->keep_alive && !loop->draining,
+                          .head_only = connection->head_only,
+                          .http_1_0 = connection->http_1_0};
+}
+
+void exchange_refuse(struct event_loop *loop, struct connection *connection, int status)
+{
+    connection->keep_alive = false;
+    connection->linger = true;
+    struct reply reply = new_reply(loop, connection);
+    loop->handler->refuse(loop->handler->context, status, &reply);
+    send_reply(loop, connection, &reply);
+}
+
+void exchange_commit(struct event_loop *loop)
+{
+    const struct handler *handler = loop->handler;
+    if (loop->deferred_count == 0)
+        return;
+    handler->commit(handler->context);
+    loop->now_ms = event_loop_clock_ms();
+    for (unsigned i = 0; i < loop->deferred_count; i++) {
+        struct connection *connection = loop->deferred[i];
+        struct reply reply = new_reply(loop, connection);
+        handler->answer(handler->context, connection->tag, &reply);
+        send_reply(loop, connection, &reply);
+    }
+    loop->deferred_count = 0;
+}
+
+static void handle_request(struct event_loop *loop, struct connection *connection,
+                           const struct request *request)
+{
+    connection->keep_alive = request->keep_alive;
+    connection->head_only = request->head_only;
+    connection->http_1_0 = request->http_1_0;
+    struct reply reply = new_reply(loop, connection);
+    int tag = loop->handler->request(loop->handler->context, request, &reply);
+    if (tag < 0) {
+        send_reply(loop, connection, &reply);
+        return;
+    }
+    connection->tag = tag;
+    event_loop_enter(loop, connection, CONNECTION_DEFERRED);
+    loop->deferred[loop->deferred_count++] = connection;
+    if (loop->deferred_count == DEFERRED_MAX)
+        exchange_commit(loop);
+}
+
+/* A request that is not whole yet. The deadline is for all of it: another byte does not extend it.
+ */
+static void keep_partial(struct event_loop *loop, struct connection *connection, const char *data,
+                         size_t length)
+{
+    enum connection_state state = length > 0 ? CONNECTION_READING : CONNECTION_IDLE;
+    if (connection->state != state)
+        event_loop_enter(loop, connection, state);
+    if (connection_keep_input(connection, data, length) != 0)
+        event_loop_close(loop, connection);
+}
+
+/* Takes the first request out of the LENGTH bytes in the loop's input buffer. */
+static void take_request(struct event_loop *loop, struct connection *connection, size_t length)
+{
+    struct mg_request_info info;
+    struct request request;
+    size_t skipped = request_skip_empty_lines(loop->input, length);
+    char *head = loop->input + skipped;
+    length -= skipped;
+    int scanned = request_scan(head, length);
+    /* Before the request is whole: its time may run out, and that is answered too. */
+    connection->head_only = length >= 5 && memcmp(head, "HEAD ", 5) == 0;
+    connection->http_1_0 = false;
+    if (scanned == 0) {
+        keep_partial(loop, connection, head, length);
+        return;
+    }
+    int status = scanned < 0 ? -scanned : listeners_parse(head, (size_t)scanned, &info);
+    if (status == 0)
+        status = request_check(&info, &request);
+    if (status != 0) {
+        exchange_refuse(loop, connection, status);
+        return;
+    }
+    /* What came after it has to leave this buffer before the connection waits for anything. */
+    if (connection_keep_input(connection, head + scanned, length - (size_t)scanned) != 0)
+        event_loop_close(loop, connection);
+    else
+        handle_request(loop, connection, &request);
+}
+
+static void read_request(struct event_loop *loop, struct connection *connection)
+{
+    size_t kept = connection->input_length;
+    ssize_t got;
+    do
+        got = recv(connection->socket, loop->input + kept, sizeof loop->input - kept, MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) {
+        event_loop_close(loop, connection);
+        return;
+    }
+    if (kept > 0)
+        memcpy(loop->input, connection->input, kept);
+    take_request(loop, connection, kept + (size_t)got);
+}
+
+static void throw_away_input(struct event_loop *loop, struct connection *connection)
+{
+    ssize_t got = recv(connection->socket, loop->input, sizeof loop->input, MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        event_loop_close(loop, connection);
+}
+
+void exchange_continue(struct event_loop *loop, struct connection *connection, uint32_t events)
+{
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+    case CONNECTION_READING:
+        read_request(loop, connection);
+        break;
+    case CONNECTION_WRITING:
+        if (events & (EPOLLERR | EPOLLHUP))
+            event_loop_close(loop, connection);
+        else if (connection->output)
+            continue_output(loop, connection);
+        else
+            continue_stream(loop, connection);
+        break;
+    case CONNECTION_LINGERING:
+        throw_away_input(loop, connection);
+        break;
+    default: /* a turn of its own, or its end, is already due */
+        break;
+    }
+}
+
+void exchange_handle_ready(struct event_loop *loop)
+{
+    struct connection *last = loop->lists[CONNECTION_READY].last, *connection = NULL;
+    while (connection != last) {
+        connection = loop->lists[CONNECTION_READY].first;
+        size_t length = connection->input_length;
+        memcpy(loop->input, connection->input, length);
+        event_loop_enter(loop, connection, CONNECTION_IDLE);
+        take_request(loop, connection, length);
+    }
+}

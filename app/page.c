@@ -1,0 +1,165 @@
+#include "page.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char page_fields[] =
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
+    "Vary: Accept\r\n";
+
+/* The style of every page. The name of the pod is in the title, so that tabs can be told apart. */
+static const char start[] =
+    "<!doctype html>\n"
+    "<html lang=en>\n"
+    "<meta charset=utf-8>\n"
+    "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
+    "<meta name=color-scheme content=\"light dark\">\n"
+    "<style>\n"
+    "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:8vh auto;padding:0 1.2rem}\n"
+    "h1{font-size:3.2rem;line-height:1.1;margin:0 0 .6rem}\n"
+    "p{margin:.2rem 0}\n"
+    "time,td,b{font-variant-numeric:tabular-nums}\n"
+    "small,h2{font-size:.95rem;font-weight:400;color:#68747f}\n"
+    "h2{margin:2.2rem 0 .3rem}\n"
+    "table{border-spacing:0}\n"
+    "td{padding:0 1rem 0 0;font-size:.95rem;white-space:nowrap}\n"
+    "td:first-child{text-align:right;color:#68747f}\n"
+    "a{color:#2a6fdb}\n"
+    "svg{width:100%;height:auto;margin:1rem 0}\n"
+    "polyline{fill:none;stroke:#2a6fdb;stroke-width:2;vector-effect:non-scaling-stroke}\n"
+    "@media(prefers-color-scheme:dark){a{color:#8ab8ff}polyline{stroke:#8ab8ff}"
+    "small,h2,td:first-child{color:#98a4af}}\n"
+    "</style>\n";
+
+struct text {
+    char *at;
+    size_t size, length;
+};
+
+static void put(struct text *text, const char *data, size_t length)
+{
+    size_t room = text->size - text->length;
+    if (length > room)
+        length = room;
+    memcpy(text->at + text->length, data, length);
+    text->length += length;
+}
+
+static void put_string(struct text *text, const char *string)
+{
+    put(text, string, strlen(string));
+}
+
+static void put_number(struct text *text, uint64_t number)
+{
+    char digits[24];
+    size_t i = sizeof digits;
+    do
+        digits[--i] = (char)('0' + number % 10);
+    while (number /= 10);
+    put(text, digits + i, sizeof digits - i);
+}
+
+static void put_start(struct text *text, const char *title, const char *pod)
+{
+    put(text, start, sizeof start - 1);
+    put_string(text, "<title>");
+    put_string(text, title);
+    put_string(text, " \xc2\xb7 ");
+    put_string(text, pod);
+    put_string(text, "</title>\n");
+}
+
+static void put_row(struct text *text, uint64_t number, const char *stamp)
+{
+    put_string(text, "<tr><td>");
+    put_number(text, number);
+    put_string(text, "<td><time>");
+    put(text, stamp, STAMP_LENGTH);
+    put_string(text, "</time>\n");
+}
+
+size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
+{
+    struct text text = {html, size, 0};
+    put_start(&text, "Visit", visit->pod);
+    put_string(&text, "<h1>Visit ");
+    put_number(&text, visit->number);
+    put_string(&text, "</h1>\n<p><time>");
+    put(&text, visit->stamp, STAMP_LENGTH);
+    put_string(&text, "</time>\n<p>Answered by <b>");
+    put_string(&text, visit->pod);
+    put_string(&text, "</b>, and kept in its file.\n");
+    if (visit->before_count > 0)
+        put_string(&text, "<h2>Before you</h2>\n<table>\n");
+    for (unsigned i = visit->before_count; i > 0; i--)
+        put_row(&text, visit->number - (visit->before_count - i) - 1, visit->before[i - 1]);
+    if (visit->before_count > 0)
+        put_string(&text, "</table>\n");
+    put_string(&text, "<h2><a href=/visits>All visits</a></h2>\n</html>\n");
+    return text.length;
+}
+
+size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size)
+{
+    struct text text = {html, size, 0};
+    put_start(&text, "Not now", pod);
+    put_string(&text,
+               "<h1>Not now</h1>\n<p>This visit could not be recorded, so it does not count: ");
+    put_string(&text, reason);
+    put_string(&text, ".\n<p>Please try again in a moment.\n<p><small>");
+    put_string(&text, pod);
+    put_string(&text, "</small>\n</html>\n");
+    return text.length;
+}
+
+/* The number of visits over time, as a line from the lower left to the upper right. */
+static void put_plot(struct text *text, const struct page_point *points, unsigned count)
+{
+    enum { WIDTH = 600, HEIGHT = 160 };
+    int64_t start_seconds = points[0].seconds, span = points[count - 1].seconds - start_seconds;
+    uint64_t first = points[0].number, rise = points[count - 1].number - first;
+    if (span <= 0 || rise == 0)
+        return;
+    put_string(text,
+               "<svg viewBox=\"0 -4 600 168\" role=img aria-label=\"The number of visits over "
+               "time\"><polyline points=\"");
+    for (unsigned i = 0; i < count; i++) {
+        int64_t since = points[i].seconds - start_seconds;
+        /* The clock may have been set back between two visits. */
+        since = since < 0 ? 0 : since > span ? span : since;
+        put_number(text, (uint64_t)(since * WIDTH / span));
+        put_string(text, ",");
+        put_number(text, HEIGHT - (points[i].number - first) * HEIGHT / rise);
+        put_string(text, " ");
+    }
+    put_string(text, "\"/></svg>\n");
+}
+
+size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
+                           const struct page_point *points, unsigned points_count, char *html,
+                           size_t size)
+{
+    struct text text = {html, size, 0};
+    put_start(&text, "Visits", pod);
+    put_string(&text, "<h1>");
+    put_number(&text, count);
+    put_string(&text, count == 1 ? " visit</h1>\n" : " visits</h1>\n");
+    put_string(&text, "<p>Kept by <b>");
+    put_string(&text, pod);
+    put_string(&text, "</b>: as <a href=\"/visits?format=text\">text</a>, "
+                      "<a href=\"/visits?format=json\">JSON</a> or "
+                      "<a href=\"/visits?format=raw\">the file</a>.\n");
+    if (points_count > 1)
+        put_plot(&text, points, points_count);
+    if (listed < count) {
+        put_string(&text, "<h2>The last ");
+        put_number(&text, listed);
+        put_string(&text, "</h2>\n");
+    }
+    put_string(&text, "<table>\n");
+    return text.length;
+}
+
+const char page_of_visits_foot[] = "</table>\n</html>\n";

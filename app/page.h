@@ -1,0 +1,41 @@
+/* The HTML that people see, from plain data into a caller's buffer: no allocation, no I/O, nothing
+ * from outside the program in it except the host's name, which cannot hold a special character.
+ * Functions return the length; what does not fit is cut. */
+#ifndef PAGE_H
+#define PAGE_H
+
+#include "visits.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct page_visit {
+    uint64_t number;
+    const char *stamp; /* STAMP_LENGTH bytes */
+    const char *pod;
+    const char (*before)[LINE_LENGTH]; /* the lines before it, the oldest first */
+    unsigned before_count;
+};
+
+/* Fields that go with every page: nothing is loaded from anywhere, and no script runs. */
+extern const char page_fields[];
+
+size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
+
+/* The page in place of one when the visit could not be recorded, for REASON. */
+size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
+
+/* A point of the plot: the NUMBER of visits there had been at SECONDS since 1970 of local time. */
+struct page_point {
+    int64_t seconds;
+    uint64_t number;
+};
+
+/* What comes before and after the rows of the table of visits: COUNT visits in all, of which LISTED
+ * are in the table, and a plot through POINTS. */
+size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
+                           const struct page_point *points, unsigned points_count, char *html,
+                           size_t size);
+extern const char page_of_visits_foot[];
+
+#endif

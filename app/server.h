@@ -1,0 +1,36 @@
+/* The paths that are served, and what becomes of a visit: a line in the batch of its turn, its
+ * number once the batch is in the file, its answer once the batch is as durable as --sync asks for.
+ *
+ * Visitors are served by --workers event loops on one port; probes and metrics by a loop of their
+ * own on another, which no visitor and no slow disk can hold up. */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "options.h"
+#include "visits.h"
+
+struct server;
+
+/* Starts to serve on threads of their own, which inherit the caller's signal mask. When a sync
+ * fails the calling thread is sent SIGUSR1. Returns NULL with the reason in MESSAGE. OPTIONS and
+ * VISITS must outlive it. */
+struct server *server_start(const struct options *options, struct visits *visits, char *message,
+                            size_t size);
+
+/* The addresses that are served, for people. */
+void server_describe(const struct server *server, char *text, size_t size);
+
+/* Not ready from now on, and draining for up to DRAIN_MS; returns at once. May be called again with
+ * less time. */
+void server_drain(struct server *server, unsigned drain_ms);
+
+/* Has the last of the visitors' loops stopped? */
+bool server_has_drained(const struct server *server);
+
+/* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */
+void server_stop(struct server *server);
+
+/* Syncs what has been written so far, and counts how long that took. Returns as visits_sync(). */
+int server_sync(struct visits *visits, uint64_t end);
+
+#endif

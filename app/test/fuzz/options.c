@@ -1,0 +1,122 @@
+/* The command line, the environment and the time zone. The first byte chooses the verb, the second
+ * which of the strings behind, divided by newlines, are values in the environment; the others are
+ * arguments. */
+#include "../../options.h"
+#include "../../stamp.h"
+#include "demand.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES = 8 };
+
+static const char *const variables[VARIABLES] = {
+    "WEB_APP_LISTEN",   "WEB_APP_ADMIN_LISTEN", "WEB_APP_DATA_DIR",        "WEB_APP_SYNC",
+    "WEB_APP_TIMEZONE", "WEB_APP_WORKERS",      "WEB_APP_MAX_CONNECTIONS", "WEB_APP_DRAIN"};
+
+/* Whatever zone is accepted, its times are lines of visits.txt. */
+static void set_timezone(const char *name)
+{
+    static const time_t seconds[] = {0, 1669665266, 2147483648, 4102444799};
+    struct stamp_cache cache = {0};
+    char stamp[STAMP_LENGTH];
+    errno = 0;
+    if (stamp_set_timezone(name) != 0) {
+        demand(errno == EINVAL || errno == ENOENT, "a zone is refused with a reason");
+        return;
+    }
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        struct timespec moment = {.tv_sec = seconds[i], .tv_nsec = 999999999};
+        demand(stamp_write(&cache, &moment, stamp) == 0, "a moment can be written");
+        demand(stamp_is_exact(stamp), "it is a line of visits.txt");
+        demand(stamp_is_credible(stamp, STAMP_LENGTH), "it is credible");
+    }
+}
+
+static void demand_options(const struct options *options, enum verb verb)
+{
+    char text[16];
+    if (verb & (VERB_SERVE | VERB_VISITS))
+        demand(options->data_dir && *options->data_dir, "there is a folder");
+    if (verb & (VERB_SERVE | VERB_CHECK))
+        demand(options->admin_listen && strlen(options->admin_listen) < 128,
+               "the admin address fits");
+    if (verb != VERB_SERVE)
+        return;
+    demand(options->listen && strlen(options->listen) < 128, "the address fits");
+    demand(options->sync <= SYNC_NONE, "the mode is one of three");
+    demand(options->workers >= 1 && options->workers <= 64, "there are 1 to 64 workers");
+    demand(options->max_connections >= 1 && options->max_connections <= 1000000,
+           "there are 1 to 1000000 connections");
+    demand(options->drain_ms <= 3600000, "draining takes an hour at most");
+    demand(options->timezone && *options->timezone, "there is a zone");
+    demand(options_describe(options, text, sizeof text) >= sizeof text && !text[sizeof text - 1],
+           "a description is cut to its room");
+    set_timezone(options->timezone);
+}
+
+/* Each of TEXT's lines becomes a string of its own, of exactly its size. Returns how many. */
+static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
+{
+    int count = 0;
+    while (count < STRINGS_MAX && length > 0) {
+        const char *newline = memchr(text, '\n', length);
+        size_t string = newline ? (size_t)(newline - text) : length;
+        strings[count] = malloc(string + 1);
+        demand(strings[count] != NULL, "there is memory");
+        memcpy(strings[count], text, string);
+        strings[count++][string] = '\0';
+        text += string + (newline != NULL);
+        length -= string + (newline != NULL);
+    }
+    return count;
+}
+
+/* Puts the first strings into the environment, as BITS choose. Returns how many. */
+static int set_environment(unsigned bits, char **strings, int count, char *assignments[VARIABLES])
+{
+    int taken = 0;
+    for (int i = 0; i < VARIABLES && taken < count; i++) {
+        if (!(bits & (1U << i)))
+            continue;
+        int length = snprintf(NULL, 0, "%s=%s", variables[i], strings[taken]);
+        assignments[i] = malloc((size_t)length + 1);
+        demand(assignments[i] != NULL, "there is memory");
+        (void)snprintf(assignments[i], (size_t)length + 1, "%s=%s", variables[i], strings[taken++]);
+        /* Not setenv(3), which keeps each value that there ever was. */
+        demand(putenv(assignments[i]) == 0, "the environment can be set");
+    }
+    return taken;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum verb verbs[] = {VERB_SERVE, VERB_VISITS, VERB_CHECK, VERB_SERVE};
+    char *strings[STRINGS_MAX], *assignments[VARIABLES] = {0};
+    struct options options;
+    if (size < 2)
+        return 0;
+    enum verb verb = verbs[data[0] % 4];
+    char *message = malloc(MESSAGE_SIZE);
+    demand(message != NULL, "there is memory");
+    message[0] = '\0';
+    int count = split((const char *)data + 2, size - 2, strings);
+    int taken = set_environment(data[1], strings, count, assignments);
+    if (options_parse(&options, verb, count - taken, strings + taken, message, MESSAGE_SIZE) == 0)
+        demand_options(&options, verb);
+    else
+        demand(message[0] && memchr(message, '\0', MESSAGE_SIZE), "a refusal has a message");
+    if (count > 0)
+        set_timezone(strings[count - 1]);
+    for (int i = 0; i < VARIABLES; i++)
+        if (assignments[i])
+            (void)unsetenv(variables[i]);
+    for (int i = 0; i < VARIABLES; i++)
+        free(assignments[i]);
+    for (int i = 0; i < count; i++)
+        free(strings[i]);
+    free(message);
+    return 0;
+}

@@ -1,0 +1,149 @@
+/* The bytes of a connection, as exchange.c takes them apart: no step past their end, results that
+ * the rest can work with, and nothing accepted that would let a second request be smuggled past a
+ * proxy. */
+#include "../../request.h"
+#include "../../listeners.h"
+#include "demand.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct range {
+    const char *start, *end;
+};
+
+/* A string that lies inside, with its NUL. */
+static bool has_string(struct range range, const char *text)
+{
+    return text >= range.start && text < range.end &&
+           memchr(text, '\0', (size_t)(range.end - text)) != NULL;
+}
+
+/* How many lines behind the first start with NAME. */
+static int count_fields(struct range head, const char *name)
+{
+    int count = 0;
+    size_t length = strlen(name);
+    for (const char *p = head.start; p < head.end; p++)
+        count +=
+            *p == '\n' && (size_t)(head.end - p) > length && strncasecmp(p + 1, name, length) == 0;
+    return count;
+}
+
+/* What RFC 9112 has a server refuse is not in a head that was accepted (§2.2, §3.2, §5, §6). */
+static void demand_no_smuggling(struct range head, const struct request *request)
+{
+    demand(!memchr(head.start, '\0', (size_t)(head.end - head.start)), "no NUL is accepted");
+    for (const char *p = head.start; p < head.end; p++) {
+        demand(*p != '\n' || (p > head.start && p[-1] == '\r'), "no bare LF is accepted");
+        demand(*p != '\r' || (p + 1 < head.end && p[1] == '\n'), "no bare CR is accepted");
+        demand(*p != '\n' || p + 1 == head.end || (p[1] != ' ' && p[1] != '\t'),
+               "no folded line is accepted");
+    }
+    demand(count_fields(head, "Transfer-Encoding:") == 0, "no coding is accepted");
+    demand(count_fields(head, "Content-Length:") <= 1, "no two lengths are accepted");
+    demand(count_fields(head, "Host:") <= 1, "no two Hosts are accepted");
+    demand(count_fields(head, "Host:") == 1 || request->http_1_0, "HTTP/1.1 has a Host");
+}
+
+static void demand_parts(struct range head, const struct mg_request_info *info)
+{
+    demand(has_string(head, info->request_method), "the method lies in the head");
+    demand(has_string(head, info->request_uri), "the target lies in the head");
+    demand(has_string(head, info->http_version), "the version lies in the head");
+    demand(info->num_headers >= 0 && info->num_headers <= REQUEST_FIELDS_MAX + 1,
+           "there are as many fields as there is room for");
+    for (int i = 0; i < info->num_headers; i++)
+        demand(has_string(head, info->http_headers[i].name) &&
+                   has_string(head, info->http_headers[i].value),
+               "the fields lie in the head");
+}
+
+static void demand_request(struct range head, const struct request *request)
+{
+    static const char *const types[] = {"text/html", "application/json", "text/plain"};
+    const char *value, *path = request->path;
+    demand(path && path[0] == '/' && request->path_length > 0, "a path starts with a slash");
+    demand(strcmp(path, "/") == 0 || has_string(head, path), "the path lies in the head");
+    demand(request->path_length <= strlen(path), "the path ends where its string does");
+    demand(!memchr(path, '?', request->path_length), "the path ends before the query");
+    demand(request->query >= path && request->query <= path + strlen(path),
+           "the query is behind the path");
+    demand(!request->accept || has_string(head, request->accept), "Accept lies in the head");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        int quality = request_quality(request->accept, types[i]);
+        demand(quality >= 0 && quality <= 1000, "a quality is from 0 to 1000");
+    }
+    int length = request_parameter(request->query, "tail", &value);
+    demand(length < 0 || (value >= request->query && (size_t)length <= strlen(value) &&
+                          !memchr(value, '&', (size_t)length)),
+           "a parameter lies in the query");
+}
+
+/* What a part of the bytes is refused or taken for does not change with what comes after them. */
+static void demand_same_of_part(const char *bytes, size_t length, int result)
+{
+    size_t part = length > 0 ? (unsigned char)bytes[length - 1] * length / 256 : 0;
+    char *copy = copy_exactly(bytes, part);
+    int early = request_scan(copy, part);
+    demand(early == 0 || early == result, "an early result is the final one");
+    free(copy);
+}
+
+static bool is_result(int result, size_t length)
+{
+    static const int refusals[] = {400, 405, 414, 431, 505};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (result == -refusals[i])
+            return true;
+    return result == 0 ||
+           (result >= (int)sizeof "GET / HTTP/1.0\r\n\r\n" - 1 && (size_t)result <= length);
+}
+
+/* Takes one request off the LENGTH bytes. Returns how many it was, or 0 if the connection waits or
+ * ends. */
+static size_t take_request(const char *bytes, size_t length)
+{
+    struct mg_request_info info;
+    struct request request;
+    char *copy = copy_exactly(bytes, length);
+    size_t skipped = request_skip_empty_lines(copy, length), taken = 0;
+    demand(skipped <= length && skipped % 2 == 0, "empty lines are of two bytes");
+    char *head = copy + skipped;
+    length -= skipped;
+    bytes += skipped;
+    int scanned = request_scan(head, length);
+    demand(is_result(scanned, length), "the result is a length or a status");
+    demand_same_of_part(bytes, length, scanned);
+    if (scanned > 0) {
+        struct range range = {head, head + scanned};
+        int status = listeners_parse(head, (size_t)scanned, &info);
+        demand(status == 0 || status == 400, "what is not parsed is a bad request");
+        if (status == 0) {
+            demand_parts(range, &info);
+            status = request_check(&info, &request);
+            demand(status == 0 || status == 400 || status == 413, "a status of request_check()");
+        }
+        if (status == 0) {
+            demand_request(range, &request);
+            demand_no_smuggling((struct range){bytes, bytes + scanned}, &request);
+            taken = skipped + (size_t)scanned;
+        }
+    }
+    free(copy);
+    return taken;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *bytes = (const char *)data;
+    while (size > 0) {
+        size_t taken = take_request(bytes, size < REQUEST_HEAD_MAX ? size : REQUEST_HEAD_MAX);
+        if (taken == 0)
+            break;
+        bytes += taken;
+        size -= taken;
+    }
+    return 0;
+}

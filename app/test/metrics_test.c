@@ -1,0 +1,65 @@
+#include "../metrics.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_line(const char *text, const char *line)
+{
+    size_t length = strlen(line);
+    for (const char *at = text; (at = strstr(at, line)); at += length)
+        if ((at == text || at[-1] == '\n') && at[length] == '\n')
+            return true;
+    return false;
+}
+
+void test_metrics(void)
+{
+    struct metrics_gauges gauges = {
+        .visits = 17, .file_bytes = 561, .connections = 3, .version = "1.2.3"};
+    static char text[32768];
+    metrics_count_request(METRICS_ROOT, 200);
+    metrics_count_request(METRICS_ROOT, 200);
+    metrics_count_request(METRICS_OTHER, 404);
+    metrics_count_request(METRICS_OTHER, 299);
+    metrics_count_errors(ENOSPC, 3);
+    metrics_count_errors(ENOENT, 1);
+    metrics_observe_batch(1);
+    metrics_observe_batch(3);
+    metrics_observe_batch(513);
+    metrics_observe_sync(100000);
+    metrics_observe_sync(3000000000);
+    size_t length = metrics_write(&gauges, text, sizeof text);
+    static const char *const lines[] = {
+        "web_app_visits_total 17",
+        "web_app_visits_file_bytes 561",
+        "web_app_connections 3",
+        "web_app_build_info{version=\"1.2.3\"} 1",
+        "web_app_http_requests_total{path=\"/\",code=\"200\"} 2",
+        "web_app_http_requests_total{path=\"other\",code=\"404\"} 1",
+        "web_app_visit_errors_total{reason=\"no_space\"} 3",
+        "web_app_visit_errors_total{reason=\"io_error\"} 1",
+        "web_app_sync_batch_visits_bucket{le=\"1\"} 1",
+        "web_app_sync_batch_visits_bucket{le=\"4\"} 2",
+        "web_app_sync_batch_visits_bucket{le=\"512\"} 2",
+        "web_app_sync_batch_visits_bucket{le=\"+Inf\"} 3",
+        "web_app_sync_batch_visits_sum 517",
+        "web_app_sync_batch_visits_count 3",
+        "web_app_sync_duration_seconds_bucket{le=\"0.0001\"} 1",
+        "web_app_sync_duration_seconds_bucket{le=\"+Inf\"} 2",
+        "web_app_sync_duration_seconds_sum 3.000100000",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        ok(has_line(text, lines[i]), "%s", lines[i]);
+    ok(length < sizeof text && strlen(text) == length, "the text ends where its length says");
+    ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
+       "the process is described too");
+    bool right = true;
+    for (size_t size = 1; size < 4000; size++) {
+        char *cut = malloc(size);
+        right = right && metrics_write(&gauges, cut, size) < size;
+        free(cut);
+    }
+    ok(right, "it is cut to its buffer, at every size");
+}
