@@ -1,0 +1,30 @@
+# How the image is made. Sourced by build.sh.
+# shellcheck shell=bash
+
+# build_image: web-app:<version>, from build/image as its context.
+build_image() {
+  docker info >/dev/null 2>&1 || die "no docker engine answers; start it (systemctl start docker), or join the group docker"
+  step "compile time zones" compile_zones
+  step "build image web-app:$VERSION" assemble_image
+}
+
+# compile_zones: in the slim form, which leaves to the rule at its end what follows from it.
+compile_zones() {
+  local source=/usr/share/zoneinfo/tzdata.zi
+  rm -rf "$BUILD/image/zoneinfo"
+  mkdir -p "$BUILD/image/zoneinfo"
+  PATH=$PATH:/usr/sbin zic -b slim -d "$BUILD/image/zoneinfo" "$source"
+  find "$BUILD/image/zoneinfo" -type f -exec chmod 0644 {} +
+}
+
+assemble_image() {
+  local context=$BUILD/image
+  cp "$BUILD/web-app" "$context/web-app"
+  mkdir -p "$context/data"
+  chmod 0755 "$context/web-app"
+  # The engine's own builder, which needs no plugin.
+  DOCKER_BUILDKIT=0 docker build -f "$ROOT/image/Dockerfile" --build-arg VERSION="$VERSION" --build-arg REVISION="$(revision)" \
+    -t "web-app:$VERSION" "$context"
+}
+
+revision() { git -C "$ROOT" rev-parse HEAD 2>/dev/null || echo unknown; }
