@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# web-app, one verb per job: `./build.sh run` builds and serves, `./build.sh test` proves all of it.
+# Everything is written below build/; Debian packages are the only thing that is installed.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly ROOT BUILD=$ROOT/build VERSION=1.0.0
+cd "$ROOT"
+umask 022
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+  say "build.sh: $*"
+  exit 1
+}
+cmd() {
+  say "+ $*"
+  "$@"
+}
+
+# elapsed SINCE: the seconds since $EPOCHREALTIME was SINCE, with one decimal.
+elapsed() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'; }
+
+# step WHAT COMMAND...: runs it with its output in a log, says how long it took, and on failure shows
+# the end of the log.
+step() {
+  local what=$1 log since=$EPOCHREALTIME status=0
+  shift
+  log=$BUILD/log/$(printf '%s' "$what" | tr -cs 'A-Za-z0-9.' '-' | cut -c1-60).log
+  mkdir -p "$BUILD/log"
+  printf '%s ... ' "$what" >&2
+  # A subshell of its own keeps `set -e` alive in COMMAND where the caller has switched it off.
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
+  if [ "$status" != 0 ]; then
+    say "failed after $(elapsed "$since"):"
+    tail -n 40 "$log" >&2
+    die "$what failed with status $status; all of its output is in ${log#"$ROOT"/}"
+  fi
+  say "$(elapsed "$since")"
+}
+
+# shellcheck source=third_party/packages.sh
+source third_party/packages.sh
+# shellcheck source=third_party/debian.sh
+source third_party/debian.sh
+# shellcheck source=third_party/civetweb/fetch.sh
+source third_party/civetweb/fetch.sh
+# shellcheck source=third_party/bats/fetch.sh
+source third_party/bats/fetch.sh
+# shellcheck source=app/build.sh
+source app/build.sh
+
+cmd_app() { # build/web-app, the static binary
+  need app
+  fetch_civetweb
+  build_app
+}
+
+cmd_run() { # build it and serve on port 8080, visits in ./data; options go to the program
+  cmd_app
+  cmd exec "$BUILD/web-app" serve "$@"
+}
+
+cmd_unit() { # the C unit tests, under the address and undefined-behaviour sanitizers
+  need app unit
+  fetch_civetweb
+  # shellcheck source=app/test/build.sh
+  source app/test/build.sh
+  unit_tests
+}
+
+cmd_image() { # the image web-app:<version>
+  need image
+  cmd_app
+  # shellcheck source=image/build.sh
+  source image/build.sh
+  build_image
+}
+
+cmd_chart() { # [docs]: lint, render and package the chart; with docs, write its table of values anew
+  # shellcheck source=bats/chart.sh
+  source bats/chart.sh
+  chart_main "$@"
+}
+
+cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cluster for the tests
+  # shellcheck source=bats/cluster/cluster.sh
+  source bats/cluster/cluster.sh
+  cluster_main "$@"
+}
+
+cmd_e2e() { # [FILE[:FILTER]...]: the end-to-end tests of the chart, on that cluster
+  # shellcheck source=bats/chart.sh
+  source bats/chart.sh
+  # shellcheck source=bats/run.sh
+  source bats/run.sh
+  e2e_main "$@"
+}
+
+cmd_lint() { # what can be told without running anything: shell, C, formatting
+  need app lint
+  fetch_civetweb
+  # shellcheck source=bats/lint.sh
+  source bats/lint.sh
+  lint_all
+}
+
+cmd_test() { # [SUITE...]: every test there is, or only lint, unit, app, image, faults, cluster, chart, e2e
+  # shellcheck source=bats/run.sh
+  source bats/run.sh
+  test_main "$@"
+}
+
+cmd_bench() { # [SECONDS]: requests/s and more beside nginx and lighttpd in the same run
+  need bench
+  cmd_app
+  cmd bats/tools/bench "$BUILD/web-app" "$@"
+}
+
+cmd_clean() { # remove build/
+  cmd rm -rf "$BUILD"
+}
+
+cmd_help() { # this list
+  say "usage: ./build.sh VERB [ARG...]"
+  sed -n 's/^cmd_\([a-z0-9]*\)() { # /  \1\t/p' "$ROOT/build.sh" | expand -t 12 >&2
+}
+
+verb=${1:-help}
+shift || true
+declare -F "cmd_$verb" >/dev/null || {
+  cmd_help
+  die "there is no verb $verb"
+}
+"cmd_$verb" "$@"
