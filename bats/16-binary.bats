@@ -1,0 +1,76 @@
+# The binary as a file: it needs nothing beside the kernel, is hardened, small, and always the same.
+# shellcheck disable=SC2154 # start_web_app sets pid
+
+load helpers
+bats_require_minimum_version 1.5.0
+
+# Others may be named, to see these tests fail.
+BINARY=${BINARY:-$BUILD/web-app}
+OBJECTS=${OBJECTS:-$BUILD/obj}
+
+setup() { requires command:readelf; }
+
+# assert_no SECTION-OF-READELF PATTERN: the binary has nothing of the kind.
+assert_no() {
+  run readelf --wide "$1" "$BINARY"
+  assert_success
+  refute_output --regexp "$2"
+}
+
+@test "it is a static, position-independent executable: no interpreter, no shared library" {
+  run readelf --wide --file-header "$BINARY"
+  assert_output --regexp 'Type: +DYN'
+  run readelf --wide --dynamic "$BINARY"
+  assert_output --regexp 'FLAGS_1.* PIE'
+  assert_no --program-headers 'INTERP'
+  assert_no --dynamic '\(NEEDED\)|\(RPATH\)|\(RUNPATH\)|TEXTREL'
+  # And so it lies elsewhere in each run.
+  base_of_a_run() {
+    start_web_app
+    sed -n '1s/-.*//p' "/proc/$pid/maps"
+    stop_started
+  }
+  local bases
+  bases=$(for _ in 1 2 3 4; do base_of_a_run; done | sort -u | wc -l)
+  [ "$bases" -gt 1 ] || fail "it always lies at the same address"
+}
+
+@test "its stack is not executable, no memory is both writable and executable, and relocations are read-only" {
+  run readelf --wide --program-headers "$BINARY"
+  assert_output --regexp 'GNU_STACK .* RW  '
+  assert_output --regexp 'GNU_RELRO'
+  refute_output --regexp ' RWE '
+  run readelf --wide --dynamic "$BINARY"
+  assert_output --regexp 'FLAGS.*(BIND_NOW|NOW)'
+}
+
+@test "the stack of its functions is guarded" {
+  # By the objects it was linked from: in the stripped whole, musl's own guarded functions would stand for ours.
+  requires command:nm
+  local guarded
+  guarded=$(nm "$OBJECTS"/*.o | grep -c ' U __stack_chk_fail') || true
+  [ "$guarded" -ge 10 ] || fail "only $guarded objects call the guard"
+}
+
+@test "it is stripped, and small" {
+  run readelf --wide --sections "$BINARY"
+  refute_output --regexp '\.symtab|\.debug|\.note\.gnu\.build-id'
+  local size
+  size=$(stat -c %s "$BINARY")
+  [ "$size" -le 204800 ] || fail "$size bytes"
+}
+
+@test "no path of the machine that built it is in it" {
+  run grep -acF "$ROOT" "$BINARY"
+  assert_output 0
+}
+
+@test "the same sources give the same bytes in another folder" {
+  local other=$BATS_TEST_TMPDIR/another/place
+  mkdir -p "$other/build"
+  cp -r "$ROOT/build.sh" "$ROOT/app" "$ROOT/third_party" "$ROOT/image" "$other/"
+  cp -r "$BUILD/civetweb" "$other/build/"
+  run "$other/build.sh" app
+  assert_success
+  cmp "$other/build/web-app" "$BINARY"
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Kill a program with SIGKILL again and again, at random moments of its life and load.
+
+    crash.py --program P --data D --rounds N --work W [--seed S] [-- OPTION...]
+
+Each round starts P on the data folder D, which its predecessor left as it was, and kills it: in every fifth
+round while it starts, else under the load of visitor.py. After each round: what was answered is in the file
+under its number, no number was given twice, and the program counts on from the lines that are there. Prints
+
+    seed 4711 rounds 100 answered 51234 lines 51411
+
+or says what was lost and exits with 1.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import ledger
+
+VISITOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "visitor.py")
+CONNECTIONS = 16
+LOAD_SECONDS_MAX = 0.2
+START_SECONDS_MAX = 0.015
+
+
+def wait_for_answers(path, visitor):
+    until = time.monotonic() + 10
+    while not (os.path.exists(path) and os.path.getsize(path)) and visitor.poll() is None:
+        if time.monotonic() > until:
+            raise ledger.Broken("no visit was answered within 10 s")
+        time.sleep(0.002)
+
+
+def kill_while_starting(options, rng):
+    server = ledger.Server(options.program, options.data, os.path.join(options.work, "crash.log"),
+                           options.options)
+    time.sleep(rng.uniform(0, START_SECONDS_MAX))
+    server.end(signal.SIGKILL)
+    return []
+
+
+def kill_under_load(options, rng, expected):
+    """Returns what was answered."""
+    answers_path = os.path.join(options.work, "crash.answers")
+    if os.path.exists(answers_path):
+        os.unlink(answers_path)
+    server = ledger.Server(options.program, options.data, os.path.join(options.work, "crash.log"),
+                           options.options)
+    visitor = None
+    try:
+        if not server.wait_serving():
+            raise ledger.Broken("it does not start: " + server.log())
+        if expected is not None and server.count != expected:
+            raise ledger.Broken("the file has %d lines, and the program counts %d" % (expected, server.count))
+        visitor = subprocess.Popen(
+            [sys.executable, VISITOR, "--url", "http://%s/" % server.address, "--out", answers_path,
+             "--connections", str(CONNECTIONS), "--seconds", "30"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for_answers(answers_path, visitor)
+        time.sleep(rng.uniform(0, LOAD_SECONDS_MAX))
+    finally:
+        server.end(signal.SIGKILL)
+        status = visitor.wait(timeout=30) if visitor else 0
+    if status != 0:
+        raise ledger.Broken("the visitor was answered with something else; it exits with %d" % status)
+    return ledger.read_answers(answers_path)
+
+
+def check_round(path, fresh, kept):
+    """KEPT are the lines before the round. Returns those after it."""
+    lines = ledger.read_lines(path)
+    if lines[:len(kept)] != kept:
+        raise ledger.Broken("lines of earlier rounds have changed")
+    ledger.check_numbers(fresh)
+    ledger.check_kept(fresh, lines)
+    if any(number <= len(kept) for number, _ in fresh):
+        raise ledger.Broken("a number of an earlier round was given again")
+    # What was on its way when the program died may be in the file without having been answered.
+    if len(lines) > len(kept) + len(fresh) + CONNECTIONS:
+        raise ledger.Broken("%d lines for %d answers" % (len(lines) - len(kept), len(fresh)))
+    return lines
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--work", required=True, help="an existing folder for logs and answers")
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("options", nargs="*")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    rng = random.Random(options.seed)
+    path = os.path.join(options.data, "visits.txt")
+    lines, answered = [], 0
+    for number in range(options.rounds):
+        try:
+            if number % 5 == 0:
+                fresh = kill_while_starting(options, rng)
+            else:
+                fresh = kill_under_load(options, rng, len(lines))
+            lines = check_round(path, fresh, lines)
+        except ledger.Broken as error:
+            print("seed %d round %d: %s" % (options.seed, number + 1, error))
+            return 1
+        answered += len(fresh)
+    print("seed %d rounds %d answered %d lines %d" % (options.seed, options.rounds, answered, len(lines)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

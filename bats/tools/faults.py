@@ -1,0 +1,661 @@
+#!/usr/bin/env python3
+"""Fail every system call of the visit log in turn, and see what becomes of the visits.
+
+    faults.py --program build/web-app --work FOLDER SUITE...
+
+For each call, errno and state of the data folder the program is started under strace, which lets the Nth of
+these calls fail; N is 1, 2, ... until a run has met no fault (the loop that SQLite tests itself with). A few
+visits are made, the program is ended, and started once more without a fault. Whatever was hit:
+
+- a visit that was answered is in the file, under its number, and what was there before is there still;
+- what is in the file is whole lines, and the numbers go on from there;
+- the program ends with exit code 0, 1 or 3, and says in a line why; no signal ends it.
+
+A suite demands more than that; see its function. Prints a line for each loop, and exits with 1 if anything
+was wrong.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import http.client
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+LINE = b"2022-11-28 22:54:26.913511+03:00\n"
+LINES = LINE + LINE.replace(b"26", b"27") + LINE.replace(b"26", b"29")
+TORN = b"2022-11-28 22:5"
+SHAPE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d\n")
+PATIENCE_SECONDS = 60
+N_MAX = 60
+
+
+class Wrong(Exception):
+    """A visit is lost, or something else is not as it must be."""
+
+
+def demand(condition, text, *arguments):
+    if not condition:
+        raise Wrong(text % arguments)
+
+
+def wait_for(what, condition):
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < give_up_at:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.01)
+    raise Wrong("waited in vain until %s" % what)
+
+
+class Program:
+    """One run of the program, under strace if any calls are to fail."""
+
+    def __init__(self, options, folder, injections=(), only=(), arguments=(), data="data"):
+        self.folder = os.path.join(folder, data)
+        self.file = os.path.join(self.folder, "visits.txt")
+        self.trace_path = os.path.join(folder, "trace")
+        self.log_path = os.path.join(folder, "log.%d" % len(glob.glob(folder + "/log.*")))
+        self.answered = []  # (number, stamp)
+        self.statuses = []
+        self.code = None
+        self.traced = bool(injections)
+        command = [options.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen",
+                   "127.0.0.1:0", "--data-dir", self.folder, *arguments]
+        if injections:
+            calls = ",".join(one.split(":")[0] for one in injections)
+            strace = ["strace", "-f", "-qq", "-o", self.trace_path, "-e", "trace=" + calls]
+            for one in injections:
+                strace += ["-e", "inject=" + one]
+            for one in only:
+                strace += ["-P", one.replace("DATA", self.folder)]
+            command = strace + command
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.connection = None
+        try:
+            wait_for("it served or ended: %s" % " ".join(command), self.has_started)
+        except Wrong:
+            self.kill()
+            raise
+        if self.serving:
+            found = re.search(r"serving on http://127\.0\.0\.1:(\d+)/ \(admin 127\.0\.0\.1:(\d+)\)", self.log())
+            self.port, self.admin_port = int(found[1]), int(found[2])
+
+    @property
+    def serving(self):
+        return "serving on http" in self.log()
+
+    def has_started(self):
+        if self.serving:
+            return True
+        if self.process.poll() is not None:
+            self.code = self.process.returncode
+            return True
+        return False
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def trace(self):
+        try:
+            with open(self.trace_path, encoding="utf-8", errors="replace") as trace:
+                return trace.read()
+        except FileNotFoundError:
+            return ""
+
+    def hits(self):
+        return self.trace().count("(INJECTED)")
+
+    def pid(self):
+        """The program's own id; strace is its parent."""
+        if not self.traced:
+            return self.process.pid
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as children:
+            return int(children.read().split()[0])
+
+    def get(self, port, path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def ready(self):
+        return self.get(self.admin_port, "/readyz")[0] == 200
+
+    def visit(self):
+        """One visit over the connection that is kept; its status, or None if the program hung up."""
+        try:
+            if not self.connection:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+            self.connection.request("GET", "/", headers={"Accept": "application/json"})
+            answer = self.connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            self.connection = None
+            self.statuses.append(None)
+            return None
+        self.statuses.append(answer.status)
+        if answer.status == 200:
+            visit = json.loads(body)
+            self.answered.append((visit["visit"], visit["time"]))
+        else:
+            demand(answer.status == 503, "a visit was answered with %d", answer.status)
+            demand("error" in json.loads(body), "a refused visit was answered with %r", body)
+        return answer.status
+
+    def visit_until_ready(self):
+        """Waits until it has recovered by itself, which must show in both places. False if it has ended."""
+        def recovered():
+            return self.process.poll() is not None or self.ready_or_gone()
+        wait_for("it was ready again; its log: %s" % self.log(), recovered)
+        return self.process.poll() is None
+
+    def visit_until_taken(self):
+        """Visits until one is answered, since each thread meets its own Nth fault. False if it has ended."""
+        def taken():
+            return self.visit() == 200 or self.process.poll() is not None
+        wait_for("a visit was taken; its log: %s" % self.log(), taken)
+        return self.statuses[-1] == 200
+
+    def ready_or_gone(self):
+        try:
+            return self.ready()
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def end(self, number=signal.SIGTERM):
+        """Its exit code, negative for a signal."""
+        if self.connection:
+            self.connection.close()
+        if self.process.poll() is None:
+            try:
+                os.kill(self.pid(), number)
+            except (OSError, IndexError):
+                pass  # it has just ended by itself
+        self.code = self.process.wait(PATIENCE_SECONDS)
+        return self.code
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
+    def content(self):
+        with open(self.file, "rb") as file:
+            return file.read()
+
+
+def check_kept(program, before):
+    """What was there before is there still, and every answered visit is there under its number."""
+    content = program.content() if os.path.exists(program.file) else b""
+    demand(content.startswith(before), "the lines that were there before are not there any more: %r", content)
+    lines = content.split(b"\n")
+    seen = set()
+    for number, stamp in program.answered:
+        demand(number not in seen, "number %d was given twice", number)
+        seen.add(number)
+        found = lines[number - 1] if number <= len(lines) else b"nothing"
+        demand(found == stamp.encode(), "answered visit %d of %s is lost: there is %r", number, stamp, found)
+    return content
+
+
+def check_end(program, codes):
+    log = program.log()
+    demand(program.code in codes, "it ended with %s and not with %s: %s", program.code, codes, log)
+    demand(all(line.startswith("web-app: ") for line in log.splitlines()), "its log has other lines: %s", log)
+    if program.code != 0:
+        demand(program.folder in log.splitlines()[-1], "its last line does not name the folder: %s", log)
+
+
+def check_next_start(options, folder, program, before, torn=b""):
+    """Without a fault it starts on what is there, keeps all of it, and goes on with the next number."""
+    following = Program(options, folder)
+    try:
+        demand(following.serving, "it does not start any more: %s", following.log())
+        demand(following.visit() == 200, "no visit is taken after a restart: %s", following.log())
+    finally:
+        following.kill()
+    content = check_kept(program, before)
+    demand(SHAPE.sub(b"", content) == b"", "there are other bytes than lines in the file: %r", content)
+    count = content.count(b"\n")
+    demand(following.answered[0][0] == count, "visit %d after a restart is not the last of %d lines",
+           following.answered[0][0], count)
+    check_kept(following, before)
+    if torn:
+        kept = [open(name, "rb").read() for name in glob.glob(program.file + ".torn-*")]
+        demand(torn in kept, "the torn bytes are not kept: %r", kept)
+        demand(len(kept) <= 2, "there are %d copies of the torn bytes", len(kept))
+
+
+def prepare(folder, before, rest=b""):
+    data = os.path.join(folder, "data")
+    if before is None:
+        return b""
+    os.mkdir(data)
+    with open(os.path.join(data, "visits.txt"), "wb") as file:
+        file.write(before + rest)
+    return before
+
+
+class Loop:
+    """One call and errno, failed for N = 1, 2, ... while any fault is met. N_MAX bounds what never ends."""
+
+    def __init__(self, name, run, n_max=N_MAX, n_min=1):
+        self.name, self.run, self.n_max, self.n_min = name, run, n_max, n_min
+        self.faults = self.answered = self.refused = self.runs = 0
+        self.wrongs = []
+
+    def work(self, options):
+        for n in range(1, self.n_max + 1):
+            folder = tempfile.mkdtemp(dir=options.work)
+            programs = []
+            try:
+                hits = self.run(options, folder, n, programs)
+            except (Wrong, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as wrong:
+                self.wrongs.append("%s, N = %d: %s" % (self.name, n, str(wrong) or repr(wrong)))
+                hits = 1 if n < 6 else 0
+            finally:
+                for program in programs:
+                    program.kill()
+            for program in programs:
+                self.answered += len(program.answered)
+                self.refused += sum(status != 200 for status in program.statuses)
+            shutil.rmtree(folder)
+            self.runs += 1
+            self.faults += hits
+            if not hits:
+                break
+        if self.faults < self.n_min:
+            self.wrongs.append("%s: no fault was met, so this tested nothing" % self.name)
+
+
+# --- write(2) of the visits.
+
+def write_loop(error):
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["write:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
+        programs.append(program)
+        for _ in range(5):
+            if program.visit() != 200:
+                # A probe may have found out already that it was the only fault.
+                demand(not program.ready() or '"####' in program.trace(), "it is ready after a failed write")
+                demand(program.content().count(b"\n") == 3 + len(program.answered), "a failed write left a line")
+        hits = program.hits()
+        refused = sum(status == 503 for status in program.statuses)
+        demand(refused == (0 if error == "EINTR" else hits), "%d visits were refused for %d failed writes",
+               refused, hits)
+        numbers = [number for number, _ in program.answered]
+        demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        program.end()
+        check_end(program, [0])
+        content = check_kept(program, before)
+        demand(len(content) == 33 * (3 + len(numbers)), "there are %d bytes for %d visits", len(content), len(numbers))
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("write of a visit, " + error, run)
+
+
+def lasting_write_loop(error):
+    """A disk that stays broken for a while: not ready all that time, alive, and ready again by itself."""
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["write:error=%s:when=1..4" % error], ["DATA/visits.txt"])
+        programs.append(program)
+        demand(program.ready(), "it is not ready before the fault")
+        demand(program.visit() == 503, "a visit that could not be written was answered")
+        demand(not program.ready(), "it is ready while nothing can be written")
+        demand(program.get(program.port, "/readyz")[0] == 503, "/readyz of the public port says otherwise")
+        demand(program.get(program.admin_port, "/healthz")[0] == 200, "it is not alive")
+        demand(program.content() == before, "the failed write left something")
+        # Its probes, of another thread, are failed four times too.
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        demand(program.trace().count("(INJECTED)") >= 4, "it was ready before its probe succeeded")
+        wait_for("it said that it is ready", lambda: "ready: %s can be written" % program.file in program.log())
+        while program.visit() != 200:
+            demand(len(program.statuses) < 6, "it does not recover: %s", program.statuses)
+        demand(program.answered[0][0] == 4, "the first visit after the fault is number %d", program.answered[0][0])
+        program.end()
+        check_end(program, [0])
+        check_kept(program, before)
+        check_next_start(options, folder, program, before)
+        return program.hits()
+    return Loop("writes fail for a while, " + error, run, n_max=1, n_min=4)
+
+
+def limit_file(program, size):
+    resource.prlimit(program.pid(), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def short_loop():
+    """A limit on the file's size makes short writes that are real; of one line, and of a batch of three."""
+    def run(options, folder, _n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder)
+        programs.append(program)
+        hits = 0
+        for lines in 1, 3:
+            for extra in range(0, 33 * lines, lines):
+                size = len(program.content())
+                limit_file(program, size + extra)
+                with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE_SECONDS) as batch:
+                    request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n%s\r\n"
+                    batch.sendall((request % b"") * (lines - 1) + request % b"Connection: close\r\n")
+                    answers = b"".join(iter(lambda: batch.recv(65536), b""))
+                refused = answers.count(b"HTTP/1.1 503")
+                # Three requests of one connection may be of several batches; what fitted was answered.
+                kept = len(program.content()) - size
+                demand(refused + answers.count(b"HTTP/1.1 200") == lines and refused > 0 and
+                       kept == 33 * (lines - refused), "of %d visits %d were refused, %d bytes with room for %d are kept",
+                       lines, refused, kept, extra)
+                hits += refused
+                limit_file(program, resource.RLIM_INFINITY)
+                demand(program.visit() == 200, "no visit is taken once there is room")
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        program.end()
+        check_end(program, [0])
+        check_kept(program, before)
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("short writes of every length", run, n_max=1, n_min=66)
+
+
+def uncut_loop(kill):
+    """A real short write whose rest cannot be cut off: ftruncate(2) fails N times in each thread."""
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["ftruncate:error=EIO:when=1..%d" % n], ["DATA/visits.txt"])
+        programs.append(program)
+        demand(program.visit() == 200, "the first visit failed")
+        limit_file(program, 33 * 4 + 20)
+        demand(program.visit() == 503, "a visit that was written in part was answered")
+        demand(len(program.content()) == 33 * 4 + 20, "the rest of a line was cut off by a failed ftruncate")
+        demand(not program.ready(), "it is ready with a broken line at the end")
+        demand(program.get(program.port, "/visits?format=raw")[1] == program.content()[:33 * 4],
+               "the broken line is shown")
+        if not kill:
+            limit_file(program, resource.RLIM_INFINITY)
+            for _ in range(n + 1):
+                program.visit()
+            demand(program.statuses[-1] == 200, "it does not recover: %s", program.statuses)
+            numbers = [number for number, _ in program.answered]
+            demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
+        hits = program.hits()
+        program.end(signal.SIGKILL if kill else signal.SIGTERM)
+        if not kill:
+            check_end(program, [0])
+        check_kept(program, before)
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("ftruncate after a short write, EIO" + (", then kill -9" if kill else ""), run, n_max=3)
+
+
+def suite_write():
+    loops = [write_loop(error) for error in ("EIO", "ENOSPC", "EDQUOT", "EINTR")]
+    return loops + [lasting_write_loop(error) for error in ("EIO", "ENOSPC")]
+
+
+def suite_short():
+    return [short_loop(), uncut_loop(False), uncut_loop(True)]
+
+
+# --- fdatasync(2) after a write.
+
+def syncs(trace):
+    return len(re.findall(r"\bfdatasync\(", trace))
+
+
+def check_durability_lost(program):
+    """The end after a failed sync: exit code 3, and no second attempt that would claim a success."""
+    check_end(program, [3])
+    demand("a sync of %s failed" % program.file in program.log(), "it does not say why: %s", program.log())
+    before, failed, after = program.trace().partition("(INJECTED)")
+    demand(failed, "no sync failed")
+    demand(syncs(after) == 0, "a failed sync was tried again: %s", before + failed + after)
+
+
+def sync_loop(error, mode):
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["fdatasync:error=%s:when=%d" % (error, n)], (), ["--sync", mode])
+        programs.append(program)
+        for _ in range(4):
+            if program.visit() is None:
+                break
+        if mode == "interval":
+            wait_for("the interval's sync was done", lambda: syncs(program.trace()) or program.process.poll())
+        program.end()
+        hits = program.hits()
+        if hits and error != "EINTR":
+            if mode == "always":
+                first = next((i for i, status in enumerate(program.statuses) if status != 200), None)
+                demand(first == n - 1, "visit %d was to be refused first: %s", n, program.statuses)
+                demand(program.statuses[first] == 503 and 200 not in program.statuses[first:],
+                       "after a failed sync a visit was answered: %s", program.statuses)
+            check_durability_lost(program)
+        else:
+            demand(program.statuses == [200] * 4, "a visit was refused: %s", program.statuses)
+            check_end(program, [0])
+        check_kept(program, before)
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("fdatasync with --sync=%s, %s" % (mode, error), run)
+
+
+def waiters_loop(workers, waiters=16):
+    """All that wait for the sync which fails are refused, whichever thread waits for them."""
+    def run(options, folder, _n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
+                          ["--workers", str(workers)])
+        programs.append(program)
+        clients = [http.client.HTTPConnection("127.0.0.1", program.port, timeout=PATIENCE_SECONDS)
+                   for _ in range(waiters)]
+        for client in clients:
+            client.request("GET", "/healthz")
+            client.getresponse().read()
+        gate = threading.Barrier(waiters)
+
+        def ask(client):
+            gate.wait()
+            client.request("GET", "/", headers={"Accept": "application/json"})
+            return client.getresponse().status
+        with concurrent.futures.ThreadPoolExecutor(waiters) as pool:
+            program.statuses += pool.map(ask, clients)
+        demand(program.statuses == [503] * waiters, "the waiters were answered with %s", program.statuses)
+        program.code = program.process.wait(PATIENCE_SECONDS)
+        check_durability_lost(program)
+        demand(syncs(program.trace()) == 1, "there was more than one sync: %s", program.trace())
+        check_kept(program, before)
+        check_next_start(options, folder, program, before)
+        for client in clients:
+            client.close()
+        return program.hits()
+    return Loop("fdatasync that %d visitors of %d threads wait for, EIO" % (waiters, workers), run, n_max=1)
+
+
+def suite_sync():
+    loops = [sync_loop(error, "always") for error in ("EIO", "ENOSPC", "EINTR")]
+    loops += [sync_loop("EIO", "interval"), sync_loop("EIO", "none")]
+    return loops + [waiters_loop(1), waiters_loop(4)]
+
+
+# --- What is done at the start, and when the file is taken up anew.
+
+RETRIED = {"EINTR"}  # errnos after which the call is simply made again
+FOLDER = ("DATA", "DATA/visits.txt")
+STATES = {
+    "a new folder": (None, b""),
+    "three lines": (LINES, b""),
+    "a torn line": (LINES, TORN),
+    "a lost newline": (LINES[:66], LINES[66:98]),
+}
+
+
+def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False):
+    """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs."""
+    def run(options, folder, n, programs):
+        lines, rest = STATES[state]
+        before = prepare(folder, lines, rest)
+        program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only)
+        programs.append(program)
+        late = False
+        if program.serving:
+            program.visit()
+            demand(error not in RETRIED or program.statuses == [200], "a visit was refused: %s", program.log())
+            late = program.visit_until_ready() and program.visit_until_taken()
+        else:
+            demand(error not in RETRIED, "it ended: %s", program.log())
+        content = check_kept(program, before)
+        if replace and late:
+            content = self_replace(program, content)
+        hits = program.hits()
+        program.end()
+        lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
+        check_end(program, [3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
+        # What started late has read the file anew, and so has the last line of a file that lacked its newline.
+        check_next_start(options, folder, program, content if replace else before, TORN if rest == TORN else b"")
+        return hits
+    return Loop("%s with %s, %s" % (call, state, error), run, n_max)
+
+
+def self_replace(program, content):
+    """An operator puts a copy with a line more in place of the file; returns what is in it."""
+    content += LINE
+    with open(program.file + ".new", "wb") as new:
+        new.write(content)
+    os.rename(program.file + ".new", program.file)
+    def taken_up():
+        return program.process.poll() is not None or "anew: %d visits" % content.count(b"\n") in program.log()
+    wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
+    if program.process.poll() is None and program.visit_until_ready():
+        if not program.visit_until_taken():
+            return content
+        demand(program.answered[-1][0] == content.count(b"\n") + 1, "visit %d follows %d lines",
+               program.answered[-1][0], content.count(b"\n"))
+    check_kept(program, content)
+    return content
+
+
+def uncut_start_loop():
+    """While the torn end cannot be cut off it is not ready, and does not fill the disk with copies."""
+    def run(options, folder, _n, programs):
+        before = prepare(folder, LINES, TORN)
+        program = Program(options, folder, ["ftruncate:error=EIO:when=1..3"], ())
+        programs.append(program)
+        demand(program.serving and not program.ready(), "it is ready: %s", program.log())
+        demand(program.visit() == 503, "a visit was answered")
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        demand(program.visit() == 200, "no visit is taken: %s", program.log())
+        copies = len(glob.glob(program.file + ".torn-*"))
+        demand(copies == 1, "there are %d copies of the torn bytes", copies)
+        program.end()
+        check_end(program, [0])
+        check_next_start(options, folder, program, before, TORN)
+        return program.hits()
+    return Loop("ftruncate with a torn line, EIO for a while", run, n_max=1, n_min=3)
+
+
+def listing_loop(error):
+    """GET /visits is whole and right, or an answer that says that it is not: never cut without a word."""
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["pread64:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
+        programs.append(program)
+        if program.serving and program.visit_until_ready():
+            for path, wanted in (("/visits?format=raw", LINES), ("/visits?format=raw&tail=2", LINES[33:])):
+                try:
+                    status, body = program.get(program.port, path)
+                except http.client.HTTPException:
+                    status, body = None, b""
+                demand(status in (None, 503) or (status == 200 and body == wanted), "%s is %s %r", path, status, body)
+                demand(status == 200 or error not in RETRIED, "%s was refused", path)
+            demand(program.visit() == 200, "no visit is taken: %s", program.log())
+        hits = program.hits()
+        program.end()
+        check_end(program, [0])
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("pread64 of a listing, " + error, run)
+
+
+def suite_start():
+    loops = [uncut_start_loop()]
+    new, _, torn, newline = STATES
+    calls = {
+        new: {"mkdir": "EIO ENOSPC EACCES", "open": "EIO EMFILE", "openat": "EIO ENOSPC EMFILE", "flock": "EIO ENOLCK",
+              "fsync": "EIO ENOSPC EINTR", "pread64": "EIO", "?fstat,?newfstatat": "EIO"},
+        torn: {"openat": "EIO ENOSPC", "ftruncate": "EIO", "fsync": "EIO EINTR", "pread64": "EIO EINTR"},
+        newline: {"fsync": "EIO", "pread64": "EIO"},
+    }
+    for state, of_state in calls.items():
+        for call, errors in of_state.items():
+            only = () if call in ("fsync", "mkdir", "ftruncate") else FOLDER
+            loops += [start_loop(state, call, error, only) for error in errors.split()]
+    # The copy of the torn bytes is the first that is written at all, and it has no name that is known before.
+    loops += [start_loop(torn, "write", error, (), 1) for error in ("EIO", "ENOSPC", "EINTR")]
+    loops += [start_loop(newline, "write", error, FOLDER, 1) for error in ("EIO", "ENOSPC", "EINTR")]
+    return loops
+
+
+def suite_anew():
+    _, lines, _, _ = STATES
+    calls = {"open": "EIO", "openat": "EIO ENOSPC", "flock": "EIO", "fsync": "EIO", "fdatasync": "EIO",
+             "pread64": "EIO", "fstat": "EIO", "newfstatat": "EIO", "stat": "EIO", "dup3": "EINTR EBUSY"}
+    return [start_loop(lines, call, error, () if call in ("fsync", "fdatasync", "dup3") else FOLDER, 12, True)
+            for call, errors in calls.items() for error in errors.split()]
+
+
+def suite_listing():
+    return [listing_loop(error) for error in ("EIO", "EINTR")]
+
+
+SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start": suite_start,
+          "anew": suite_anew, "listing": suite_listing}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--jobs", type=int, default=6)
+    parser.add_argument("--only", default="", help="loops whose name has this in it")
+    parser.add_argument("suites", nargs="+", choices=SUITES)
+    options = parser.parse_args()
+    options.program = os.path.abspath(options.program)
+    options.work = os.path.realpath(options.work)
+    loops = [loop for suite in options.suites for loop in SUITES[suite]() if options.only in loop.name]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda loop: loop.work(options), loops))
+    for loop in loops:
+        print("%s: %d runs, %d faults, %d visits answered, %d refused, %s"
+              % (loop.name, loop.runs, loop.faults, loop.answered, loop.refused,
+                 "%d wrong" % len(loop.wrongs) if loop.wrongs else "all kept"))
+    wrongs = [wrong for loop in loops for wrong in loop.wrongs]
+    for wrong in wrongs:
+        print("wrong: " + wrong)
+    print("in all: %d loops, %d runs, %d faults, %d visits answered, %d wrong"
+          % (len(loops), sum(loop.runs for loop in loops), sum(loop.faults for loop in loops),
+             sum(loop.answered for loop in loops), len(wrongs)))
+    return 1 if wrongs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What a program under test has promised, held against what its file says.
+
+A visit is promised once its answer was read: visitor.py notes it then as `NUMBER<TAB>TIME`. The file keeps the
+promise if line NUMBER of it is exactly TIME.
+"""
+
+import re
+import subprocess
+import time
+
+LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d")
+SERVING = re.compile(r"serving on http://(\S+)/ \(admin (\S+)\), visits in .* \((\d+) so far\)")
+
+
+class Broken(Exception):
+    """A promise that was not kept."""
+
+
+def read_answers(path):
+    """[(number, time)] of a file of visitor.py's; a last line without its newline was not noted yet."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    rows = [row.split(b"\t") for row in data.split(b"\n")[:-1]]
+    return [(int(number), text) for number, text in rows]
+
+
+def read_lines(path, whole=True):
+    """The lines of visits.txt; each must be a visit's and have its newline, unless not WHOLE."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    lines = data.split(b"\n")
+    rest = lines.pop()
+    if whole and rest:
+        raise Broken("%s ends in %r" % (path, rest))
+    for number, line in enumerate(lines, 1):
+        if whole and not LINE.fullmatch(line):
+            raise Broken("line %d of %s is %r" % (number, path, line[:80]))
+    return lines
+
+
+def check_numbers(answers):
+    """No number was given twice."""
+    seen = {}
+    for number, text in answers:
+        if seen.setdefault(number, text) is not text:
+            raise Broken("number %d was given twice: %r and %r" % (number, seen[number], text))
+
+
+def lost(answers, lines):
+    """The answers whose line is not where their number says."""
+    return [(number, text) for number, text in answers
+            if not 1 <= number <= len(lines) or lines[number - 1] != text]
+
+
+def check_kept(answers, lines):
+    missing = lost(answers, lines)
+    if missing:
+        number, text = missing[0]
+        found = lines[number - 1] if 1 <= number <= len(lines) else "no line"
+        raise Broken("%d of %d answered visits are lost; visit %d was answered with %r, and the file has %r"
+                     % (len(missing), len(answers), number, text, found))
+
+
+class Server:
+    """web-app in the background, on free ports of the loopback."""
+
+    def __init__(self, program, data, log, options=(), front=()):
+        self.log_path = log
+        with open(log, "wb") as sink:
+            self.process = subprocess.Popen(
+                [*front, program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+                 "--data-dir", data, *options],
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def wait_serving(self, seconds=20):
+        """Sets address, admin and count from the start-up line; False if it ended before that."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            ended = self.process.poll() is not None
+            found = SERVING.search(self.log())
+            if found:
+                self.address, self.admin, self.count = found[1], found[2], int(found[3])
+                return True
+            if ended:
+                return False
+            time.sleep(0.002)
+        raise Broken("not serving after %d s: %s" % (seconds, self.log()))
+
+    def end(self, number):
+        """Sends the signal NUMBER and returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=30)

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Cut the power of a disk under load, and see what a file system gives back of the visits.
+
+    power.py --program P --work W --file-system ext4|xfs|btrfs --cuts N [-- OPTION...]
+
+W/outer is XFS on a loop device, and a file in it is the disk: a second loop device with the file system that
+holds the data folder. FICLONE copies that file within one lock, so the copy is the disk as it stood at one
+moment, whatever the page cache above it still held. Cuts come in pairs: one as soon as a new data folder has its
+first answered visit, one at a random moment of the load that follows. At the end each copy is mounted, so that
+its journal is replayed, and the program is started on it. Each visit that was answered before the copy began
+has to be there, under its number. Prints
+
+    ext4 seed 4711 cuts 20 answered 20345 lost 0
+
+where `answered` is what was at stake, summed over the cuts, and exits with 1 if anything was lost. With
+--grace S a visit may be lost that was answered less than S seconds before its cut.
+"""
+
+import argparse
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import ledger
+
+VISITOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "visitor.py")
+FICLONE = 0x40049409
+MIB = 1 << 20
+MAKE = {
+    "ext4": ["mkfs.ext4", "-q", "-F"],
+    "xfs": ["mkfs.xfs", "-q", "-f"],
+    "btrfs": ["mkfs.btrfs", "-q", "-f"],
+}
+
+
+def run(*argv):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ledger.Broken("%s: %s" % (" ".join(argv), (done.stderr or done.stdout).strip()))
+
+
+def make_image(path, size, *make):
+    with open(path, "wb") as image:
+        image.truncate(size)
+    run(*make, path)
+
+
+def clone(source, target):
+    with open(source, "rb") as old, open(target, "wb") as new:
+        fcntl.ioctl(new, FICLONE, old.fileno())
+
+
+class Load:
+    """The program on a data folder, and visitors."""
+
+    def __init__(self, options, data, answers):
+        self.answers = answers
+        self.server = ledger.Server(options.program, data, answers + ".log", options.options)
+        if not self.server.wait_serving():
+            raise ledger.Broken("it does not start: " + self.server.log())
+        self.visitor = subprocess.Popen(
+            [sys.executable, VISITOR, "--url", "http://%s/" % self.server.address, "--out", answers,
+             "--connections", "16", "--seconds", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def wait_first(self):
+        until = time.monotonic() + 20
+        while not ledger.read_answers(self.answers):
+            if time.monotonic() > until:
+                raise ledger.Broken("no visit was answered within 20 s")
+            time.sleep(0.001)
+
+    def end(self, number):
+        self.server.end(number)
+        self.visitor.wait(timeout=30)
+
+
+class Disk:
+    """The file system of the data folder, on a disk that can be copied under it."""
+
+    def __init__(self, options):
+        self.kind = options.file_system
+        self.outer = os.path.join(options.work, "outer")
+        self.mounted = os.path.join(options.work, "disk")
+        self.image = os.path.join(self.outer, "disk.img")
+        os.mkdir(self.outer)
+        os.mkdir(self.mounted)
+        make_image(self.outer + ".img", 4096 * MIB, "mkfs.xfs", "-q", "-m", "reflink=1")
+        run("mount", "-o", "loop", self.outer + ".img", self.outer)
+        make_image(self.image, 512 * MIB, *MAKE[self.kind])
+        run("mount", "-o", "loop", self.image, self.mounted)
+
+    def cut(self, number):
+        path = os.path.join(self.outer, "cut.%d" % number)
+        clone(self.image, path)
+        return path
+
+    def mount_cut(self, path):
+        # One kernel knows a btrfs by its UUID alone, and a copy has the same.
+        if self.kind == "btrfs":
+            run("btrfs", "device", "scan", "--forget")
+        run("mount", "-o", "loop,nouuid" if self.kind == "xfs" else "loop", path, self.mounted)
+
+    def unmount(self):
+        run("umount", self.mounted)
+
+
+def unmount_all(work):
+    """What is left below WORK, the innermost first."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        paths = [row.split()[4] for row in file]
+    for path in reversed([path for path in paths if path.startswith(work + "/")]):
+        subprocess.run(["umount", path], check=False)
+
+
+def cut_under_load(disk, options, rng):
+    """Returns [(copy, {data folder: its answers before the copy}, moment)]."""
+    cuts, answers = [], {}
+    while len(cuts) < options.cuts:
+        name = "data.%d" % len(cuts)
+        answers[name] = os.path.join(options.work, name)
+        load = Load(options, os.path.join(disk.mounted, name), answers[name])
+        try:
+            load.wait_first()
+            for _ in range(2):
+                before = {name: ledger.read_answers(path) for name, path in answers.items()}
+                moment = time.time()
+                cuts.append((disk.cut(len(cuts)), before, moment))
+                time.sleep(options.seconds * rng.uniform(0.5, 1.5))
+        finally:
+            # A program that syncs now and then owes its last visits to the next cuts only if it may sync them.
+            load.end(signal.SIGTERM if options.grace else signal.SIGKILL)
+    return cuts[:options.cuts]
+
+
+def visit_once(server):
+    """The number of a visit."""
+    request = urllib.request.Request("http://%s/" % server.address, headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        text = answer.read().decode()
+    return int(text.split('"visit": ')[1].split(",")[0])
+
+
+def restart(options, data):
+    """Starts the program on what a cut left. It has to count the lines and to go on behind them."""
+    server = ledger.Server(options.program, data, os.path.join(options.work, "restart.log"), options.options)
+    try:
+        if not server.wait_serving():
+            raise ledger.Broken("it does not start on a cut disk: " + server.log())
+        number = visit_once(server)
+    finally:
+        server.end(signal.SIGKILL)
+    lines = ledger.read_lines(os.path.join(data, "visits.txt"), whole=False)
+    if number != len(lines) or server.count != number - 1:
+        raise ledger.Broken("visit %d after %d counted, and the file has %d lines"
+                            % (number, server.count, len(lines)))
+    return lines
+
+
+def moment_of(text):
+    return time.mktime(time.strptime(text[:19].decode(), "%Y-%m-%d %H:%M:%S"))
+
+
+def compare(options, disk, before, moment):
+    """(answered, lost) of one copy, which is mounted."""
+    answered = missing = 0
+    for name, answers in before.items():
+        data = os.path.join(disk.mounted, name)
+        lines = restart(options, data)
+        ledger.check_numbers(answers)
+        if options.grace:
+            answers = [answer for answer in answers if moment_of(answer[1]) + 1 < moment - options.grace]
+        answered += len(answers)
+        missing += len(ledger.lost(answers, lines))
+    return answered, missing
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--work", required=True, help="an existing, empty folder")
+    parser.add_argument("--file-system", choices=sorted(MAKE), required=True)
+    parser.add_argument("--cuts", type=int, required=True)
+    parser.add_argument("--seconds", type=float, default=0.15, help="between two cuts, on average")
+    parser.add_argument("--grace", type=float, default=0)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("options", nargs="*")
+    options = parser.parse_args()
+    options.work = os.path.realpath(options.work)
+    return options
+
+
+def main():
+    options = parse_options()
+    answered = missing = 0
+    # The stamps are to be compared with this machine's clock.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    options.options += ["--timezone", "UTC0"]
+    try:
+        disk = Disk(options)
+        cuts = cut_under_load(disk, options, random.Random(options.seed))
+        disk.unmount()
+        for path, before, moment in cuts:
+            disk.mount_cut(path)
+            try:
+                counts = compare(options, disk, before, moment)
+            finally:
+                disk.unmount()
+            answered, missing = answered + counts[0], missing + counts[1]
+            os.unlink(path)
+    except ledger.Broken as error:
+        print("%s seed %d: %s" % (options.file_system, options.seed, error))
+        return 1
+    finally:
+        unmount_all(options.work)
+    print("%s seed %d cuts %d answered %d lost %d"
+          % (options.file_system, options.seed, len(cuts), answered, missing))
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
