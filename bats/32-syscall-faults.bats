@@ -1,0 +1,113 @@
+# Each system call of the visit log, failed in turn; bats/tools/faults.py tells how, and what must hold after each.
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
+
+load faults
+
+# Folders of a test, in memory where that can be: an fsync that does not fail is not what is tested here.
+setup() {
+  work=$BATS_TEST_TMPDIR/work
+  mkdir "$work"
+  [ ! -w /dev/shm ] || work=$(mktemp -d -p /dev/shm)
+}
+
+teardown() { rm -rf "$work"; }
+
+# fail_each SUITE [OPTION...]: the loops of that suite of faults.py.
+fail_each() {
+  requires command:strace
+  run timeout 600 "$TOOLS/faults.py" --program "$WEB_APP" --work "$work" "${@:2}" "$1" 3>&-
+  echo "# ${lines[-1]}" >&3
+}
+
+kept_all() {
+  assert_success
+  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits answered, 0 wrong$'
+}
+
+# found_out REGEX: the same of a program that is broken on purpose.
+found_out() {
+  assert_failure 1
+  assert_line --regexp "^wrong: $1"
+}
+
+# A program that takes no notice of failed syncs, nor cuts off what a short write leaves, and which leaves a copy of
+# the torn end at each attempt.
+careless_program() {
+  broken_program careless io.c '/^int sync_(data|all)/,/^}/ s/return result;/return result \& 0;/' \
+    visits.c '/^static int cut_tail/,/^}/ s/ftruncate\(.*\) != 0;/false;/' \
+    repair.c 's/if \(is_longer\(file, offset\)\)/if (0)/'
+}
+
+@test "a failed write of a visit: 503, not ready, nothing of it is left; then it goes on with the next number" {
+  fail_each write
+  kept_all
+}
+
+@test "a short write of any length is cut off; where that fails nobody sees it, and it is cut off later" {
+  fail_each short
+  kept_all
+}
+
+@test "a failed fdatasync: 503 to all that wait for it, none is made again, exit code 3, the restart keeps all" {
+  fail_each sync
+  kept_all
+}
+
+@test "a failed call at the start: a line that says so and exit code 1 or 3, or not ready until it succeeds" {
+  fail_each start
+  kept_all
+}
+
+@test "a failed call while a replaced file is taken up: the same" {
+  fail_each anew
+  kept_all
+}
+
+@test "a failed read of a listing: it is refused or visibly broken off, never short without a word" {
+  fail_each listing
+  kept_all
+}
+
+@test "control: failed syncs that are taken for good ones are found out" {
+  careless_program
+  fail_each sync --only always
+  found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
+  found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
+  fail_each start --only 'fsync with a new folder, EIO'
+  found_out 'fsync with a new folder, EIO, N = 1: it ended with 0 and not with \[3\]'
+  found_out 'fsync with a new folder, EIO, N = 3: it ended with 0'
+  fail_each anew --only 'fdatasync'
+  found_out 'fdatasync with three lines, EIO, N = [0-9]+: it ended with 0 and not with \[3\]'
+}
+
+@test "control: a short write that is not cut off is found out" {
+  careless_program
+  fail_each short
+  found_out 'short writes of every length, N = 1: '
+}
+
+@test "control: copies of the torn end that multiply are found out" {
+  careless_program
+  fail_each start --only 'ftruncate with a torn line, EIO for a while'
+  found_out 'ftruncate with a torn line, EIO for a while, N = 1: there are [0-9]+ copies'
+}
+
+@test "control: a listing that ends where a read failed is found out" {
+  broken_program listing listing.c 's/^        if \(got <= 0\)$/        if (got <= 0) {\
+            next->offset = listing->range.size;\
+            continue;\
+        }\
+        if (got < 0)/'
+  fail_each listing --only EIO
+  found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
+}
+
+@test "control: a failed sync that is tried again, and a failed write that is answered, are found out" {
+  broken_program retrying io.c '
+    /^int sync_data/,/^}/ s/ \&\& errno == EINTR//
+    /^int write_all/,/^}/ s/return -1;/return 0;/'
+  fail_each sync --only 'always, EIO'
+  found_out 'fdatasync with --sync=always, EIO, N = 1: '
+  fail_each write --only 'write of a visit, ENOSPC'
+  found_out 'write of a visit, ENOSPC, N = 1: '
+}
