@@ -1,0 +1,115 @@
+# Whether the cluster does what the tests rely on. Sourced by cluster.sh.
+# shellcheck shell=bash
+
+readonly BUSYBOX_IMAGE=localhost/web-app/busybox:1
+
+# cluster_complete: the API answers, every node is there and Ready, and `standard` is a StorageClass.
+# Leaves the nodes' number in cluster_size.
+cluster_complete() {
+  local nodes
+  [ -e "$CLUSTER_KUBECONFIG" ] && [ -x "$BUILD/tools/bin/kubectl" ] || restore_kubeconfig || return 1
+  nodes=$(run_kubectl get nodes --request-timeout=10s -o \
+    jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null) || return 1
+  cluster_size=$(wc -l <<<"$nodes")
+  [ -n "$nodes" ] && ! grep -qvx True <<<"$nodes" || return 1
+  [ -n "${E2E_CONTEXT:-}" ] || [ "$(cluster_nodes | wc -l)" = "$cluster_size" ] || return 1
+  run_kubectl get storageclass standard --request-timeout=10s >/dev/null 2>&1 || return 1
+  [ -n "${E2E_CONTEXT:-}" ] || addons_available 10s >/dev/null 2>&1
+}
+
+# addons_available TIMEOUT: cluster DNS and the storage provisioner.
+addons_available() {
+  run_kubectl -n kube-system rollout status deployment/coredns --timeout="$1" &&
+    run_kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout="$1"
+}
+
+# A check holds for these nodes, since they were last started.
+nodes_identity() { cluster_nodes | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}'; }
+mark_checked() { nodes_identity >"$BUILD/cluster/$CLUSTER_NAME.checked"; }
+was_checked() { [ "$(cat "$BUILD/cluster/$CLUSTER_NAME.checked" 2>/dev/null)" = "$(nodes_identity)" ]; }
+
+# A fresh build folder beside a running cluster: its kubeconfig and kubectl come from the nodes.
+restore_kubeconfig() {
+  [ -z "${E2E_CONTEXT:-}" ] || return 1
+  cluster_tool kind
+  run_kind export kubeconfig --name "$CLUSTER_NAME" --kubeconfig "$CLUSTER_KUBECONFIG" >/dev/null 2>&1 || return 1
+  kubectl_for_cluster
+}
+
+nodes_as_asked() {
+  [ "${CLUSTER_NODES:-$cluster_size}" = "$cluster_size" ] ||
+    die "cluster $CLUSTER_NAME is up with $cluster_size nodes, not $CLUSTER_NODES; ./build.sh cluster down first, or set CLUSTER_NAME"
+}
+
+wait_for_cluster() {
+  run_kubectl wait --for=condition=Ready node --all --timeout=120s
+  addons_available 120s
+}
+
+# load_busybox: gives a cluster whose nodes are not ours the small image that the check and the tests run.
+load_busybox() {
+  local folder=$BUILD/cluster/busybox applet
+  has_image "$BUSYBOX_IMAGE" || {
+    rm -rf "$folder"
+    mkdir -p "$folder/root/bin"
+    debian_deb "$NODE_SUITE" "$folder" busybox-static
+    dpkg-deb --extract "$folder"/busybox-static_*.deb "$folder/deb"
+    cp "$folder/deb/bin/busybox" "$folder/root/bin/" 2>/dev/null || cp "$folder/deb/usr/bin/busybox" "$folder/root/bin/"
+    for applet in $("$folder/root/bin/busybox" --list); do
+      [ "$applet" = busybox ] || ln -s busybox "$folder/root/bin/$applet"
+    done
+    tar -C "$folder/root" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
+  }
+  cluster_load "$BUSYBOX_IMAGE"
+}
+
+default_class() {
+  run_kubectl get storageclass -o json | jq -r '.items[]
+    | select(.metadata.annotations["storageclass.kubernetes.io/is-default-class"] == "true") | .metadata.name'
+}
+
+# from_pod POD COMMAND...: in the check's own namespace.
+from_pod() {
+  local pod=$1
+  shift
+  run_kubectl -n cluster-check exec "$pod" -- "$@"
+}
+
+# What each pod asks, given every pod's address. Raw requests: busybox's own wget dies of a numeric address.
+# shellcheck disable=SC2016 # expanded in the pod
+readonly CHECK_POD='
+answers() {
+  printf "GET /name HTTP/1.0\r\n\r\n" | nc -w 3 "$1" "$2" | grep -q "^HTTP/1.1 200"
+}
+for address in "$@"; do
+  answers "$address" 8080 || { echo "no answer from pod $address"; exit 1; }
+done
+found=$(nslookup each.cluster-check.svc.cluster.local) || { echo "no answer from DNS: $found"; exit 1; }
+for address in "$@"; do
+  echo "$found" | grep -qF "$address" || { echo "the headless name lacks $address: $found"; exit 1; }
+done
+answers any.cluster-check.svc.cluster.local 80 || { echo "no answer from the service"; exit 1; }
+'
+
+check_cluster() {
+  local pods addresses pod
+  if [ "$(default_class)" != standard ] && [ -z "${E2E_CONTEXT:-}" ]; then
+    echo "the default StorageClass is $(default_class), not standard"
+    return 1
+  fi
+  run_kubectl delete namespace cluster-check --ignore-not-found --timeout=60s
+  # The namespace's own account is made a moment after it.
+  retry 20 0.5 run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
+  run_kubectl -n cluster-check rollout status daemonset/echo --timeout=90s
+  mapfile -t pods < <(run_kubectl -n cluster-check get pods -l app=echo -o name)
+  read -ra addresses < <(run_kubectl -n cluster-check get pods -l app=echo -o jsonpath='{.items[*].status.podIP}{"\n"}')
+  for pod in "${pods[@]}"; do
+    retry 20 1 from_pod "$pod" sh -c "$CHECK_POD" check "${addresses[@]}" || {
+      echo "from $pod: not every pod, name and service can be reached"
+      return 1
+    }
+  done
+  run_kubectl -n cluster-check wait --for=condition=Ready pod/writer --timeout=90s
+  from_pod writer cat /data/file
+  run_kubectl delete namespace cluster-check --wait=false
+}

@@ -1,0 +1,70 @@
+# What must be true before any work is done; each failure is one line with its remedy. Sourced by cluster.sh.
+# shellcheck shell=bash
+
+preflight_docker() {
+  local output
+  command -v docker >/dev/null || die "there is no docker; install it (apt-get install docker.io) and try again"
+  output=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1) && return
+  case $output in
+    *'permission denied'*) die "docker refuses this user; add it to the group: sudo usermod -aG docker $(id -un), then log in anew" ;;
+    *) die "the docker daemon does not answer; start it (sudo systemctl start docker) and try again" ;;
+  esac
+}
+
+# free_mib PATH: free space of the file system that holds it or will, nothing where it cannot be seen from here.
+free_mib() {
+  local path=$1
+  while [ ! -e "$path" ] && [ "$path" != / ]; do path=$(dirname "$path"); done
+  df -Pm "$path" 2>/dev/null | awk 'NR == 2 { print $4 }'
+}
+
+memory_mib() { awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo; }
+
+# need_space MIB PATH WHAT
+need_space() {
+  local free
+  [ -n "$2" ] || return 0
+  free=$(free_mib "$2")
+  [ -z "$free" ] || [ "$free" -ge "$1" ] ||
+    die "$3 needs $1 MiB of disk below $2, where $free MiB are free; make room (docker system df shows what Docker holds)"
+}
+
+need_memory() {
+  local free
+  free=$(memory_mib)
+  [ "$free" -ge "$1" ] || die "$2 needs $1 MiB of memory, $free MiB are free; stop something or set CLUSTER_NODES=1"
+}
+
+port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# preflight: what every `up` needs.
+preflight() {
+  local nodes=${CLUSTER_NODES:-3}
+  preflight_docker
+  [[ $nodes =~ ^[1-9]$ ]] || die "CLUSTER_NODES is a number from 1 to 9, not $nodes"
+  [[ $CLUSTER_NAME =~ ^[a-z0-9][a-z0-9.-]*$ ]] || die "CLUSTER_NAME is of a-z, 0-9, dots and dashes, not $CLUSTER_NAME"
+  [ "$(cluster_owner)" = none ] || return 0
+  if [ -n "${CLUSTER_API_PORT:-}" ] && port_in_use "$CLUSTER_API_PORT"; then
+    die "port $CLUSTER_API_PORT is in use; choose another CLUSTER_API_PORT, or unset it for any that is free"
+  fi
+  need_memory $((400 + 500 * nodes)) "a cluster of $nodes nodes"
+  need_space $((500 + 1000 * nodes)) "$(docker_root)" "a cluster of $nodes nodes"
+}
+
+# docker_root: where Docker keeps its data, nothing where that is on another machine.
+docker_root() {
+  local folder
+  folder=$(docker info --format '{{.DockerRootDir}}')
+  [ ! -d "$folder" ] || echo "$folder"
+}
+
+# preflight_build: what making the node image needs, if it has to be made.
+preflight_build() {
+  [ "${1:-$image_kind}" = own ] && ! has_image "$(node_image)" || return 0
+  need_go kubernetes
+  need_space 2500 "$(docker_root)" "the node image"
+  need_space 2500 "$ROOT" "compiling Kubernetes"
+  need_space 3500 "$(go env GOCACHE)" "compiling Kubernetes"
+  need_memory 2500 "compiling Kubernetes"
+  need node
+}

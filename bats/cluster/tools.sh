@@ -1,0 +1,87 @@
+# kind, helm and kubectl: the ones on PATH where their versions suit, else pinned ones. Sourced by cluster.sh.
+# shellcheck shell=bash
+
+# The lowest and highest minor version of a tool on PATH that is used. kubectl's depends on the cluster.
+# kind: from 0.29 on it writes the configuration that containerd 2 and our node both read.
+# helm: 3.14 is the first that tests our chart's schema as Helm 4 does.
+declare -gA TOOL_RANGE=([kind]="0.29 0.31" [helm]="3.14 4.99")
+
+# on_path NAME: where the user's own NAME is; what we have built does not count.
+on_path() { type -aP "$1" | grep -v "^$BUILD/" | head -n 1; }
+
+# tool_version NAME PROGRAM: as MAJOR.MINOR, nothing where the program cannot tell.
+tool_version() {
+  case $1 in
+    kind) "$2" version ;;
+    helm) "$2" version --short ;;
+    kubectl) "$2" version --client -o json | jq -r .clientVersion.gitVersion ;;
+  esac 2>/dev/null | grep -oE 'v[0-9]+\.[0-9]+' | head -n 1 | tr -d v
+}
+
+# in_range VERSION LOW HIGH: all of them MAJOR.MINOR.
+in_range() {
+  local sorted
+  [ -n "$1" ] || return 1
+  sorted=$(printf '%s\n' "$2" "$1" "$3" | sort -V | tr '\n' ' ')
+  [ "$sorted" = "$2 $1 $3 " ]
+}
+
+# kubectl_range VERSION: Kubernetes supports a kubectl one minor version to either side of the cluster's.
+kubectl_range() {
+  local major minor
+  IFS=. read -r major minor _ <<<"${1#v}"
+  echo "$major.$((minor - 1)) $major.$((minor + 1))"
+}
+
+# suits NAME PROGRAM: whether its version is in TOOL_RANGE.
+suits() {
+  local low high
+  read -r low high <<<"${TOOL_RANGE[$1]}"
+  in_range "$(tool_version "$1" "$2")" "$low" "$high"
+}
+
+# cluster_tool kind|helm|kubectl: makes build/tools/bin/NAME, a link to the user's own if it suits, else a pinned one.
+cluster_tool() {
+  local name=$1 target=$BUILD/tools/bin/$1 found
+  [ "$name" != kubectl ] || : "${TOOL_RANGE[kubectl]:=$(kubectl_range "$KUBERNETES_VERSION")}"
+  found=$(on_path "$name" || true)
+  if [ -n "$found" ] && suits "$name" "$found"; then
+    [ "$(readlink "$target" || true)" != "$found" ] || return 0
+    mkdir -p "$BUILD/tools/bin"
+    rm -f "$BUILD/tools/stamp/$name"
+    ln -sfn "$found" "$target"
+    return
+  fi
+  # A link to one that no longer suits must not pass for ours.
+  [ ! -L "$target" ] || rm "$target"
+  if [ "$name" != kubectl ]; then
+    go_tool "$name"
+  elif ! { [ -x "$target" ] && suits kubectl "$target"; }; then
+    need_go kubernetes
+    step "build kubectl $KUBERNETES_VERSION" go_build kubernetes k8s.io/kubernetes/cmd/kubectl "$target"
+  fi
+}
+
+# kubectl_for_cluster: the kubectl to use with the cluster that is running. Our nodes bring the very one.
+kubectl_for_cluster() {
+  local target=$BUILD/tools/bin/kubectl node version
+  if [ -n "${E2E_CONTEXT:-}" ]; then
+    version=$("$target" --kubeconfig "$CLUSTER_KUBECONFIG" version -o json --request-timeout=10s | jq -r .serverVersion.gitVersion)
+    TOOL_RANGE[kubectl]=$(kubectl_range "$version")
+    cluster_tool kubectl
+    return
+  fi
+  node=$(cluster_nodes | grep -- '-control-plane$' | head -n 1)
+  version=$(docker exec "$node" cat /kind/version)
+  TOOL_RANGE[kubectl]=$(kubectl_range "$version")
+  if [ -z "$(on_path kubectl)" ] || ! suits kubectl "$(on_path kubectl)"; then
+    [ ! -L "$target" ] || rm "$target"
+    if [ ! -x "$target" ] || [ "$(tool_version kubectl "$target")" != "$(grep -oE '[0-9]+\.[0-9]+' <<<"$version" | head -n 1)" ]; then
+      mkdir -p "$BUILD/tools/bin"
+      docker cp -q -L "$node:/usr/bin/kubectl" "$target.new" 2>/dev/null || docker cp -L "$node:/usr/bin/kubectl" "$target.new" >/dev/null
+      mv "$target.new" "$target"
+    fi
+    return
+  fi
+  cluster_tool kubectl
+}
