@@ -1,16 +1,26 @@
+#!/usr/bin/env python3
 """A visitor whose request is half sent when its pod is told to stop.
 
-usage: late_visitor.py PORT ADMIN_PORT
+usage: late_visitor.py PORT ADMIN_PORT [--silent]
 
 Connects to the loopback's PORT and sends all of a request but its last bytes, prints `waiting`, waits until
 /readyz on ADMIN_PORT says that the pod is stopping, sends the rest, and prints the answer's status and body.
-Exits with 1 when there is no answer.
+--silent: the rest is never sent. Exits with 1 when there is no answer.
 """
 
 import http.client
 import socket
 import sys
 import time
+
+# The server gives a request's head 10 s, and the pod may be told to stop later than that.
+RENEW_SECONDS = 2
+
+
+def half_a_request(port):
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: late\r\nAccept: application/json\r\n")
+    return connection
 
 
 def is_stopping(admin_port):
@@ -27,21 +37,27 @@ def is_stopping(admin_port):
 
 def main():
     port, admin_port = int(sys.argv[1]), int(sys.argv[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as visitor:
-        visitor.sendall(b"GET / HTTP/1.1\r\nHost: late\r\nAccept: application/json\r\n")
-        print("waiting", flush=True)
-        deadline = time.monotonic() + 30
-        while not is_stopping(admin_port):
-            if time.monotonic() > deadline:
-                sys.exit("the pod was not told to stop within 30 s")
-            time.sleep(0.05)
-        answer = http.client.HTTPResponse(visitor)
-        try:
+    silent = sys.argv[3:] == ["--silent"]
+    visitor = half_a_request(port)
+    begun = time.monotonic()
+    print("waiting", flush=True)
+    deadline = begun + 60
+    while not is_stopping(admin_port):
+        now = time.monotonic()
+        if now > deadline:
+            sys.exit("the pod was not told to stop within 60 s")
+        if now > begun + RENEW_SECONDS:
+            older, visitor, begun = visitor, half_a_request(port), now
+            older.close()
+        time.sleep(0.05)
+    answer = http.client.HTTPResponse(visitor)
+    try:
+        if not silent:
             visitor.sendall(b"Connection: close\r\n\r\n")
-            answer.begin()
-        except (OSError, http.client.HTTPException) as error:
-            sys.exit(f"no answer: {error!r}")
-        print(answer.status, answer.read().decode().strip(), flush=True)
+        answer.begin()
+    except (OSError, http.client.HTTPException) as error:
+        sys.exit(f"no answer: {error!r}")
+    print(answer.status, answer.read().decode().strip(), flush=True)
 
 
 if __name__ == "__main__":
