@@ -3,22 +3,26 @@
 #include <errno.h>
 #include <unistd.h>
 
-int write_all(int file, const void *data, size_t size)
+int write_all(int file, const void *data, size_t size, size_t *ret_written)
 {
-    const char *next = data;
-    while (size > 0) {
-        ssize_t written = write(file, next, size);
+    size_t done = 0;
+    int result = 0;
+    while (done < size) {
+        ssize_t written = write(file, (const char *)data + done, size - done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written == 0)
             errno = ENOSPC;
-        if (written <= 0)
-            return -1;
+        if (written <= 0) {
+            result = -1;
+            break;
+        }
         /* A short write is followed by another to learn why it was short. */
-        next += written;
-        size -= (size_t)written;
+        done += (size_t)written;
     }
-    return 0;
+    if (ret_written)
+        *ret_written = done;
+    return result;
 }
 
 ssize_t read_at(int file, void *data, size_t size, off_t offset)

@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 /* Writes all SIZE bytes, over short writes and EINTR. Returns 0, or -1 with the errno of write(2);
- * a prefix may then have been written. */
-int write_all(int file, const void *data, size_t size);
+ * the first *RET_WRITTEN bytes, if it is not NULL, have then been written. */
+int write_all(int file, const void *data, size_t size, size_t *ret_written);
 
 /* Reads up to SIZE bytes at OFFSET; less than SIZE only at the end of the file. Returns the number
  * of bytes, or -1 with the errno of pread(2). */

@@ -131,7 +131,7 @@ static int run_visits(int count, char *const *arguments)
         0)
         die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
     while ((length = listing_piece(&listing, buffer, sizeof buffer)) > 0) {
-        if (write_all(STDOUT_FILENO, buffer, (size_t)length) != 0) {
+        if (write_all(STDOUT_FILENO, buffer, (size_t)length, NULL) != 0) {
             /* Whoever reads only the first lines is no failure. */
             if (errno == EPIPE)
                 return EXIT_OK;

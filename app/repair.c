@@ -46,7 +46,7 @@ static int move_tail(int folder, int file, uint64_t offset, struct visits_report
     uint64_t total = 0;
     ssize_t got;
     while ((got = read_at(file, buffer, sizeof buffer, (off_t)(offset + total))) > 0) {
-        if (write_all(torn, buffer, (size_t)got) != 0)
+        if (write_all(torn, buffer, (size_t)got, NULL) != 0)
             goto remove_torn;
         total += (uint64_t)got;
     }
@@ -81,7 +81,7 @@ int repair(int folder, int file, struct repair_result *ret_result, struct visits
      */
     bool complete = !scan.in_long_line && stamp_is_credible(rest, rest_length);
     if (complete) {
-        if (write_all(file, "\n", 1) != 0)
+        if (write_all(file, "\n", 1, NULL) != 0)
             return -1;
         report.completed = true;
         scan.good_offset = scan.offset + rest_length + 1;

@@ -90,7 +90,7 @@ static int open_in_place(struct visits *visits, struct visits_report *ret_report
     visits->count = opened.found.count;
     visits->size = opened.found.size;
     visits->synced = opened.found.size;
-    visits->tail_dirty = false;
+    visits->tail = 0;
     visits->detached = false;
     visits->fault = 0;
     return 0;
@@ -104,26 +104,36 @@ int visits_open(struct visits *visits, struct visits_report *ret_report)
     return result;
 }
 
+static bool is_as_long_as_left(const struct visits *visits, const struct stat *file)
+{
+    return (uint64_t)file->st_size == visits->size + visits->tail;
+}
+
 /* Cuts off what a failed write left. The caller holds append_lock. */
 static int cut_tail(struct visits *visits)
 {
-    struct stat status;
-    /* Somebody has shortened it: to cut it here would make it longer, with NULs. */
-    if (fstat(visits->file, &status) == 0 && (uint64_t)status.st_size < visits->size) {
+    struct stat file;
+    if (fstat(visits->file, &file) != 0)
+        return -1;
+    /* To cut it here would take away what somebody else has written, or fill up with NULs what
+     * somebody has shortened. */
+    if (!is_as_long_as_left(visits, &file)) {
         visits->detached = true;
         errno = ESTALE;
         return -1;
     }
-    visits->tail_dirty = ftruncate(visits->file, (off_t)visits->size) != 0;
-    return visits->tail_dirty ? -1 : 0;
+    if (ftruncate(visits->file, (off_t)visits->size) != 0)
+        return -1;
+    visits->tail = 0;
+    return 0;
 }
 
-/* Writes at the end of the file, or leaves it as it was. The caller holds append_lock. */
-static int write_or_cut(struct visits *visits, const char *data, size_t size)
+/* Writes a tail of SIZE bytes, or leaves the file as it was. The caller holds append_lock. */
+static int write_tail(struct visits *visits, const char *data, size_t size)
 {
-    if (visits->tail_dirty && cut_tail(visits) != 0)
+    if (visits->tail > 0 && cut_tail(visits) != 0)
         return -1;
-    if (write_all(visits->file, data, size) == 0)
+    if (write_all(visits->file, data, size, &visits->tail) == 0)
         return 0;
     int saved_errno = errno;
     (void)cut_tail(visits);
@@ -149,7 +159,7 @@ int visits_append(struct visits *visits, const char *lines, size_t count, uint64
     pthread_mutex_lock(&visits->append_lock);
     if (visits->sync_failed || visits->detached) {
         error = visits->fault;
-    } else if (write_or_cut(visits, lines, size) != 0) {
+    } else if (write_tail(visits, lines, size) != 0) {
         error = errno;
         visits->fault = error;
         visits->refused = error;
@@ -160,6 +170,7 @@ int visits_append(struct visits *visits, const char *lines, size_t count, uint64
         remember_recent(&visits->recent, lines, count);
         visits->count += count;
         visits->size += size;
+        visits->tail = 0;
         visits->fault = 0;
         result = 0;
     }
@@ -210,7 +221,7 @@ static bool is_in_place(const struct visits *visits)
     if (fstat(visits->folder, &folder) != 0 || fstat(visits->file, &opened) != 0)
         return true;
     return is_same(&path, &folder) && is_same(&named, &opened) &&
-           (uint64_t)opened.st_size == visits->size;
+           is_as_long_as_left(visits, &opened);
 }
 
 /* Writes a line's worth of bytes that no reader takes for a line, and cuts them off again. */
@@ -218,7 +229,7 @@ static void probe(struct visits *visits)
 {
     char bytes[LINE_LENGTH];
     memset(bytes, '#', sizeof bytes);
-    if (write_or_cut(visits, bytes, sizeof bytes) != 0 || cut_tail(visits) != 0)
+    if (write_tail(visits, bytes, sizeof bytes) != 0 || cut_tail(visits) != 0)
         visits->fault = errno;
     else
         visits->fault = 0;
@@ -228,9 +239,9 @@ int visits_tend(struct visits *visits, struct visits_report *ret_report)
 {
     int result = 0, error = 0;
     lock_both(visits);
-    if (!visits->detached && !visits->tail_dirty && !is_in_place(visits))
+    if (!visits->detached && !is_in_place(visits))
         visits->detached = true;
-    if (!visits->detached && !visits->sync_failed && (visits->fault || visits->tail_dirty))
+    if (!visits->detached && !visits->sync_failed && (visits->fault || visits->tail > 0))
         probe(visits);
     if (!visits->sync_failed && visits->detached)
         result = open_in_place(visits, ret_report) == 0 ? 1 : -1;
@@ -268,8 +279,10 @@ int visits_take_refused(struct visits *visits)
 
 void visits_drop_unsynced(struct visits *visits)
 {
+    struct stat file;
     lock_both(visits);
-    if (visits->sync_failed && !visits->detached)
+    if (visits->sync_failed && !visits->detached && fstat(visits->file, &file) == 0 &&
+        is_as_long_as_left(visits, &file))
         (void)ftruncate(visits->file, (off_t)visits->synced);
     unlock_both(visits);
 }

@@ -3,7 +3,8 @@
  * What always holds while it is open:
  * - bytes [0, size) of the file are whole lines, and the last of them ends in a newline; `count` is
  *   their number, and a visit's number is that of its line;
- * - what a failed write left after `size` is cut off again before anything else is written;
+ * - what a failed write left after `size`, `tail` bytes, is cut off again before anything else is
+ *   written, unless somebody else has changed the file's length: then it is read anew;
  * - bytes [0, synced) have been reported stable by fdatasync(2);
  * - after one failed sync nobody knows any more what is stable: no visit is accepted, the process
  *   must exit with EXIT_DURABILITY_LOST and read at its next start what the disk really holds;
@@ -36,7 +37,7 @@ struct visits {
     int file;
     pthread_mutex_t append_lock; /* guards what is written below, up to sync_lock */
     bool detached;               /* not open, or what is open is no longer the file of that name */
-    bool tail_dirty;             /* a failed write could not be cut off yet */
+    size_t tail;                 /* bytes after `size` that are still to be cut off */
     _Atomic uint64_t count;
     _Atomic uint64_t size;
     _Atomic uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */

@@ -34,7 +34,7 @@ found_out() {
 # the torn end at each attempt.
 careless_program() {
   broken_program careless io.c '/^int sync_(data|all)/,/^}/ s/return result;/return result \& 0;/' \
-    visits.c '/^static int cut_tail/,/^}/ s/ftruncate\(.*\) != 0;/false;/' \
+    visits.c '/^static int cut_tail/,/^}/ s/if \(ftruncate\(.*\) != 0\)/if (false)/' \
     repair.c 's/if \(is_longer\(file, offset\)\)/if (0)/'
 }
 
@@ -105,7 +105,7 @@ careless_program() {
 @test "control: a failed sync that is tried again, and a failed write that is answered, are found out" {
   broken_program retrying io.c '
     /^int sync_data/,/^}/ s/ \&\& errno == EINTR//
-    /^int write_all/,/^}/ s/return -1;/return 0;/'
+    /^int write_all/,/^}/ s/result = -1;/result = 0;/'
   fail_each sync --only 'always, EIO'
   found_out 'fdatasync with --sync=always, EIO, N = 1: '
   fail_each write --only 'write of a visit, ENOSPC'

@@ -223,7 +223,7 @@ end_of_summer_time() {
 }
 
 @test "control: a program that does not write what is older than its last line is found out" {
-  clocked_program dropping visits.c 's/^    \} else if \(write_or_cut\(visits, lines, size\) != 0\) \{/    } else if (visits->recent.count > 0 \&\& memcmp(lines, visits->recent.lines[visits->recent.count - 1], 19) < 0) {\
+  clocked_program dropping visits.c 's/^    \} else if \(write_tail\(visits, lines, size\) != 0\) \{/    } else if (visits->recent.count > 0 \&\& memcmp(lines, visits->recent.lines[visits->recent.count - 1], 19) < 0) {\
         *ret_first = visits->count + 1;\
         *ret_end = visits->size;\
         *ret_recent = visits->recent;\

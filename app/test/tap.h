@@ -23,6 +23,7 @@ void test_page(void);
 void test_request(void);
 void test_scan(void);
 void test_visits(void);
+void test_visits_faults(void);
 void test_repair(void);
 void test_listing(void);
 void test_metrics(void);

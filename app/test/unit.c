@@ -9,9 +9,16 @@ static const struct {
     const char *name;
     void (*run)(void);
 } topics[] = {
-    {"stamp", test_stamp},     {"options", test_options}, {"page", test_page},
-    {"request", test_request}, {"scan", test_scan},       {"visits", test_visits},
-    {"repair", test_repair},   {"listing", test_listing}, {"metrics", test_metrics},
+    {"stamp", test_stamp},
+    {"options", test_options},
+    {"page", test_page},
+    {"request", test_request},
+    {"scan", test_scan},
+    {"visits", test_visits},
+    {"visits_faults", test_visits_faults},
+    {"repair", test_repair},
+    {"listing", test_listing},
+    {"metrics", test_metrics},
 };
 
 static bool is_wanted(const char *name, int argc, char **argv)

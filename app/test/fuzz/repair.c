@@ -144,7 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes before = make_file(data, size);
     struct wanted wanted = want(before);
     int file = openat(folder, VISITS_FILE, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    demand(file >= 0 && write_all(file, before.data, before.length) == 0, "a file can be made");
+    demand(file >= 0 && write_all(file, before.data, before.length, NULL) == 0,
+           "a file can be made");
 
     demand(repair(folder, file, &result, &report) == 0, "any file can be repaired");
     demand_result(&result, wanted);
