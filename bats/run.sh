@@ -1,6 +1,9 @@
 # Runs the suites of tests and counts them. Sourced by build.sh.
 # shellcheck shell=bash
 
+# shellcheck source=bats/cluster/cluster.sh
+source "$ROOT/bats/cluster/cluster.sh"
+
 readonly RESULTS=$BUILD/results
 
 # The suites, in the order in which a failure is cheapest to have.
@@ -25,7 +28,7 @@ test_main() {
   summarize
 }
 
-cluster_is_up() { [ -s "$BUILD/kubeconfig" ]; }
+cluster_is_up() { [ -s "$CLUSTER_KUBECONFIG" ]; }
 
 take_cluster_down() {
   ! cluster_is_up || "$ROOT/build.sh" cluster down || true
@@ -124,8 +127,6 @@ suite_chart() {
 
 suite_cluster() {
   need test
-  # shellcheck source=bats/cluster/cluster.sh
-  source "$ROOT/bats/cluster/cluster.sh"
   run_bats cluster-decisions "$ROOT"/bats/40-*.bats
   # Outside bats, so that the progress of the node image is seen.
   cluster_main up
