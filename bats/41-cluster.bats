@@ -3,7 +3,7 @@
 
 load helpers
 
-kubectl() { command kubectl --kubeconfig "$BUILD/kubeconfig" --namespace "$NAMESPACE" "$@"; }
+kubectl() { command kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
 
 cluster() { "$ROOT/build.sh" cluster "$@" </dev/null 3>&- 4>&-; }
 

@@ -148,10 +148,9 @@ e2e_main() {
   cmd_image
   cluster_main up
   step "load the image into the cluster" e2e_load
-  E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
   # A test that hangs is ended and told of like any other failure.
   BATS_TEST_TIMEOUT=$([ "${E2E_LONG:-}" = 1 ] && echo 1800 || echo 400)
-  export E2E_KUBECONFIG BATS_TEST_TIMEOUT
+  export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
   e2e_run "$@"
 }
 

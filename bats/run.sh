@@ -130,6 +130,7 @@ suite_cluster() {
   run_bats cluster-decisions "$ROOT"/bats/40-*.bats
   # Outside bats, so that the progress of the node image is seen.
   cluster_main up
+  export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
   run_bats cluster "$ROOT"/bats/41-*.bats
 }
 
