@@ -27,11 +27,11 @@ stopped_within() {
 @test "SIGTERM and SIGINT end an idle program at once with exit code 0" {
   local signal
   for signal in TERM INT; do
-    start_web_app
+    start_web_app --drain 60s
     visit 2 >/dev/null
     kill -s "$signal" "$pid"
-    stopped_within 4
-    assert said "^web-app: SIG$signal: answering open connections for up to 5000 ms$"
+    stopped_within 20
+    assert said "^web-app: SIG$signal: answering open connections for up to 60000 ms$"
     assert said '^web-app: stopped with [24] visits recorded$'
   done
   assert_visits 4
@@ -56,6 +56,21 @@ stopped_within() {
   assert_output --partial '"visit": 2,'
   assert_output --partial "Connection: close"
   stopped_within 5
+  assert_visits 2
+}
+
+@test "while draining --sync=interval goes on to sync" {
+  start_web_app --sync interval --drain 60s
+  half_a_request
+  kill "$pid"
+  wait_said '^web-app: SIGTERM'
+  assert_equal "$(metric web_app_sync_duration_seconds_count)" 0
+  get / >/dev/null
+  has_synced() { [ "$(metric web_app_sync_duration_seconds_count)" -ge 1 ]; }
+  try --max 200 --delay 0.05 -- has_synced
+  run rest_of_request
+  assert_output --partial "200 OK"
+  stopped_within 10
   assert_visits 2
 }
 

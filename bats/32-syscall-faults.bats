@@ -10,7 +10,10 @@ setup() {
   [ ! -w /dev/shm ] || work=$(mktemp -d -p /dev/shm)
 }
 
-teardown() { rm -rf "$work"; }
+teardown() {
+  stop_started
+  rm -rf "$work"
+}
 
 # fail_each SUITE [OPTION...]: the loops of that suite of faults.py.
 fail_each() {
@@ -66,6 +69,35 @@ careless_program() {
 @test "a failed read of a listing: it is refused or visibly broken off, never short without a word" {
   fail_each listing
   kept_all
+}
+
+# syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for
+# that, the rest comes.
+syncs_slowly() {
+  requires command:strace
+  local half
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=11000000:when=1" start_web_app
+  exec {half}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n' >&"$half"
+  # The program has read it once the loop that answers this has gone round.
+  get /healthz >/dev/null
+  in_background "$BATS_TEST_TMPDIR/other" visit
+  try --max 100 --delay 0.05 -- visits_are 1 || return
+  printf '\r\n' >&"$half"
+  assert_regex "$(timeout 30 cat <&"$half")" '^HTTP/1.1 200 OK' || return
+  wait "$background" || return
+  assert_visits 2
+}
+
+visits_are() { [ "$(count_visits)" = "$1" ]; }
+
+@test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
+
+@test "control: a program that takes a slow sync for its clients' silence is found out" {
+  broken_program impatient event_loop.c '/^static int expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/'
+  run syncs_slowly
+  assert_failure
+  assert_output --partial "HTTP/1.1 408"
 }
 
 @test "control: failed syncs that are taken for good ones are found out" {
