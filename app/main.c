@@ -7,7 +7,7 @@
 #include "options.h"
 #include "scan.h"
 #include "server.h"
-#include "stamp.h"
+#include "timezone.h"
 #include "visits.h"
 
 #include <errno.h>
@@ -293,7 +293,7 @@ static int run_serve(int count, char *const *arguments)
 {
     char text[512], addresses[256];
     struct options options = parse_or_die(VERB_SERVE, count, arguments);
-    if (stamp_set_timezone(options.timezone) != 0)
+    if (timezone_set(options.timezone) != 0)
         die(EXIT_USAGE,
             "--timezone=%s is not known here; give an IANA name whose file is in "
             "/usr/share/zoneinfo (package tzdata), or a POSIX TZ string such as MSK-3",

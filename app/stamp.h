@@ -11,11 +11,6 @@
 #define STAMP_LENGTH 32                /* 2022-11-28 22:54:26.913511+03:00 */
 #define LINE_LENGTH (STAMP_LENGTH + 1) /* with its newline */
 
-/* Makes NAME the zone of every later stamp: a name of the IANA time zone database that is installed
- * here, or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread is started. Returns 0, or -1
- * with errno ENOENT (no such zone here) or EINVAL (not a name and not a TZ string). */
-int stamp_set_timezone(const char *name);
-
 /* The text of one second, kept from one stamp to the next: localtime_r(3) takes a lock that all
  * threads share. Zero it before its first use; one thread, one cache. */
 struct stamp_cache {

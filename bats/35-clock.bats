@@ -36,7 +36,7 @@ clocked_program() {
   if [ ! -x "$folder/web-app" ] || [ "$(cat "$folder/key" 2>/dev/null)" != "$key" ]; then
     rm -rf "$folder" && mkdir -p "$folder/app" || return
     cp -R "$ROOT"/app/*.[ch] "$ROOT/app/civetweb_hooks" "$folder/app" || return
-    break_files "$folder/app" stamp.c "s|(zone_folders\[\] = \{)|\1\"$zones\", |" "$@" || return
+    break_files "$folder/app" timezone.c "s|(zone_folders\[\] = \{)|\1\"$zones\", |" "$@" || return
     compile "$folder/web-app" "$folder/app" gcc || return
     printf '%s' "$key" >"$folder/key"
   fi

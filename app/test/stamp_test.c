@@ -1,4 +1,5 @@
 #include "../stamp.h"
+#include "../timezone.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@ static void expect(const char *zone, time_t second, long nanosecond, const char 
     struct stamp_cache cache = {0};
     struct timespec moment = {second, nanosecond};
     char stamp[STAMP_LENGTH];
-    int result = stamp_set_timezone(zone);
+    int result = timezone_set(zone);
     if (result == 0)
         result = stamp_write(&cache, &moment, stamp);
     if (result != 0)
@@ -80,11 +81,11 @@ static void expect_unknown_zones(void)
     struct stamp_cache cache = {0};
     struct timespec moment = {MOMENT, 0};
     char stamp[STAMP_LENGTH];
-    if (stamp_set_timezone("Europe/Moscow") != 0)
+    if (timezone_set("Europe/Moscow") != 0)
         ok(false, "Europe/Moscow is known");
     for (const char *const *zone = zones; *zone; zone++) {
         errno = 0;
-        int result = stamp_set_timezone(*zone);
+        int result = timezone_set(*zone);
         ok(result == -1 && (errno == ENOENT || errno == EINVAL),
            "zone %zu of the unknown is refused", (size_t)(zone - zones));
     }
@@ -105,7 +106,7 @@ static void expect_cache(void)
         {{MOMENT, 0}, "2022-11-28 19:54:26.000000+00:00"},
     };
     struct stamp_cache cache = {0};
-    bool right = stamp_set_timezone("UTC") == 0;
+    bool right = timezone_set("UTC") == 0;
     char stamp[STAMP_LENGTH];
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         right = right && stamp_write(&cache, &steps[i].moment, stamp) == 0 &&

@@ -3,6 +3,7 @@
  * arguments. */
 #include "../../options.h"
 #include "../../stamp.h"
+#include "../../timezone.h"
 #include "demand.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static void set_timezone(const char *name)
     struct stamp_cache cache = {0};
     char stamp[STAMP_LENGTH];
     errno = 0;
-    if (stamp_set_timezone(name) != 0) {
+    if (timezone_set(name) != 0) {
         demand(errno == EINVAL || errno == ENOENT, "a zone is refused with a reason");
         return;
     }
