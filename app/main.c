@@ -155,7 +155,7 @@ static void make_room_for_connections(struct options *options)
         return;
     if (limit.rlim_cur < wanted) {
         limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)prlimit(0, RLIMIT_NOFILE, &limit, NULL);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;

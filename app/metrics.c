@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,8 +174,8 @@ static void put_process_stat(struct text *text)
                "%llu %llu %llu",
                &user, &system, &threads, &started, &virtual_bytes, &resident_pages) != 6)
         return;
-    unsigned long long ticks = (unsigned long long)sysconf(_SC_CLK_TCK);
-    unsigned long long page = (unsigned long long)sysconf(_SC_PAGESIZE), cpu = user + system;
+    unsigned long long ticks = getauxval(AT_CLKTCK), page = getauxval(AT_PAGESZ);
+    unsigned long long cpu = user + system;
     struct timespec now, up;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)clock_gettime(CLOCK_BOOTTIME, &up);

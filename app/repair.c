@@ -13,13 +13,13 @@
 /* Opens a new file for the torn tail; its name goes into the report. */
 static int create_torn_file(int folder, char name[64])
 {
-    char stamp[32];
-    struct tm utc;
+    struct tm utc = {.tm_mday = 1};
     time_t now = time(NULL);
-    if (!gmtime_r(&now, &utc) || strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc) == 0)
-        memcpy(stamp, "unknown", sizeof "unknown");
+    (void)gmtime_r(&now, &utc);
     for (int attempt = 1; attempt < 1000; attempt++) {
-        int length = snprintf(name, 64, VISITS_FILE ".torn-%s", stamp);
+        int length =
+            snprintf(name, 64, VISITS_FILE ".torn-%04d%02d%02dT%02d%02d%02dZ", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
         if (attempt > 1)
             (void)snprintf(name + length, 64 - (size_t)length, "-%d", attempt);
         int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
