@@ -117,7 +117,7 @@ cmd_test() { # [SUITE...]: every test there is, or only lint, unit, app, image, 
   test_main "$@"
 }
 
-cmd_bench() { # [SECONDS]: requests/s and more beside nginx and lighttpd in the same run
+cmd_bench() { # [SECONDS]: speed and size, beside nginx, lighttpd and Flask in the same run
   need bench
   cmd_app
   cmd bats/tools/bench "$BUILD/web-app" "$@"

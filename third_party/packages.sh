@@ -18,7 +18,7 @@ declare -A PACKAGES=(
   # power loss: file systems on loop devices
   [power]="xfsprogs e2fsprogs btrfs-progs mount"
   # peers and load of `build.sh bench`
-  [bench]="wrk nginx-light lighttpd curl python3"
+  [bench]="wrk nginx-light lighttpd gunicorn python3-flask fio strace curl jq python3"
 )
 
 # need GROUP...: installs what is missing of the groups, or names the command where it may not.
