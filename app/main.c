@@ -236,7 +236,8 @@ static void tend(struct visits *visits, const struct options *options, int *last
              (unsigned long long)visits->count);
         report_repair(options->data_dir, &report);
     }
-    if (refused && refused != *last_error) {
+    /* ESTALE: what is found in the file now says it. */
+    if (refused && refused != ESTALE && refused != *last_error) {
         explain(options->data_dir, refused);
         *last_error = refused;
     }
@@ -250,8 +251,8 @@ static void tend(struct visits *visits, const struct options *options, int *last
         (void)server_sync(visits, visits->size);
 }
 
-/* Waits for a signal, tending the visits once a second. Returns SIGTERM or SIGINT, or 0 after a
- * failed sync. */
+/* Waits for a signal, tending the visits once a second and when a worker asks for it. Returns
+ * SIGTERM or SIGINT, or 0 after a failed sync. */
 static int serve_until_signal(struct visits *visits, const struct options *options,
                               const sigset_t *signals)
 {
@@ -261,7 +262,7 @@ static int serve_until_signal(struct visits *visits, const struct options *optio
         int received = sigtimedwait(signals, NULL, &second);
         if (received == SIGTERM || received == SIGINT)
             return received;
-        if (!visits->sync_failed && received != SIGUSR1)
+        if (!visits->sync_failed)
             tend(visits, options, &last_error);
         if (visits->sync_failed)
             return 0;
@@ -278,9 +279,9 @@ static void drain(struct server *server, struct visits *visits, const struct opt
     server_drain(server, hurry ? 0 : drain_ms);
     while (!server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
-        if (!visits->sync_failed && received < 0)
-            tend(visits, options, &last_error);
         bool asked = received == SIGTERM || received == SIGINT;
+        if (!visits->sync_failed && !asked)
+            tend(visits, options, &last_error);
         if (asked || (visits->sync_failed && !hurry)) {
             hurry = true;
             server_drain(server, 0);

@@ -42,16 +42,22 @@ int visit_defer(struct worker *worker, const struct request *request, struct rep
     return (int)batch->count++;
 }
 
-/* Returns 0, or the errno that kept the batch from being recorded. */
+/* Returns 0, or the errno that kept the batch from being recorded. What cannot wait for its next
+ * round the owner is woken for: to take up a file that somebody has changed, or to end. */
 static int record(struct server *server, struct batch *batch)
 {
     struct visits_recent recent;
     uint64_t end;
     const char *lines = batch->lines[VISITS_RECENT];
-    if (visits_append(server->visits, lines, batch->count, &batch->first, &end, &recent) != 0)
-        return errno;
+    if (visits_append(server->visits, lines, batch->count, &batch->first, &end, &recent) != 0) {
+        int error = errno;
+        if (error == ESTALE)
+            (void)pthread_kill(server->owner, SIGUSR1);
+        return error;
+    }
     if (server->options->sync == SYNC_ALWAYS && server_sync(server->visits, end) != 0) {
         int error = errno ? errno : EIO;
+        visits_drop_unsynced(server->visits);
         (void)pthread_kill(server->owner, SIGUSR1);
         return error;
     }

@@ -109,20 +109,21 @@ static bool is_as_long_as_left(const struct visits *visits, const struct stat *f
     return (uint64_t)file->st_size == visits->size + visits->tail;
 }
 
-/* Cuts off what a failed write left. The caller holds append_lock. */
+/* Finds the file as it was left, and cuts off what a failed write did. If somebody else has removed
+ * it or changed its length, the number that the next line would be answered with is no longer its
+ * own, and to cut would take away what they have written or fill up with NULs what they have
+ * shortened: it has to be read anew. The caller holds append_lock. */
 static int cut_tail(struct visits *visits)
 {
     struct stat file;
     if (fstat(visits->file, &file) != 0)
         return -1;
-    /* To cut it here would take away what somebody else has written, or fill up with NULs what
-     * somebody has shortened. */
-    if (!is_as_long_as_left(visits, &file)) {
+    if (file.st_nlink == 0 || !is_as_long_as_left(visits, &file)) {
         visits->detached = true;
         errno = ESTALE;
         return -1;
     }
-    if (ftruncate(visits->file, (off_t)visits->size) != 0)
+    if (visits->tail > 0 && ftruncate(visits->file, (off_t)visits->size) != 0)
         return -1;
     visits->tail = 0;
     return 0;
@@ -131,7 +132,7 @@ static int cut_tail(struct visits *visits)
 /* Writes a tail of SIZE bytes, or leaves the file as it was. The caller holds append_lock. */
 static int write_tail(struct visits *visits, const char *data, size_t size)
 {
-    if (visits->tail > 0 && cut_tail(visits) != 0)
+    if (cut_tail(visits) != 0)
         return -1;
     if (write_all(visits->file, data, size, &visits->tail) == 0)
         return 0;
@@ -282,8 +283,11 @@ void visits_drop_unsynced(struct visits *visits)
     struct stat file;
     lock_both(visits);
     if (visits->sync_failed && !visits->detached && fstat(visits->file, &file) == 0 &&
-        is_as_long_as_left(visits, &file))
-        (void)ftruncate(visits->file, (off_t)visits->synced);
+        is_as_long_as_left(visits, &file) && ftruncate(visits->file, (off_t)visits->synced) == 0) {
+        visits->count -= (visits->size - visits->synced) / LINE_LENGTH;
+        visits->size = visits->synced;
+        visits->tail = 0;
+    }
     unlock_both(visits);
 }
 

@@ -4,7 +4,7 @@
  * - bytes [0, size) of the file are whole lines, and the last of them ends in a newline; `count` is
  *   their number, and a visit's number is that of its line;
  * - what a failed write left after `size`, `tail` bytes, is cut off again before anything else is
- *   written, unless somebody else has changed the file's length: then it is read anew;
+ *   written; nothing is once somebody else has changed the file's length, until it is read anew;
  * - bytes [0, synced) have been reported stable by fdatasync(2);
  * - after one failed sync nobody knows any more what is stable: no visit is accepted, the process
  *   must exit with EXIT_DURABILITY_LOST and read at its next start what the disk really holds;
@@ -69,7 +69,8 @@ int visits_open(struct visits *visits, struct visits_report *ret_report);
 
 /* Appends COUNT lines of LINE_LENGTH bytes with one write(2) in the usual case. On success the
  * first has number *RET_FIRST, the file then ends at *RET_END, and *RET_RECENT holds the lines
- * before them. On failure none of them is in the file. */
+ * before them. On failure none of them is in the file. errno ESTALE: somebody else has removed it
+ * or changed its length; visits_tend() takes it up. */
 int visits_append(struct visits *visits, const char *lines, size_t count, uint64_t *ret_first,
                   uint64_t *ret_end, struct visits_recent *ret_recent);
 
@@ -82,8 +83,9 @@ struct listing_range;
 int visits_snapshot(struct visits *visits, struct listing_range *ret_range);
 
 /* Opens it if it is closed; after a failed write finds out whether a line could be written again;
- * and takes up the file anew if somebody has replaced or shortened it. To be called about once a
- * second. Returns 1 if it read the file, with *RET_REPORT filled in, else 0, or -1 as above. */
+ * and takes up the file anew if somebody has replaced or changed it. To be called about once a
+ * second, and after ESTALE. Returns 1 if it read the file, with *RET_REPORT filled in, else 0, or
+ * -1 as above. */
 int visits_tend(struct visits *visits, struct visits_report *ret_report);
 
 /* 0 if the next visit can be recorded as far as is known, else an errno. Never touches the disk. */
@@ -93,8 +95,8 @@ int visits_fault(const struct visits *visits);
  * by itself is to be known all the same. */
 int visits_take_refused(struct visits *visits);
 
-/* After a failed sync, if nobody has been promised what was not synced: takes that out of the file.
- * The kernel would show it to the next reader as if it were on the disk, and may never write it
+/* After a failed sync, where nobody is promised what is not synced: takes that out of the file. The
+ * kernel would show it to the next reader as if it were on the disk, and may never write it
  * (fsync(2)); later lines would be counted from it. */
 void visits_drop_unsynced(struct visits *visits);
 

@@ -213,6 +213,25 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(admin /readyz)" ready
 }
 
+@test "a visit right after a change by somebody else is refused, or answered with the number of its line" {
+  start_web_app
+  visit 3 | tee "$BATS_TEST_TMPDIR/answers" >/dev/null
+  local change
+  for change in 'echo "$LINE" >>"$data/visits.txt"' 'truncate -s -1 "$data/visits.txt"' \
+    'printf x >>"$data/visits.txt"' 'sed -i "\$p" "$data/visits.txt"'; do
+    for _ in 1 2 3; do
+      eval "$change"
+      visit >>"$BATS_TEST_TMPDIR/answers" 2>/dev/null || true
+      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/answers"
+    done
+  done
+  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/answers" >"$BATS_TEST_TMPDIR/answered"
+  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
+  assert_recorded "$BATS_TEST_TMPDIR/answered"
+  assert_equal "$(admin /readyz)" ready
+  assert said '^web-app: opened .* anew: [0-9]+ visits so far$'
+}
+
 @test "a folder that is taken away makes it not ready, and ready again when it is back" {
   start_web_app
   visit 2 >/dev/null

@@ -105,27 +105,42 @@ static void end(void)
     folder_remove(folder);
 }
 
+static void somebody_else_writes(void)
+{
+    before_write = NULL;
+    ok(append_of_somebody_else(LINE_B), "somebody else writes a line just before a write");
+}
+
+static void somebody_else_empties(void)
+{
+    before_write = NULL;
+    ok(truncate(folder_path(folder, VISITS_FILE), 0) == 0,
+       "somebody else empties the file just before a write");
+}
+
 static void expect_cut(void)
 {
-    ok(start(LINE_A) && append_of_somebody_else(LINE_B) && append(LINE_C) == 0 &&
-           append_within(LINE_A, 3 * LINE_LENGTH + 5) == -1 && errno == EFBIG,
+    bool started = start(LINE_A);
+    before_write = somebody_else_writes;
+    ok(started && append_within(LINE_C, 2 * LINE_LENGTH + 5) == -1 && errno == EFBIG,
        "a write fails after somebody else has written to the file");
     ok(append(LINE_A) == -1, "then nothing is written until it is known what is whose");
-    ok(visits_tend(&visits, &report) == 1 && visits.count == 3 && report.torn == 5,
+    ok(visits_tend(&visits, &report) == 1 && visits.count == 2 && report.torn == 5,
        "which reading it anew tells");
-    ok(append(LINE_A) == 0 && file_is(LINE_A LINE_B LINE_C LINE_A),
+    ok(append(LINE_A) == 0 && file_is(LINE_A LINE_B LINE_A),
        "and neither their line nor a later one of ours was cut off");
     end();
 
-    ok(start(LINE_A LINE_B) && truncate(folder_path(folder, VISITS_FILE), 0) == 0 &&
-           append_within(LINE_C, 10) == -1 && errno == EFBIG,
+    started = start(LINE_A LINE_B);
+    before_write = somebody_else_empties;
+    ok(started && append_within(LINE_C, 10) == -1 && errno == EFBIG,
        "a write fails after somebody has shortened the file");
     ok(append(LINE_C) == -1 && visits_tend(&visits, &report) == 1 && visits.count == 0 &&
            append(LINE_C) == 0 && file_is(LINE_C),
        "it is taken up as it is, and not filled up with NULs");
     end();
 
-    bool started = start(LINE_A);
+    started = start(LINE_A);
     ftruncate_error = EIO;
     ok(started && append_within(LINE_B, LINE_LENGTH + 7) == -1 && append(LINE_B) == -1 &&
            errno == EIO && visits_tend(&visits, &report) == -1 && file_is(LINE_A "2022-11"),
@@ -181,16 +196,55 @@ static void expect_failed_sync(void)
     ok(file_is(LINE_A), "what was synced stays, what nobody was promised is taken out");
     end();
 
-    ok(start(LINE_A) && visits_sync(&visits, LINE_LENGTH) == 0 && append_of_somebody_else(LINE_C) &&
-           append(LINE_B) == 0 && a_sync_fails(),
+    ok(start(LINE_A) && visits_sync(&visits, LINE_LENGTH) == 0 && append(LINE_B) == 0 &&
+           append_of_somebody_else(LINE_C) && a_sync_fails(),
        "the same after somebody else has written to the file");
     visits_drop_unsynced(&visits);
-    ok(file_is(LINE_A LINE_C LINE_B), "nothing is taken out of it, since it may be theirs");
+    ok(file_is(LINE_A LINE_B LINE_C), "nothing is taken out of it, since it may be theirs");
     end();
+}
+
+/* The file holds FOUND after somebody else has changed it: what came before the change has been
+ * answered, and a line of ours with the wrong number, or none that anybody will find, is refused.
+ */
+static void expect_taken_up(const char *how, const char *found, unsigned count)
+{
+    char whole[4 * LINE_LENGTH + 1];
+    (void)snprintf(whole, sizeof whole, "%s" LINE_C, found);
+    errno = 0;
+    ok(append(LINE_C) == -1 && errno == ESTALE, "%s: a visit is refused", how);
+    ok(visits_fault(&visits) == ESTALE && append(LINE_C) == -1 && errno == ESTALE,
+       "%s: and so is the next", how);
+    ok(visits_tend(&visits, &report) == 1 && visits_fault(&visits) == 0, "%s: it is taken up", how);
+    same((long long)visits.count, count, "%s: with the lines that it has", how);
+    ok(append(LINE_C) == 0 && visits.count == count + 1 && file_is(whole),
+       "%s: and the next visit has the number of its line", how);
+    end();
+}
+
+static void expect_changes_of_somebody_else(void)
+{
+    ok(start(LINE_A) && append_of_somebody_else(LINE_B), "somebody else writes a line");
+    expect_taken_up("a line of somebody else's", LINE_A LINE_B, 2);
+    ok(start(LINE_A LINE_B) && truncate(folder_path(folder, VISITS_FILE), 2 * LINE_LENGTH - 1) == 0,
+       "the last newline is taken away");
+    expect_taken_up("without its last newline", LINE_A LINE_B, 2);
+    ok(start(LINE_A LINE_B) && truncate(folder_path(folder, VISITS_FILE), LINE_LENGTH) == 0,
+       "the last line is taken away");
+    expect_taken_up("without its last line", LINE_A, 1);
+    ok(start(LINE_A) && unlink(folder_path(folder, VISITS_FILE)) == 0, "the file is removed");
+    expect_taken_up("a file that was removed", "", 0);
+    bool started = start(LINE_A);
+    folder_write(folder, "new", LINE_B, LINE_LENGTH);
+    char *from = strdup(folder_path(folder, "new"));
+    ok(started && rename(from, folder_path(folder, VISITS_FILE)) == 0, "the file is replaced");
+    free(from);
+    expect_taken_up("a file that was replaced", LINE_B, 1);
 }
 
 void test_visits_faults(void)
 {
     expect_cut();
     expect_failed_sync();
+    expect_changes_of_somebody_else();
 }
