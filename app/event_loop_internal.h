@@ -1,4 +1,5 @@
-/* What event_loop.c (connections come and go) and exchange.c (requests in, answers out) share. */
+/* What event_loop.c (turns and time), newcomers.c (who comes in, and who makes room) and exchange.c
+ * (requests in, answers out) share. */
 #ifndef EVENT_LOOP_INTERNAL_H
 #define EVENT_LOOP_INTERNAL_H
 
@@ -14,6 +15,7 @@ struct event_loop {
     int epoll;
     int wake; /* eventfd(2): there is something to look at, from another thread */
     bool draining, listening, last_call;
+    bool more_events;  /* the last epoll_wait(2) may have more to tell */
     int64_t now_ms;    /* CLOCK_MONOTONIC, as of this turn */
     int64_t polled_ms; /* the same, as of the last epoll_wait(2) */
     int64_t listen_again_ms, last_call_ms;
@@ -34,8 +36,24 @@ void event_loop_enter(struct event_loop *loop, struct connection *connection,
  * point to it. */
 void event_loop_close(struct event_loop *loop, struct connection *connection);
 
+/* The connection that has been in STATE for longest, since BEFORE_MS or earlier, or NULL. An idle
+ * one whose request has come meanwhile is idle anew. */
+struct connection *event_loop_longest_in(struct event_loop *loop, enum connection_state state,
+                                         int64_t before_ms);
+
 /* Asks epoll(7) for EVENTS of it from now on. */
 void event_loop_want(struct event_loop *loop, struct connection *connection, uint32_t events);
+
+/* Whether newcomers are to wake the loop. */
+void newcomers_listen(struct event_loop *loop, bool listening);
+
+/* Takes in who waits. What finds no room stays in the kernel's queue: that is left alone for a
+ * while, not spun on. */
+void newcomers_accept(struct event_loop *loop);
+
+/* The end of draining: whoever is in the kernel's queue is still taken in. Then, with the last of
+ * the loops, the sockets are shut, so that later comers are refused and not left unanswered. */
+void newcomers_last_call(struct event_loop *loop);
 
 /* Something has come, or can be sent, on a connection. */
 void exchange_continue(struct event_loop *loop, struct connection *connection, uint32_t events);

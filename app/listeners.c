@@ -25,10 +25,12 @@
 
 #include "listeners.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct listeners {
     struct mg_context context;
+    _Atomic unsigned loops;
 };
 
 _Static_assert(MG_MAX_HEADERS == 64, "REQUEST_FIELDS_MAX is one less than civetweb reads");
@@ -36,6 +38,7 @@ _Static_assert(MG_MAX_HEADERS == 64, "REQUEST_FIELDS_MAX is one less than civetw
 static int open_port(struct mg_context *context, char *address)
 {
     static char backlog[] = "1024";
+    _Static_assert(LISTENERS_BACKLOG == 1024, "as the text says");
     context->dd.config[LISTENING_PORTS] = address;
     context->dd.config[LISTEN_BACKLOG_SIZE] = backlog;
     errno = 0;
@@ -106,6 +109,19 @@ void listeners_describe(const struct listeners *listeners, char *text, size_t si
             (void)inet_ntop(AF_INET, &bound->sin.sin_addr, host, sizeof host);
         (void)snprintf(text, size, "%s:%u", host, ntohs(bound->sin.sin_port));
     }
+}
+
+void listeners_join(struct listeners *listeners)
+{
+    atomic_fetch_add(&listeners->loops, 1);
+}
+
+void listeners_leave(struct listeners *listeners)
+{
+    if (atomic_fetch_sub(&listeners->loops, 1) > 1)
+        return;
+    for (unsigned i = 0; i < listeners_count(listeners); i++)
+        (void)shutdown(listeners_socket(listeners, i), SHUT_RD);
 }
 
 void listeners_close(struct listeners *listeners)

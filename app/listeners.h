@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+enum { LISTENERS_BACKLOG = 1024 }; /* connections that wait to be accepted, of each socket */
+
 /* The sockets that event loops accept from. */
 struct listeners;
 
@@ -20,6 +22,11 @@ int listeners_socket(const struct listeners *listeners, unsigned index);
 /* "127.0.0.1:8080": an address that reaches them from this machine, with the port that was bound
  * also where port 0 was asked for. */
 void listeners_describe(const struct listeners *listeners, char *text, size_t size);
+
+/* Several event loops may accept from the same sockets: each joins, and once the last has left they
+ * are shut, so that who comes then is refused. */
+void listeners_join(struct listeners *listeners);
+void listeners_leave(struct listeners *listeners);
 
 void listeners_close(struct listeners *listeners);
 

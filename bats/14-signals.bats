@@ -74,6 +74,22 @@ stopped_within() {
   assert_visits 2
 }
 
+threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
+
+@test "of several workers one that has nothing left to do does not keep newcomers from the others" {
+  start_web_app --workers 2 --drain 60s
+  half_a_request
+  assert threads_are 4
+  kill "$pid"
+  try --max 200 --delay 0.05 -- threads_are 3
+  run get /version
+  assert_success
+  run rest_of_request
+  assert_output --partial "200 OK"
+  stopped_within 20
+  assert_visits 1
+}
+
 @test "after the drain time it ends, whoever is still there" {
   start_web_app --drain 500ms
   half_a_request

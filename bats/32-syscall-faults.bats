@@ -37,7 +37,7 @@ found_out() {
 # the torn end at each attempt.
 careless_program() {
   broken_program careless io.c '/^int sync_(data|all)/,/^}/ s/return result;/return result \& 0;/' \
-    visits.c '/^static int cut_tail/,/^}/ s/if \(ftruncate\(.*\) != 0\)/if (false)/' \
+    visits.c '/^static int cut_tail/,/^}/ s/if \(fstat\(/if ((visits->tail = 0) == 0) return 0;\n&/' \
     repair.c 's/if \(is_longer\(file, offset\)\)/if (0)/'
 }
 
@@ -98,6 +98,86 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
   run syncs_slowly
   assert_failure
   assert_output --partial "HTTP/1.1 408"
+}
+
+# refused_and_gone: a visit whose sync fails is not in the file any more when its 503 comes.
+refused_and_gone() {
+  requires command:strace
+  local half
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:error=EIO:when=2" start_web_app
+  visit >/dev/null
+  # Somebody whose request has begun holds up the program's end, for a moment.
+  exec {half}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET / HTTP/1.1\r\n' >&"$half"
+  get /healthz >/dev/null
+  assert_equal "$(status_of /; count_visits)" "503"$'\n'"1"
+}
+
+@test "a visit that is refused since its sync failed is out of the file by then" {
+  refused_and_gone
+  local code=0
+  wait "$pid" || code=$?
+  assert_equal "$code" 3
+  assert_visits 1
+}
+
+@test "control: a program that takes it out only at its end is found out" {
+  broken_program late visit.c 's/visits_drop_unsynced\(server->visits\);//'
+  run refused_and_gone
+  assert_failure
+  assert_output --partial "2"
+}
+
+# A crowd that comes while a sync takes its time: crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...].
+crowd() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=$3:when=$2" start_web_app "${@:4}"
+  run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt"
+  echo "# $output" >&3
+}
+
+@test "SIGTERM during a slow sync: whoever has asked by then is answered, however many they are" {
+  crowd drain 1..3 700000 --drain 60s
+  assert_success
+  wait "$pid"
+  assert_visits 700
+}
+
+@test "at the limit of connections nobody is closed whose request came during a slow sync" {
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_success
+  assert_visits 80
+}
+
+@test "the drain time ends during a slow sync: who has come by then is answered, however many they are" {
+  crowd last-call 1 3000000 --drain 100ms
+  assert_success
+  wait "$pid"
+  assert_visits 301
+}
+
+@test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
+  broken_program unlooking event_loop.c 's/state != CONNECTION_IDLE \|\| !has_spoken\(connection\)/connection/'
+  crowd drain 1..3 700000 --drain 60s
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: a last call that takes in 64, or that ends by the clock, leaves a crowd without an answer" {
+  broken_program hasty newcomers.c '/^void newcomers_last_call/,/^}/ s/left = LISTENERS_BACKLOG/left = ACCEPTS_MAX/'
+  crowd last-call 1 3000000 --drain 100ms
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  broken_program by-the-clock event_loop.c \
+    's/loop->more_events \|\| loop->polled_ms < loop->last_call_ms/loop->now_ms < loop->last_call_ms/'
+  crowd last-call 1..9 3000000 --drain 100ms
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
 }
 
 @test "control: failed syncs that are taken for good ones are found out" {

@@ -172,7 +172,7 @@ flood() {
 }
 
 @test "control: visitors are kept out where nobody has to make room" {
-  break_web_app event_loop.c 's/if \(connection && loop->now_ms .*\{/if (connection \&\& loop->now_ms < 0) {/'
+  break_web_app newcomers.c 's/if \(connection\) \{/if (connection \&\& loop->now_ms < 0) {/'
   flood
   PATIENCE=4 run assert_fresh_visitor_served
   assert_failure
@@ -205,7 +205,7 @@ are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1
 }
 
 @test "control: they do where they are given no time" {
-  break_web_app event_loop.c 's/EVICT_IDLE_AFTER_MS = 100/EVICT_IDLE_AFTER_MS = 0/'
+  break_web_app newcomers.c 's/EVICT_IDLE_AFTER_MS = 100/EVICT_IDLE_AFTER_MS = 0/'
   run newcomers_at_once
   assert_failure
   assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
@@ -272,7 +272,7 @@ run_out_unprepared() {
 }
 
 @test "control: a program that asks again at once when it has no descriptor is seen to spin" {
-  run_out_unprepared event_loop.c 's/else if \(!has_newcomer\(listener\)\)/else if (listener >= 0)/'
+  run_out_unprepared newcomers.c 's/else if \(!has_newcomer\(listener\)\)/else if (listener >= 0)/'
   run assert_no_spin
   assert_failure
   assert_output --partial "ticks of processor time"
