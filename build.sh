@@ -7,6 +7,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT BUILD=$ROOT/build VERSION=1.0.0
 cd "$ROOT"
 umask 022
+export HOME=${HOME:-$BUILD/home} # where Go keeps its caches
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

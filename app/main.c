@@ -327,8 +327,6 @@ static int run_serve(int count, char *const *arguments)
              received == SIGTERM ? "SIGTERM" : "SIGINT", options.drain_ms);
     drain(server, &visits, &options, options.drain_ms, &signals);
     if (visits.sync_failed || visits_close(&visits) != 0) {
-        if (options.sync == SYNC_ALWAYS)
-            visits_drop_unsynced(&visits);
         errno = visits_fault(&visits);
         warn_errno("a sync of %s/" VISITS_FILE
                    " failed, so nobody knows what is on the disk; start again "

@@ -42,9 +42,8 @@ stopped_within() {
   half_a_request
   kill "$pid"
   wait_said '^web-app: SIGTERM'
-  run admin /readyz
-  assert_failure
-  assert_line "not ready: shutting down"
+  is_shutting_down() { admin /readyz | grep -x "not ready: shutting down"; }
+  try --max 200 --delay 0.05 -- is_shutting_down
   assert_equal "$(status_of /readyz)" 503
   assert_equal "$(admin /healthz)" ok
   # Who comes now is still served, and told that it was the last answer.
@@ -64,9 +63,10 @@ stopped_within() {
   half_a_request
   kill "$pid"
   wait_said '^web-app: SIGTERM'
-  assert_equal "$(metric web_app_sync_duration_seconds_count)" 0
+  local before
+  before=$(metric web_app_sync_duration_seconds_count)
   get / >/dev/null
-  has_synced() { [ "$(metric web_app_sync_duration_seconds_count)" -ge 1 ]; }
+  has_synced() { [ "$(metric web_app_sync_duration_seconds_count)" -gt "$before" ]; }
   try --max 200 --delay 0.05 -- has_synced
   run rest_of_request
   assert_output --partial "200 OK"
@@ -79,9 +79,10 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
 @test "of several workers one that has nothing left to do does not keep newcomers from the others" {
   start_web_app --workers 2 --drain 60s
   half_a_request
-  assert threads_are 4
+  local threads
+  threads=$(ls "/proc/$pid/task" | wc -l)
   kill "$pid"
-  try --max 200 --delay 0.05 -- threads_are 3
+  try --max 200 --delay 0.05 -- threads_are $((threads - 1))
   run get /version
   assert_success
   run rest_of_request

@@ -169,30 +169,6 @@ recovers_alone() {
   visit
 }
 
-# loses_a_sync: three visits are answered, the fourth is refused since its sync fails, and the program ends.
-loses_a_sync() {
-  requires command:strace
-  IN_FRONT="strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:error=EIO:when=4" start_web_app
-  visitor "$BATS_TEST_TMPDIR/out" --requests 4 --until-close
-  status=0
-  wait "$pid" || status=$?
-  assert_equal "$status" 3
-  assert_visits 3
-}
-
-@test "a visit that was refused for its sync is not in the file, where later ones would be counted from it" {
-  loses_a_sync
-  DATA=$data start_web_app
-  assert_equal "$(visit | jq .visit)" 4
-}
-
-@test "control: a program that leaves it there is found out" {
-  broken_program keeping-unsynced main.c 's/if \(options\.sync == SYNC_ALWAYS\)$/if (0)/'
-  run loses_a_sync
-  assert_failure
-  assert_output --partial "actual   : 4 lines, 0 of them damaged"
-}
-
 @test "control: a program that leaves half a line on a full volume is found out" {
   broken_program not-cutting visits.c '/^static int cut_tail/,/^}/ s/if \(fstat\(/if ((visits->tail = 0) == 0) return 0;\n&/'
   run runs_full tmpfs 1M

@@ -99,6 +99,7 @@ nul_tail() {
 }
 
 @test "3,000,000 lines: it starts, counts them right, and shows the last of them" {
+  DATA=$BATS_TEST_TMPDIR/data # 99 MB, which not every /dev/shm has room for
   mkdir "$DATA"
   many_lines 3000000 >"$DATA/visits.txt"
   since=$EPOCHREALTIME
@@ -223,7 +224,8 @@ nul_tail() {
 }
 
 @test "control: a program that leaves the torn end in the file is found out" {
-  broken_program unrepaired repair.c 's/if \(move_tail\(.*\) != 0\)/if (move_tail != move_tail)/'
+  broken_program unrepaired repair.c 's/if \(move_tail\(.*\) != 0\)/if (move_tail != move_tail)/' \
+    visits.c '/^static bool is_as_long_as_left/,/^}/ s/return .*;/return visits->size > 0 || file;/'
   run torn_tail 15
   assert_failure
   assert_output --partial "value does not match regular expression"

@@ -42,7 +42,7 @@ fuzz() {
   local program=$1 target=$2 folder memory code=0
   shift 2
   folder=$(scratch)/$target
-  memory=$(mktemp -d -p /dev/shm)
+  memory=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || scratch)")
   mkdir -p "$folder" "$BUILD/fuzz/crashes"
   # Without what is set for people, so that one input means one thing.
   (cd "$memory" && exec env -i PATH="$PATH" TMPDIR="$memory" ASAN_OPTIONS=detect_leaks=1 \

@@ -14,6 +14,9 @@ never_ready() {
 
 has_file() { kubectl exec "$1" -- web-app visits --raw >/dev/null; }
 
+# has_name POD: its address is known, to the API server and to the cluster's DNS. No visit.
+has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8081/healthz"; }
+
 @test "all pods, claims and files come to be although no pod is ever ready" {
   local pod
   never_ready
@@ -23,6 +26,7 @@ has_file() { kubectl exec "$1" -- web-app visits --raw >/dev/null; }
     is_ready "$pod" False
   done
   # A pod that is not ready still has its name, and a visit to it is recorded.
+  try --max 60 --delay 0.5 -- has_name chart-web-app-2
   visit chart-web-app-2
   assert_visits chart-web-app-2 1
   kubectl exec chart-web-app-0 -- web-app check "http://chart-web-app-2.chart-web-app-headless:8080/"

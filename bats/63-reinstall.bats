@@ -42,7 +42,8 @@ seconds_of() { date -d "$(field "$1" .metadata.creationTimestamp)" +%s; }
   done
   helm uninstall chart >/dev/null
   # The old pods are there, and stopping.
-  assert [ -n "$(field pod/chart-web-app-0 .metadata.deletionTimestamp)" ]
+  is_stopping() { [ -n "$(field pod/chart-web-app-0 .metadata.deletionTimestamp)" ]; }
+  try --max 20 --delay 0.1 -- is_stopping
   # From here on pods stop at once, since nobody visits them meanwhile.
   install --set preStopSleepSeconds=0
   for pod in chart-web-app-{0,1,2}; do

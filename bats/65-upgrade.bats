@@ -52,8 +52,9 @@ restart_all() {
   local rounds=6 round since=$SECONDS
   [ "${E2E_LONG:-}" != 1 ] || rounds=33
   start_visitors
-  # The first round shortens the goodbye, to as little as lets the cluster take a pod out of its Services.
-  helm upgrade chart "$CHART" --set preStopSleepSeconds=2 --wait --timeout 120s >/dev/null
+  # The first round changes the goodbye: it must be as long as the cluster takes to take a pod out of its Services, also
+  # where that is slow.
+  helm upgrade chart "$CHART" --set preStopSleepSeconds=4 --wait --timeout 120s >/dev/null
   for ((round = 2; round <= rounds; round++)); do restart_all; done
   visitors_stop
   echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$ANSWERS") visits answered"
@@ -64,17 +65,20 @@ restart_all() {
 @test "control: pods that are killed without a goodbye are noticed by the same visitors" {
   requires_nodes
   local pod
+  local -A restarts
   start_visitors
-  for pod in chart-web-app-{0,1,2}; do crash "$pod"; done
-  try --max 60 --delay 0.5 -- all_ready
+  for pod in chart-web-app-{0,1,2}; do
+    restarts[$pod]=$(restarts_of "$pod")
+    crash "$pod"
+  done
+  for pod in chart-web-app-{0,1,2}; do
+    try --max 60 --delay 0.5 -- has_restarted "$pod" "${restarts[$pod]}"
+    wait_ready "$pod"
+  done
   visitors_stop
   run assert_all_answered "$ANSWERS"
   assert_failure
   # Even so, what was answered was recorded.
   grep ' 200$' "$ANSWERS" >"$BATS_TEST_TMPDIR/answered"
   for pod in chart-web-app-{0,1,2}; do assert_told "$BATS_TEST_TMPDIR/answered" "$pod"; done
-}
-
-all_ready() {
-  [ "$(field statefulset/chart-web-app '.status.readyReplicas')" = 3 ]
 }

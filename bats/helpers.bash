@@ -4,7 +4,9 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
 PATH=$BUILD/tools/bin:$PATH
-export ROOT BUILD PATH
+# What is visited is on this machine, whatever proxy leads out of it.
+no_proxy=127.0.0.1,::1,localhost NO_PROXY=$no_proxy
+export ROOT BUILD PATH no_proxy NO_PROXY
 
 export BATS_LIB_PATH=$BUILD/tools/bats/usr/lib/bats
 bats_load_library bats-support

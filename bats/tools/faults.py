@@ -298,9 +298,11 @@ def write_loop(error):
                 demand(not program.ready() or '"####' in program.trace(), "it is ready after a failed write")
                 demand(program.content().count(b"\n") == 3 + len(program.answered), "a failed write left a line")
         hits = program.hits()
+        # Without those of a probe, which a second that ends between two visits may bring.
+        of_visits = sum("(INJECTED)" in line and '"####' not in line for line in program.trace().splitlines())
         refused = sum(status == 503 for status in program.statuses)
-        demand(refused == (0 if error == "EINTR" else hits), "%d visits were refused for %d failed writes",
-               refused, hits)
+        demand(refused == (0 if error == "EINTR" else of_visits), "%d visits were refused for %d failed writes",
+               refused, of_visits)
         numbers = [number for number, _ in program.answered]
         demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
         demand(program.visit_until_ready(), "it ended: %s", program.log())
