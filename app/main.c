@@ -5,6 +5,7 @@
 #include "io.h"
 #include "listing.h"
 #include "options.h"
+#include "relocations.h"
 #include "scan.h"
 #include "server.h"
 #include "timezone.h"
@@ -41,6 +42,7 @@ enum { VERBS = sizeof verbs / sizeof *verbs };
 
 int main(int argc, char **argv)
 {
+    relocations_protect();
     /* A write to a closed pipe or past a file's limit is an errno here, not the end. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);

@@ -42,6 +42,11 @@ assert_no() {
   refute_output --regexp ' RWE '
   run readelf --wide --dynamic "$BINARY"
   assert_output --regexp 'FLAGS.*(BIND_NOW|NOW)'
+  # And they are so in the running program, which nothing but itself sees to.
+  WEB_APP=$BINARY start_web_app
+  run grep -F "$BINARY" "/proc/$pid/maps"
+  assert_line --regexp ' r--p '
+  refute_line --regexp ' .wxp '
 }
 
 @test "the stack of its functions is guarded" {
