@@ -62,8 +62,8 @@ void event_loop_want(struct event_loop *loop, struct connection *connection, uin
         connection->events = events;
 }
 
-/* Has an idle client's request come since epoll_wait(2) told of others? It tells of EVENTS_MAX
- * sockets at a time, and what comes while a sync takes its time waits for the next. */
+/* Has something come since epoll_wait(2) told of others? It tells of EVENTS_MAX sockets at a time,
+ * and what comes while a sync takes its time waits for the next. */
 static bool has_spoken(const struct connection *connection)
 {
     char byte;
@@ -73,13 +73,11 @@ static bool has_spoken(const struct connection *connection)
 struct connection *event_loop_longest_in(struct event_loop *loop, enum connection_state state,
                                          int64_t before_ms)
 {
-    struct connection *connection;
-    while ((connection = loop->lists[state].first) && connection->since_ms <= before_ms) {
-        if (state != CONNECTION_IDLE || !has_spoken(connection))
-            return connection;
-        event_loop_enter(loop, connection, CONNECTION_IDLE);
-    }
-    return NULL;
+    bool waits_for_client = state == CONNECTION_IDLE || state == CONNECTION_READING;
+    struct connection *c = loop->lists[state].first;
+    while (c && c->since_ms <= before_ms && waits_for_client && has_spoken(c))
+        c = c->next;
+    return c && c->since_ms <= before_ms ? c : NULL;
 }
 
 static void free_closed(struct event_loop *loop)
@@ -110,6 +108,7 @@ static int expire(struct event_loop *loop)
         }
         if ((connection = loop->lists[state].first)) {
             int64_t left_ms = connection->since_ms + timeout_ms - loop->polled_ms;
+            left_ms = left_ms < 0 ? 0 : left_ms;
             next_ms = left_ms < next_ms ? left_ms : next_ms;
         }
     }
@@ -139,9 +138,12 @@ static bool look_after_drain(struct event_loop *loop)
         start_draining(loop);
     else if (!loop->last_call && (loop->now_ms >= until_ms || loop->connections == 0))
         newcomers_last_call(loop);
-    return !loop->last_call ||
-           (loop->connections > 0 &&
-            (loop->more_events || loop->polled_ms < loop->last_call_ms + LAST_CALL_MS));
+    if (!loop->last_call)
+        return true;
+    /* So many turns find everybody who has come, for epoll(7) tells of sockets in rotation. */
+    bool found_all = !loop->more_events || loop->last_turns++ > loop->connections_max / EVENTS_MAX;
+    bool over = loop->polled_ms >= loop->last_call_ms + LAST_CALL_MS && found_all;
+    return loop->connections > 0 && !over;
 }
 
 /* How long nothing is to be done unless something comes, in ms; -1: for ever. */

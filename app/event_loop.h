@@ -66,7 +66,8 @@ struct event_loop *event_loop_new(struct listeners *listeners, unsigned connecti
 void *event_loop_run(void *event_loop);
 
 /* From any thread. Drain: every answer announces that it is the last, connections close as they
- * fall idle, and when the last is gone, or DRAIN_MS have passed, the loop stops. */
+ * fall idle, and when the last is gone, or DRAIN_MS have passed and whoever had come by then is
+ * answered, the loop stops. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
 /* Open connections now. */

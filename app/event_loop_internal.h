@@ -15,9 +15,10 @@ struct event_loop {
     int epoll;
     int wake; /* eventfd(2): there is something to look at, from another thread */
     bool draining, listening, last_call;
-    bool more_events;  /* the last epoll_wait(2) may have more to tell */
-    int64_t now_ms;    /* CLOCK_MONOTONIC, as of this turn */
-    int64_t polled_ms; /* the same, as of the last epoll_wait(2) */
+    bool more_events;    /* the last epoll_wait(2) may have more to tell */
+    unsigned last_turns; /* after the last call, while there was more */
+    int64_t now_ms;      /* CLOCK_MONOTONIC, as of this turn */
+    int64_t polled_ms;   /* the same, as of the last epoll_wait(2) */
     int64_t listen_again_ms, last_call_ms;
     struct connection_list lists[CONNECTION_STATES];
     struct connection *deferred[DEFERRED_MAX];
@@ -36,8 +37,8 @@ void event_loop_enter(struct event_loop *loop, struct connection *connection,
  * point to it. */
 void event_loop_close(struct event_loop *loop, struct connection *connection);
 
-/* The connection that has been in STATE for longest, since BEFORE_MS or earlier, or NULL. An idle
- * one whose request has come meanwhile is idle anew. */
+/* The connection that has been in STATE for longest, since BEFORE_MS or earlier, or NULL. Without
+ * those whose next bytes have come already. */
 struct connection *event_loop_longest_in(struct event_loop *loop, enum connection_state state,
                                          int64_t before_ms);
 

@@ -27,7 +27,7 @@ static bool evict(struct event_loop *loop)
                  {CONNECTION_WRITING, EVICT_AFTER_MS}};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
         struct connection *connection =
-            event_loop_longest_in(loop, order[i].state, loop->now_ms - order[i].after_ms);
+            event_loop_longest_in(loop, order[i].state, loop->polled_ms - order[i].after_ms);
         if (connection) {
             event_loop_close(loop, connection);
             return true;

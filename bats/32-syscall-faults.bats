@@ -94,7 +94,8 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
 @test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
 
 @test "control: a program that takes a slow sync for its clients' silence is found out" {
-  broken_program impatient event_loop.c '/^static int expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/'
+  broken_program impatient event_loop.c '/^static int expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/
+    s/ && has_spoken\(c\)/ \&\& has_spoken == NULL/'
   run syncs_slowly
   assert_failure
   assert_output --partial "HTTP/1.1 408"
@@ -158,12 +159,32 @@ crowd() {
   assert_visits 301
 }
 
+@test "clients that never fall silent do not keep it from ending" {
+  crowd noise 1 1 --drain 0s
+  assert_success
+}
+
+@test "control: a program that ends only when all is silent is found out" {
+  broken_program patient event_loop.c 's/ = !loop->more_events \|\| .*;/ = !loop->more_events;/'
+  crowd noise 1 1 --drain 0s
+  assert_failure 1
+  assert_output "it is still there after 15 s"
+}
+
 @test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
-  broken_program unlooking event_loop.c 's/state != CONNECTION_IDLE \|\| !has_spoken\(connection\)/connection/'
+  broken_program unlooking event_loop.c 's/ && has_spoken\(c\)/ \&\& has_spoken == NULL/'
   crowd drain 1..3 700000 --drain 60s
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
+  broken_program half-looking event_loop.c 's/(state == CONNECTION_IDLE) \|\| state == CONNECTION_READING;/\1;/' \
+    newcomers.c 's/loop->polled_ms - order/loop->now_ms - order/'
   crowd limit 1..2 3000000 --max-connections 60
   assert_failure 1
   assert_output --partial "ConnectionResetError"
@@ -176,7 +197,7 @@ crowd() {
   assert_output --partial "ConnectionResetError"
   stop_started
   broken_program by-the-clock event_loop.c \
-    's/loop->more_events \|\| loop->polled_ms < loop->last_call_ms/loop->now_ms < loop->last_call_ms/'
+    's/bool over = loop->polled_ms (.*) && found_all;/bool over = loop->now_ms \1 || found_all != found_all;/'
   crowd last-call 1..9 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"

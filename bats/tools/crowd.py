@@ -2,17 +2,21 @@
 """A crowd whose requests come while a slow sync holds the program up. All of them must be answered.
 
     crowd.py drain     --port P --pid ID --visits FILE    700 kept connections, SIGTERM during the sync
-    crowd.py limit     --port P --visits FILE             60 kept connections, which are as many as may be, and 20 newcomers
+    crowd.py limit     --port P --visits FILE             60 kept connections, which are as many as may be, half of them
+                                                          in the middle of a request, and 20 newcomers
     crowd.py last-call --port P --pid ID --visits FILE    300 newcomers while the drain time ends
+    crowd.py noise     --port P --pid ID --visits FILE    300 that send empty lines for ever, from before SIGTERM
 
 FILE is the program's visits.txt: a line is there before its sync begins. Prints `answered N of M` and how the others
-ended; exits with 1 unless all were answered, each with a number of its own.
+ended; exits with 1 unless all were answered, each with a number of its own. But noise is not to be answered: it exits
+with 1 unless the program ends.
 """
 
 import argparse
 import collections
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -20,7 +24,9 @@ import time
 
 VISIT = b"GET / HTTP/1.1\r\nHost: crowd\r\nAccept: application/json\r\n\r\n"
 NO_VISIT = b"GET /version HTTP/1.1\r\nHost: crowd\r\n\r\n"
+NOISE = b"\r\n" * 32768
 PATIENCE_SECONDS = 60
+NOISE_SECONDS = 15
 
 
 class Crowd:
@@ -89,13 +95,18 @@ def drain(crowd):
 
 def limit(crowd):
     first, second, *others = crowd.is_known(60)
+    slow = others[::2]
+    for visitor in slow:
+        visitor.sendall(VISIT[:20])
     ask([first])
     crowd.wait_for_lines(1)
     # Found together by the turn after this sync: it syncs once more, and only then looks at the newcomers.
     ask([second])
     ask(crowd.comes(20))
     crowd.wait_for_lines(2)
-    ask(others)
+    for visitor in slow:
+        visitor.sendall(VISIT[20:])
+    ask(others[1::2])
 
 
 def last_call(crowd):
@@ -105,15 +116,39 @@ def last_call(crowd):
     ask(crowd.comes(300))
 
 
+def noise(crowd):
+    crowd.comes(300)
+    for visitor in crowd.visitors:
+        visitor.setblocking(False)
+    process = os.pidfd_open(crowd.options.pid)
+    make(NOISE, crowd.visitors)
+    crowd.tell_to_stop()
+    end = time.monotonic() + NOISE_SECONDS
+    while not select.select([process], [], [], 0)[0]:
+        if time.monotonic() > end:
+            sys.exit("it is still there after %d s" % NOISE_SECONDS)
+        make(NOISE, crowd.visitors)
+    sys.exit(0)
+
+
+def make(data, visitors):
+    """As much of it as each connection takes now."""
+    for visitor in visitors:
+        try:
+            visitor.send(data)
+        except OSError:
+            pass
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scene", choices=["drain", "limit", "last-call"])
+    parser.add_argument("scene", choices=["drain", "limit", "last-call", "noise"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pid", type=int)
     parser.add_argument("--visits", required=True)
     options = parser.parse_args()
     crowd = Crowd(options)
-    {"drain": drain, "limit": limit, "last-call": last_call}[options.scene](crowd)
+    {"drain": drain, "limit": limit, "last-call": last_call, "noise": noise}[options.scene](crowd)
     return 0 if crowd.ends() else 1
 
 
