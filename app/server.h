@@ -12,8 +12,8 @@
 struct server;
 
 /* Starts to serve on threads of their own, which inherit the caller's signal mask. When a sync
- * fails the calling thread is sent SIGUSR1. Returns NULL with the reason in MESSAGE. OPTIONS and
- * VISITS must outlive it. */
+ * fails, or somebody else has changed the file, the calling thread is sent SIGUSR1. Returns NULL
+ * with the reason in MESSAGE. OPTIONS and VISITS must outlive it. */
 struct server *server_start(const struct options *options, struct visits *visits, char *message,
                             size_t size);
 

@@ -129,13 +129,26 @@ static int cut_tail(struct visits *visits)
     return 0;
 }
 
-/* Writes a tail of SIZE bytes, or leaves the file as it was. The caller holds append_lock. */
+/* Did the last write(2) end where it should? O_APPEND puts it at the end of the file, wherever that
+ * is by then, and leaves the position behind it (open(2)). */
+static bool ends_at(const struct visits *visits, uint64_t end)
+{
+    return (uint64_t)lseek(visits->file, 0, SEEK_CUR) == end;
+}
+
+/* Writes a tail of SIZE bytes, or leaves the file as it was. What has landed behind the bytes of
+ * somebody else stays there. The caller holds append_lock. */
 static int write_tail(struct visits *visits, const char *data, size_t size)
 {
     if (cut_tail(visits) != 0)
         return -1;
-    if (write_all(visits->file, data, size, &visits->tail) == 0)
-        return 0;
+    if (write_all(visits->file, data, size, &visits->tail) == 0) {
+        if (ends_at(visits, visits->size + size))
+            return 0;
+        visits->detached = true;
+        errno = ESTALE;
+        return -1;
+    }
     int saved_errno = errno;
     (void)cut_tail(visits);
     errno = saved_errno;

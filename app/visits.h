@@ -70,7 +70,8 @@ int visits_open(struct visits *visits, struct visits_report *ret_report);
 /* Appends COUNT lines of LINE_LENGTH bytes with one write(2) in the usual case. On success the
  * first has number *RET_FIRST, the file then ends at *RET_END, and *RET_RECENT holds the lines
  * before them. On failure none of them is in the file. errno ESTALE: somebody else has removed it
- * or changed its length; visits_tend() takes it up. */
+ * or changed its length, and the lines may be in it with other numbers; visits_tend() takes it up.
+ */
 int visits_append(struct visits *visits, const char *lines, size_t count, uint64_t *ret_first,
                   uint64_t *ret_end, struct visits_recent *ret_recent);
 

@@ -14,7 +14,7 @@ struct server {
     const struct options *options;
     struct visits *visits;
     struct listeners *listeners, *admin_listeners;
-    pthread_t owner; /* is told of a failed sync and of stopped loops */
+    pthread_t owner; /* is told of a failed sync, a changed file and stopped loops */
     _Atomic bool draining;
     _Atomic unsigned running; /* workers whose loop has not stopped */
     char pod[65];

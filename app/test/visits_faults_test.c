@@ -224,6 +224,15 @@ static void expect_taken_up(const char *how, const char *found, unsigned count)
 
 static void expect_changes_of_somebody_else(void)
 {
+    bool begun = start(LINE_A);
+    before_write = somebody_else_writes;
+    errno = 0;
+    ok(begun && append(LINE_C) == -1 && errno == ESTALE,
+       "a visit whose line lands behind somebody else's is refused");
+    ok(visits_tend(&visits, &report) == 1 && visits.count == 3 && append(LINE_A) == 0 &&
+           visits.count == 4 && file_is(LINE_A LINE_B LINE_C LINE_A),
+       "and no later visit has a number that is not its line's");
+    end();
     ok(start(LINE_A) && append_of_somebody_else(LINE_B), "somebody else writes a line");
     expect_taken_up("a line of somebody else's", LINE_A LINE_B, 2);
     ok(start(LINE_A LINE_B) && truncate(folder_path(folder, VISITS_FILE), 2 * LINE_LENGTH - 1) == 0,
