@@ -70,14 +70,16 @@ static bool has_spoken(const struct connection *connection)
     return recv(connection->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-struct connection *event_loop_longest_in(struct event_loop *loop, enum connection_state state,
-                                         int64_t before_ms)
+static bool waits_for_client(const struct connection *connection)
 {
-    bool waits_for_client = state == CONNECTION_IDLE || state == CONNECTION_READING;
-    struct connection *c = loop->lists[state].first;
-    while (c && c->since_ms <= before_ms && waits_for_client && has_spoken(c))
+    return connection->state == CONNECTION_IDLE || connection->state == CONNECTION_READING;
+}
+
+struct connection *event_loop_due_from(struct connection *c, int64_t since_ms)
+{
+    while (c && c->since_ms <= since_ms && waits_for_client(c) && has_spoken(c))
         c = c->next;
-    return c && c->since_ms <= before_ms ? c : NULL;
+    return c && c->since_ms <= since_ms ? c : NULL;
 }
 
 static void free_closed(struct event_loop *loop)
@@ -95,19 +97,21 @@ static int expire(struct event_loop *loop)
 {
     int64_t next_ms = INT64_MAX;
     for (enum connection_state state = 0; state < CONNECTION_STATES; state++) {
-        struct connection *connection;
+        struct connection *due, *next, *first;
         bool idle = state == CONNECTION_IDLE;
         int64_t timeout_ms = idle && loop->draining ? DRAIN_IDLE_MS : timeouts_ms[state];
+        int64_t since_ms = loop->polled_ms - timeout_ms;
         if (timeout_ms == 0)
             continue;
-        while ((connection = event_loop_longest_in(loop, state, loop->polled_ms - timeout_ms))) {
+        for (due = event_loop_due_from(loop->lists[state].first, since_ms); due; due = next) {
+            next = event_loop_due_from(due->next, since_ms);
             if (state == CONNECTION_READING)
-                exchange_refuse(loop, connection, 408);
+                exchange_refuse(loop, due, 408);
             else
-                event_loop_close(loop, connection);
+                event_loop_close(loop, due);
         }
-        if ((connection = loop->lists[state].first)) {
-            int64_t left_ms = connection->since_ms + timeout_ms - loop->polled_ms;
+        if ((first = loop->lists[state].first)) {
+            int64_t left_ms = first->since_ms - since_ms;
             left_ms = left_ms < 0 ? 0 : left_ms;
             next_ms = left_ms < next_ms ? left_ms : next_ms;
         }

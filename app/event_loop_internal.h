@@ -37,10 +37,9 @@ void event_loop_enter(struct event_loop *loop, struct connection *connection,
  * point to it. */
 void event_loop_close(struct event_loop *loop, struct connection *connection);
 
-/* The connection that has been in STATE for longest, since BEFORE_MS or earlier, or NULL. Without
- * those whose next bytes have come already. */
-struct connection *event_loop_longest_in(struct event_loop *loop, enum connection_state state,
-                                         int64_t before_ms);
+/* C or the first behind it in its list that has been there since SINCE_MS or earlier, or NULL.
+ * Without those whose next bytes have come already. */
+struct connection *event_loop_due_from(struct connection *c, int64_t since_ms);
 
 /* Asks epoll(7) for EVENTS of it from now on. */
 void event_loop_want(struct event_loop *loop, struct connection *connection, uint32_t events);

@@ -26,8 +26,8 @@ static bool evict(struct event_loop *loop)
                  {CONNECTION_READING, EVICT_AFTER_MS},
                  {CONNECTION_WRITING, EVICT_AFTER_MS}};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
-        struct connection *connection =
-            event_loop_longest_in(loop, order[i].state, loop->polled_ms - order[i].after_ms);
+        struct connection *connection = event_loop_due_from(loop->lists[order[i].state].first,
+                                                            loop->polled_ms - order[i].after_ms);
         if (connection) {
             event_loop_close(loop, connection);
             return true;

@@ -183,7 +183,7 @@ crowd() {
 }
 
 @test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
-  broken_program half-looking event_loop.c 's/(state == CONNECTION_IDLE) \|\| state == CONNECTION_READING;/\1;/' \
+  broken_program half-looking event_loop.c 's/(state == CONNECTION_IDLE) \|\| connection->state == CONNECTION_READING;/\1;/' \
     newcomers.c 's/loop->polled_ms - order/loop->now_ms - order/'
   crowd limit 1..2 3000000 --max-connections 60
   assert_failure 1
