@@ -19,6 +19,7 @@ import argparse
 import concurrent.futures
 import glob
 import http.client
+import itertools
 import json
 import os
 import re
@@ -62,6 +63,8 @@ def wait_for(what, condition):
 class Program:
     """One run of the program, under strace if any calls are to fail."""
 
+    numbers = itertools.count()
+
     def __init__(self, options, folder, injections=(), only=(), arguments=(), data="data"):
         self.folder = os.path.join(folder, data)
         self.file = os.path.join(self.folder, "visits.txt")
@@ -71,8 +74,11 @@ class Program:
         self.statuses = []
         self.code = None
         self.traced = bool(injections)
-        command = [options.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen",
-                   "127.0.0.1:0", "--data-dir", self.folder, *arguments]
+        # An address for each: nobody else answers there when it has ended and others start beside it.
+        number = next(Program.numbers)
+        self.address = "127.1.%d.%d" % (number // 250, number % 250 + 1)
+        command = [options.program, "serve", "--listen", self.address + ":0", "--admin-listen",
+                   self.address + ":0", "--data-dir", self.folder, *arguments]
         if injections:
             calls = ",".join(one.split(":")[0] for one in injections)
             strace = ["strace", "-f", "-qq", "-o", self.trace_path, "-e", "trace=" + calls]
@@ -90,7 +96,7 @@ class Program:
             self.kill()
             raise
         if self.serving:
-            found = re.search(r"serving on http://127\.0\.0\.1:(\d+)/ \(admin 127\.0\.0\.1:(\d+)\)", self.log())
+            found = re.search(r"serving on http://[0-9.]+:(\d+)/ \(admin [0-9.]+:(\d+)\)", self.log())
             self.port, self.admin_port = int(found[1]), int(found[2])
 
     @property
@@ -127,7 +133,7 @@ class Program:
             return int(children.read().split()[0])
 
     def get(self, port, path):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(self.address, port, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -142,7 +148,7 @@ class Program:
         """One visit over the connection that is kept; its status, or None if the program hung up."""
         try:
             if not self.connection:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+                self.connection = http.client.HTTPConnection(self.address, self.port, timeout=PATIENCE_SECONDS)
             self.connection.request("GET", "/", headers={"Accept": "application/json"})
             answer = self.connection.getresponse()
             body = answer.read()
@@ -315,6 +321,26 @@ def write_loop(error):
     return Loop("write of a visit, " + error, run)
 
 
+def landing_loop():
+    """Nobody knows where a line has landed: it is refused, though it is there, and the file read anew."""
+    def run(options, folder, n, programs):
+        before = prepare(folder, LINES)
+        program = Program(options, folder, ["lseek:error=EIO:when=%d" % n], ["DATA/visits.txt"])
+        programs.append(program)
+        for _ in range(5):
+            demand(program.visit() == 200 or program.visit_until_taken(), "it does not recover: %s", program.log())
+        hits = program.hits()
+        refused = sum(status == 503 for status in program.statuses)
+        demand((refused > 0) == (hits > 0), "%d visits were refused for %d failed calls", refused, hits)
+        program.end()
+        check_end(program, [0])
+        content = check_kept(program, before)
+        demand(content.count(b"\n") == 3 + len(program.answered) + hits, "the file has %d lines", content.count(b"\n"))
+        check_next_start(options, folder, program, before)
+        return hits
+    return Loop("lseek behind a visit, EIO", run)
+
+
 def lasting_write_loop(error):
     """A disk that stays broken for a while: not ready all that time, alive, and ready again by itself."""
     def run(options, folder, n, programs):
@@ -357,7 +383,7 @@ def short_loop():
             for extra in range(0, 33 * lines, lines):
                 size = len(program.content())
                 limit_file(program, size + extra)
-                with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE_SECONDS) as batch:
+                with socket.create_connection((program.address, program.port), timeout=PATIENCE_SECONDS) as batch:
                     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n%s\r\n"
                     batch.sendall((request % b"") * (lines - 1) + request % b"Connection: close\r\n")
                     answers = b"".join(iter(lambda: batch.recv(65536), b""))
@@ -411,7 +437,7 @@ def uncut_loop(kill):
 
 def suite_write():
     loops = [write_loop(error) for error in ("EIO", "ENOSPC", "EDQUOT", "EINTR")]
-    return loops + [lasting_write_loop(error) for error in ("EIO", "ENOSPC")]
+    return loops + [lasting_write_loop(error) for error in ("EIO", "ENOSPC")] + [landing_loop()]
 
 
 def suite_short():
@@ -468,7 +494,7 @@ def waiters_loop(workers, waiters=16):
         program = Program(options, folder, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
                           ["--workers", str(workers)])
         programs.append(program)
-        clients = [http.client.HTTPConnection("127.0.0.1", program.port, timeout=PATIENCE_SECONDS)
+        clients = [http.client.HTTPConnection(program.address, program.port, timeout=PATIENCE_SECONDS)
                    for _ in range(waiters)]
         for client in clients:
             client.request("GET", "/healthz")
