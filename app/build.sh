@@ -39,7 +39,7 @@ build_app() {
 # The whole program is optimized as one unit, for size: beside its system calls its own code takes little
 # time, but for the start's pass over every line of the file. Nor is it padded to a page between code and
 # constants: these are then executable too, and yet all that is executable is less.
-readonly LTO=(-flto -flto-partition=one -Os)
+readonly LTO=(-flto -flto-partition=one -Os -fno-jump-tables)
 readonly FAST=(scan)
 
 # musl-gcc cannot link a static-pie: given that option it makes a dynamic program without saying so. So

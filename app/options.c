@@ -34,7 +34,9 @@ static int parse_number(const char *text, uint64_t minimum, uint64_t maximum, ui
 static int parse_address(const char *value)
 {
     uint64_t port;
-    const char *colon = strrchr(value, ':');
+    const char *colon = strrchr(value, ':'), *digits = colon ? colon + 1 : value;
+    if (strlen(digits) > sizeof "65535" - 1)
+        return -1;
     if (colon) {
         size_t length = (size_t)(colon - value);
         bool bracketed = length > 2 && value[0] == '[' && value[length - 1] == ']';
@@ -44,7 +46,7 @@ static int parse_address(const char *value)
         if (strspn(value, characters) < length)
             return -1;
     }
-    return parse_number(colon ? colon + 1 : value, 0, 65535, &port);
+    return parse_number(digits, 0, 65535, &port);
 }
 
 static int parse_listen(struct options *options, const char *value)

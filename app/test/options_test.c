@@ -76,6 +76,7 @@ static void expect_refusals(void)
         {VERB_SERVE, "--listen=::1:80", "PORT"},
         {VERB_SERVE, "--listen=1.2.3.4:", "PORT"},
         {VERB_SERVE, "--listen=80 ", "PORT"},
+        {VERB_SERVE, "--listen=000080", "PORT"},
         {VERB_SERVE, "--admin-listen=x", "PORT"},
         {VERB_SERVE, "--data-dir=", "folder"},
         {VERB_SERVE, "--sync=sometimes", "always, interval"},

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES = 8 };
+enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES = 8, ADDRESS_MAX = 66 };
 
 static const char *const variables[VARIABLES] = {
     "WEB_APP_LISTEN",   "WEB_APP_ADMIN_LISTEN", "WEB_APP_DATA_DIR",        "WEB_APP_SYNC",
@@ -42,11 +42,11 @@ static void demand_options(const struct options *options, enum verb verb)
     if (verb & (VERB_SERVE | VERB_VISITS))
         demand(options->data_dir && *options->data_dir, "there is a folder");
     if (verb & (VERB_SERVE | VERB_CHECK))
-        demand(options->admin_listen && strlen(options->admin_listen) < 128,
+        demand(options->admin_listen && strlen(options->admin_listen) <= ADDRESS_MAX,
                "the admin address fits");
     if (verb != VERB_SERVE)
         return;
-    demand(options->listen && strlen(options->listen) < 128, "the address fits");
+    demand(options->listen && strlen(options->listen) <= ADDRESS_MAX, "the address fits");
     demand(options->sync <= SYNC_NONE, "the mode is one of three");
     demand(options->workers >= 1 && options->workers <= 64, "there are 1 to 64 workers");
     demand(options->max_connections >= 1 && options->max_connections <= 1000000,
