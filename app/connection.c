@@ -91,6 +91,7 @@ void connection_drop_output(struct connection *connection)
 
 void connection_end_stream(struct connection *connection)
 {
-    free(connection->stream);
+    if (connection->stream)
+        connection->stream->end(connection->stream);
     connection->stream = NULL;
 }

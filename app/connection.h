@@ -4,6 +4,8 @@
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
+#include "stream.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,10 +23,10 @@ enum connection_state {
 
 struct connection {
     struct connection *previous, *next;
-    char *input;      /* bytes not taken as a request yet, of REQUEST_HEAD_MAX, or NULL */
-    char *output;     /* what the client has not taken of an answer, or NULL */
-    void *stream;     /* what comes after `output`, or NULL */
-    int64_t since_ms; /* when it entered its state */
+    char *input;           /* bytes not taken as a request yet, of REQUEST_HEAD_MAX, or NULL */
+    char *output;          /* what the client has not taken of an answer, or NULL */
+    struct stream *stream; /* what comes after `output`, or NULL */
+    int64_t since_ms;      /* when it entered its state */
     uint32_t input_length, output_length, output_sent;
     uint32_t events; /* what epoll(7) is asked for */
     int socket;

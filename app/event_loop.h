@@ -16,6 +16,7 @@
 
 #include "listeners.h"
 #include "request.h"
+#include "stream.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,8 +32,8 @@ struct reply {
     bool head_only;  /* in: leave out the body */
     bool http_1_0;   /* in */
     char *data;
-    size_t length; /* out */
-    void *stream;  /* out: from malloc(3); the rest comes from handler.stream */
+    size_t length;         /* out */
+    struct stream *stream; /* out: where the rest comes from, or NULL */
 };
 
 /* What the loop asks of its user. All are called on the loop's thread; CONTEXT is the handler's. */
@@ -47,11 +48,6 @@ struct handler {
     /* Everything deferred since the last call is to be decided now. */
     void (*commit)(void *context);
     void (*answer)(void *context, int tag, struct reply *reply);
-    /* Writes the next piece of a long answer, up to SIZE bytes; 0: it is complete; -1: give up. The
-     * same piece is asked for again, and begins behind what was sent, until stream_sent() has been
-     * told of all of it. */
-    ssize_t (*stream)(void *context, void *stream, char *data, size_t size);
-    void (*stream_sent)(void *context, void *stream, size_t length);
 };
 
 enum { DEFERRED_MAX = 512 };

@@ -40,23 +40,38 @@ static void wait_until_writable(struct event_loop *loop, struct connection *conn
     event_loop_enter(loop, connection, CONNECTION_WRITING);
 }
 
+/* A response that ends early must not look whole, which in HTTP/1.0 a close alone would do (RFC
+ * 9112 §8): the client is sent a reset. */
+static void abort_response(struct event_loop *loop, struct connection *connection)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    event_loop_close(loop, connection);
+}
+
 /* Continues a long answer by one piece, so that other connections have their turn between two. */
 static void continue_stream(struct event_loop *loop, struct connection *connection)
 {
-    const struct handler *handler = loop->handler;
-    ssize_t length =
-        handler->stream(handler->context, connection->stream, loop->output, sizeof loop->output);
+    struct stream *stream = connection->stream;
+    ssize_t length = stream->next(stream, loop->output, sizeof loop->output);
+    if (length < 0) {
+        if (errno == EAGAIN)
+            event_loop_enter(loop, connection, CONNECTION_WRITING);
+        else
+            abort_response(loop, connection);
+        return;
+    }
     if (length == 0) {
         connection_end_stream(connection);
         finish_answer(loop, connection);
         return;
     }
-    ssize_t sent = length < 0 ? -1 : send_some(connection, loop->output, (size_t)length);
+    ssize_t sent = send_some(connection, loop->output, (size_t)length);
     if (sent < 0) {
         event_loop_close(loop, connection);
         return;
     }
-    handler->stream_sent(handler->context, connection->stream, (size_t)sent);
+    stream->sent(stream, (size_t)sent);
     if (sent > 0)
         event_loop_enter(loop, connection, CONNECTION_WRITING);
 }

@@ -1,6 +1,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 int write_all(int file, const void *data, size_t size, size_t *ret_written)
@@ -40,6 +41,34 @@ ssize_t read_at(int file, void *data, size_t size, off_t offset)
         done += (size_t)got;
     }
     return (ssize_t)done;
+}
+
+int write_at(int file, const void *data, size_t size, off_t offset)
+{
+    const char *next = data;
+    for (size_t done = 0; done < size;) {
+        ssize_t written = pwrite(file, next + done, size - done, offset + (off_t)done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written == 0)
+            errno = ENOSPC;
+        if (written <= 0)
+            return -1;
+        done += (size_t)written;
+    }
+    return 0;
+}
+
+bool is_all_zero(const char *data, size_t length)
+{
+    return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
+}
+
+void close_keeping_errno(int file)
+{
+    int saved_errno = errno;
+    (void)close(file);
+    errno = saved_errno;
 }
 
 int sync_data(int file)

@@ -2,6 +2,7 @@
 #ifndef IO_H
 #define IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -12,6 +13,16 @@ int write_all(int file, const void *data, size_t size, size_t *ret_written);
 /* Reads up to SIZE bytes at OFFSET; less than SIZE only at the end of the file. Returns the number
  * of bytes, or -1 with the errno of pread(2). */
 ssize_t read_at(int file, void *data, size_t size, off_t offset);
+
+/* Writes all SIZE bytes at OFFSET, over short writes and EINTR; FILE is not open for appending.
+ * Returns 0, or -1 with the errno of pwrite(2). */
+int write_at(int file, const void *data, size_t size, off_t offset);
+
+/* Are these LENGTH > 0 bytes all NUL, as a hole in a file reads? */
+bool is_all_zero(const char *data, size_t length);
+
+/* close(2) on a way out that has its reason in errno already. */
+void close_keeping_errno(int file);
 
 /* fdatasync(2) and fsync(2) over EINTR. Any other failure must never be retried: the kernel may
  * have marked the pages clean, and a second call would claim a success that is none. */

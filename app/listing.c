@@ -7,60 +7,67 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PHASE_HEAD, PHASE_LINES, PHASE_FOOT, PHASE_END };
+enum { PHASE_HEAD, PHASE_SEARCH, PHASE_LINES, PHASE_FOOT, PHASE_END };
 enum {
     CHUNK_HEAD = sizeof "00000000\r\n" - 1,
     ROW_MAX = 128, /* bytes that are put before a line, or in its place */
     READ_MAX = 4096,
+    PIECE_READS_MAX = 16,
 };
 
 static const char last_chunk[] = "0\r\n\r\n";
 
-/* Goes back from END, which follows a newline, by COUNT lines. */
-static int find_backwards(int file, uint64_t end, uint64_t count, uint64_t *ret_offset)
-{
-    char block[4096];
-    uint64_t newlines = 0;
-    while (end > 0) {
-        size_t size = end < sizeof block ? (size_t)end : sizeof block;
-        ssize_t got = read_at(file, block, size, (off_t)(end - size));
-        if (got < 0)
-            return -1;
-        for (size_t i = (size_t)got; i > 0; i--) {
-            if (block[i - 1] == '\n' && newlines++ == count) {
-                *ret_offset = end - size + i;
-                return 0;
-            }
-        }
-        end -= size;
-    }
-    *ret_offset = 0;
-    return 0;
-}
-
-int listing_find_tail(const struct listing_range *range, uint64_t tail, uint64_t *ret_offset,
-                      uint64_t *ret_number)
-{
-    uint64_t count = tail < range->count ? tail : range->count;
-    uint64_t uniform = (range->size - range->uniform_from) / LINE_LENGTH;
-    if (count == range->count)
-        *ret_offset = 0;
-    else if (count <= uniform)
-        *ret_offset = range->size - count * LINE_LENGTH;
-    else if (find_backwards(range->file, range->uniform_from, count - uniform, ret_offset) != 0)
-        return -1;
-    *ret_number = range->count - count + 1;
-    return 0;
-}
-
-int listing_start(struct listing *ret_listing, const struct listing_range *range,
-                  enum listing_format format, uint64_t tail)
+void listing_start(struct listing *ret_listing, const struct listing_range *range,
+                   enum listing_format format, uint64_t tail)
 {
     struct listing listing = {.range = *range, .format = format, .head = "", .foot = ""};
-    if (listing_find_tail(range, tail, &listing.at.offset, &listing.at.number) != 0)
-        return -1;
+    uint64_t count = tail < range->count ? tail : range->count;
+    uint64_t uniform = (range->size - range->uniform_from) / LINE_LENGTH;
+    if (count <= uniform) {
+        listing.at.offset = range->size - count * LINE_LENGTH;
+    } else if (count < range->count) {
+        /* One more than the lines: the end of the line before them. */
+        listing.search_end = range->uniform_from;
+        listing.search_left = count - uniform + 1;
+    }
+    listing.at.number = range->count - count + 1;
     listing.at.first = true;
     *ret_listing = listing;
+}
+
+/* Goes back over one block of the file, from `search_end`, which follows a newline. */
+static int search_block(struct listing *listing)
+{
+    char block[READ_MAX];
+    uint64_t end = listing->search_end;
+    size_t size = end < sizeof block ? (size_t)end : sizeof block;
+    ssize_t got = read_at(listing->range.file, block, size, (off_t)(end - size));
+    if (got >= 0 && (size_t)got != size)
+        errno = EIO; /* another process has shortened the file */
+    if (got < 0 || (size_t)got != size)
+        return -1;
+    const char *newline = block + size;
+    while ((newline = memrchr(block, '\n', (size_t)(newline - block)))) {
+        if (--listing->search_left == 0) {
+            listing->at.offset = end - size + (size_t)(newline + 1 - block);
+            return 0;
+        }
+    }
+    listing->search_end = end - size;
+    if (listing->search_end == 0)
+        listing->search_left = 0;
+    return 0;
+}
+
+/* Looks on for where the lines begin. Returns 0, or -1 with errno; EAGAIN: not found yet. */
+static int search(struct listing *listing)
+{
+    for (unsigned reads = 0; listing->search_left > 0; reads++) {
+        if (reads == PIECE_READS_MAX)
+            errno = EAGAIN;
+        if (reads == PIECE_READS_MAX || search_block(listing) != 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -122,12 +129,14 @@ static ssize_t put_lines(struct listing *listing, char *at, size_t room)
 {
     struct listing_position *next = &listing->next;
     size_t put = 0;
-    while (next->offset < listing->range.size && room - put >= READ_MAX + ROW_MAX) {
+    for (unsigned reads = 0; reads < PIECE_READS_MAX && next->offset < listing->range.size &&
+                             room - put >= READ_MAX + ROW_MAX;
+         reads++) {
         char block[READ_MAX];
         uint64_t left = listing->range.size - next->offset;
         size_t size = left < sizeof block ? (size_t)left : sizeof block;
         ssize_t got = read_at(listing->range.file, block, size, (off_t)next->offset);
-        if (got == 0) /* somebody has shortened the file */
+        if (got == 0) /* another process has shortened the file */
             errno = EIO;
         if (got <= 0)
             return -1;
@@ -149,17 +158,26 @@ static size_t put_text(struct listing *listing, char *at, const char *text)
 /* What the piece at listing->at says, without the framing. */
 static ssize_t put_content(struct listing *listing, char *at, size_t room)
 {
+    struct listing_position *next = &listing->next;
     size_t put = 0;
-    listing->next = listing->at;
-    if (listing->next.phase == PHASE_HEAD)
+    *next = listing->at;
+    if (next->phase == PHASE_HEAD)
         put += put_text(listing, at, listing->head);
-    if (listing->next.phase == PHASE_LINES) {
+    if (next->phase == PHASE_SEARCH) {
+        if (put > 0 && listing->search_left > 0)
+            return (ssize_t)put;
+        if (search(listing) != 0)
+            return -1;
+        next->offset = listing->at.offset;
+        next->phase = PHASE_LINES;
+    }
+    if (next->phase == PHASE_LINES) {
         ssize_t lines = put_lines(listing, at + put, room - put);
         if (lines < 0)
             return -1;
         put += (size_t)lines;
     }
-    if (listing->next.phase == PHASE_FOOT && room - put > strlen(listing->foot))
+    if (next->phase == PHASE_FOOT && room - put > strlen(listing->foot))
         put += put_text(listing, at + put, listing->foot);
     return (ssize_t)put;
 }
@@ -194,6 +212,12 @@ ssize_t listing_piece(struct listing *listing, char *data, size_t size)
     if (listing->at.phase >= PHASE_END)
         return 0;
     ssize_t length = make_piece(listing, data, size);
+    if (length == 0 && listing->next.phase < PHASE_END) {
+        /* A line of which nothing is shown was longer than what one piece may read. */
+        listing->at = listing->next;
+        errno = EAGAIN;
+        return -1;
+    }
     if (length < 0)
         return -1;
     /* The file was replaced between two parts of a piece: its size has been announced. */

@@ -37,22 +37,22 @@ struct listing {
     bool chunked;            /* framed by Transfer-Encoding: chunked (RFC 9112 §7.1) */
     const char *head, *foot; /* around the lines; must outlive it */
     struct listing_position at, next;
+    uint64_t search_end;  /* the first line listed begins before this offset, */
+    uint64_t search_left; /* so many line ends back; 0 once `at.offset` is known */
     size_t piece_length, piece_sent;
 };
 
-/* Starts at the last TAIL lines of RANGE. Returns 0, or -1 with the errno of pread(2). */
-int listing_start(struct listing *ret_listing, const struct listing_range *range,
-                  enum listing_format format, uint64_t tail);
+/* Starts at the last TAIL lines of RANGE; their first number is then in `at.number`. Reads nothing:
+ * where they begin is found out piece by piece. */
+void listing_start(struct listing *ret_listing, const struct listing_range *range,
+                   enum listing_format format, uint64_t tail);
 
 /* Puts what is still to be sent of the piece into DATA, of SIZE >= 16384 bytes. Returns its length,
- * 0 when all has been sent, or -1 with the errno of pread(2). */
+ * 0 when all has been sent, or -1 with the errno of pread(2); EAGAIN: there is nothing to be sent
+ * yet, call again. Reads at most PIECE_READS_MAX blocks, whatever the file holds. */
 ssize_t listing_piece(struct listing *listing, char *data, size_t size);
 
 /* LENGTH bytes of the piece have been sent. */
 void listing_sent(struct listing *listing, size_t length);
-
-/* Where the last TAIL lines begin: their offset, and the number of the first in *RET_NUMBER. */
-int listing_find_tail(const struct listing_range *range, uint64_t tail, uint64_t *ret_offset,
-                      uint64_t *ret_number);
 
 #endif

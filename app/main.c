@@ -1,6 +1,7 @@
 /* web-app: serves a page and keeps every visit. This file is the table of contents; README.md of
  * the project tells the rest. */
 #include "check.h"
+#include "clock.h"
 #include "die.h"
 #include "io.h"
 #include "listing.h"
@@ -129,10 +130,12 @@ static int run_visits(int count, char *const *arguments)
                                   scan.in_long_line ? scan.good_count : scan.count, scan.irregular};
     if (range.uniform_from > range.size)
         range.uniform_from = range.size;
-    if (listing_start(&listing, &range, options.raw ? LISTING_RAW : LISTING_TEXT, options.tail) !=
-        0)
-        die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
-    while ((length = listing_piece(&listing, buffer, sizeof buffer)) > 0) {
+    listing_start(&listing, &range, options.raw ? LISTING_RAW : LISTING_TEXT, options.tail);
+    while ((length = listing_piece(&listing, buffer, sizeof buffer)) != 0) {
+        if (length < 0 && errno == EAGAIN)
+            continue;
+        if (length < 0)
+            die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
         if (write_all(STDOUT_FILENO, buffer, (size_t)length, NULL) != 0) {
             /* Whoever reads only the first lines is no failure. */
             if (errno == EPIPE)
@@ -141,8 +144,6 @@ static int run_visits(int count, char *const *arguments)
         }
         listing_sent(&listing, (size_t)length);
     }
-    if (length < 0)
-        die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
     return EXIT_OK;
 }
 
@@ -227,27 +228,61 @@ static void open_or_die(struct visits *visits)
         exit(EXIT_FAILED);
 }
 
+/* What is said of the log while it is served. A process that writes to visits.txt, or a volume that
+ * comes and goes, would have something to be said of it all the time. */
+struct speaker {
+    int last_error;
+    unsigned lines; /* that may still be written now */
+    unsigned unsaid;
+    int64_t next_line_ms; /* when there is one more */
+};
+
+enum { SPEAKER_LINES_MAX = 12, SPEAKER_LINE_MS = 5000 };
+
+static bool may_speak(struct speaker *speaker)
+{
+    int64_t now_ms = clock_ms();
+    for (; speaker->lines < SPEAKER_LINES_MAX && now_ms >= speaker->next_line_ms;
+         speaker->next_line_ms += SPEAKER_LINE_MS)
+        speaker->lines++;
+    if (speaker->lines == 0) {
+        speaker->unsaid++;
+        return false;
+    }
+    if (speaker->lines == SPEAKER_LINES_MAX)
+        speaker->next_line_ms = now_ms + SPEAKER_LINE_MS;
+    speaker->lines--;
+    if (speaker->unsaid > 0)
+        warn("%u changes of the file or the volume were not logged: there were too many at a time",
+             speaker->unsaid);
+    speaker->unsaid = 0;
+    return true;
+}
+
 /* What has to be done now and then. Says when the state of things has changed, and only then. */
-static void tend(struct visits *visits, const struct options *options, int *last_error)
+static void tend(struct visits *visits, const struct options *options, struct speaker *speaker)
 {
     struct visits_report report;
     int refused = visits_take_refused(visits);
     int opened = visits_tend(visits, &report), error = opened < 0 ? errno : 0;
-    if (opened > 0) {
+    /* ESTALE: what is found in the file says it, as soon as it has been read. */
+    error = error == ESTALE ? speaker->last_error : error;
+    if (opened > 0 && may_speak(speaker)) {
         warn("opened %s/" VISITS_FILE " anew: %llu visits so far", options->data_dir,
              (unsigned long long)visits->count);
         report_repair(options->data_dir, &report);
     }
-    /* ESTALE: what is found in the file now says it. */
-    if (refused && refused != ESTALE && refused != *last_error) {
+    bool is_news = refused && refused != ESTALE && refused != speaker->last_error;
+    if (is_news && may_speak(speaker))
         explain(options->data_dir, refused);
-        *last_error = refused;
+    speaker->last_error = is_news ? refused : speaker->last_error;
+    if (error != speaker->last_error && may_speak(speaker)) {
+        if (error)
+            explain(options->data_dir, error);
+        else
+            warn("ready: %s/" VISITS_FILE " can be written", options->data_dir);
     }
-    if (error && error != *last_error)
-        explain(options->data_dir, error);
-    else if (!error && *last_error)
-        warn("ready: %s/" VISITS_FILE " can be written", options->data_dir);
-    *last_error = error;
+    speaker->last_error = error;
     /* Also while nothing can be written: what was answered before has still to become stable. */
     if (options->sync == SYNC_INTERVAL)
         (void)server_sync(visits, visits->size);
@@ -256,16 +291,15 @@ static void tend(struct visits *visits, const struct options *options, int *last
 /* Waits for a signal, tending the visits once a second and when a worker asks for it. Returns
  * SIGTERM or SIGINT, or 0 after a failed sync. */
 static int serve_until_signal(struct visits *visits, const struct options *options,
-                              const sigset_t *signals)
+                              struct speaker *speaker, const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
-    int last_error = visits_fault(visits);
     for (;;) {
         int received = sigtimedwait(signals, NULL, &second);
         if (received == SIGTERM || received == SIGINT)
             return received;
         if (!visits->sync_failed)
-            tend(visits, options, &last_error);
+            tend(visits, options, speaker);
         if (visits->sync_failed)
             return 0;
     }
@@ -273,17 +307,16 @@ static int serve_until_signal(struct visits *visits, const struct options *optio
 
 /* Another SIGTERM or SIGINT while draining ends it at once. */
 static void drain(struct server *server, struct visits *visits, const struct options *options,
-                  unsigned drain_ms, const sigset_t *signals)
+                  struct speaker *speaker, const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
-    int last_error = visits_fault(visits);
     bool hurry = visits->sync_failed;
-    server_drain(server, hurry ? 0 : drain_ms);
+    server_drain(server, hurry ? 0 : options->drain_ms);
     while (!server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
         bool asked = received == SIGTERM || received == SIGINT;
         if (!visits->sync_failed && !asked)
-            tend(visits, options, &last_error);
+            tend(visits, options, speaker);
         if (asked || (visits->sync_failed && !hurry)) {
             hurry = true;
             server_drain(server, 0);
@@ -323,11 +356,12 @@ static int run_serve(int count, char *const *arguments)
     warn("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", addresses,
          options.data_dir, (unsigned long long)visits.count, text);
 
-    int received = serve_until_signal(&visits, &options, &signals);
+    struct speaker speaker = {.last_error = visits_fault(&visits), .lines = SPEAKER_LINES_MAX};
+    int received = serve_until_signal(&visits, &options, &speaker, &signals);
     if (received)
         warn("%s: answering open connections for up to %u ms",
              received == SIGTERM ? "SIGTERM" : "SIGINT", options.drain_ms);
-    drain(server, &visits, &options, options.drain_ms, &signals);
+    drain(server, &visits, &options, &speaker, &signals);
     if (visits.sync_failed || visits_close(&visits) != 0) {
         errno = visits_fault(&visits);
         warn_errno("a sync of %s/" VISITS_FILE

@@ -1,5 +1,6 @@
 #include "opening.h"
 
+#include "durable.h"
 #include "io.h"
 
 #include <errno.h>
@@ -37,11 +38,10 @@ static int sync_parent(const char *path, int folder, bool *ret_sync_failed)
     int parent = open_parent(path);
     if (parent < 0 && errno != EACCES)
         return -1;
-    int result = parent < 0 ? syncfs(folder) : sync_all(parent), saved_errno = errno;
+    int result = parent < 0 ? syncfs(folder) : sync_all(parent);
     if (parent >= 0)
-        (void)close(parent);
+        close_keeping_errno(parent);
     *ret_sync_failed = result != 0;
-    errno = saved_errno;
     return result;
 }
 
@@ -58,9 +58,7 @@ static int open_folder(const char *path, bool *ret_sync_failed)
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0 || has_file(folder) || sync_parent(path, folder, ret_sync_failed) == 0)
         return folder;
-    int saved_errno = errno;
-    (void)close(folder);
-    errno = saved_errno;
+    close_keeping_errno(folder);
     return -1;
 }
 
@@ -83,10 +81,8 @@ static int open_file(int folder)
         goto close_file;
     return file;
 
-close_file:;
-    int saved_errno = errno;
-    (void)close(file);
-    errno = saved_errno;
+close_file:
+    close_keeping_errno(file);
     return -1;
 }
 
@@ -103,36 +99,69 @@ static int read_recent(struct opened *opened)
     return got >= 0 && (size_t)got == size ? 0 : -1;
 }
 
-int opening_open(const char *path, struct opened *ret_opened, struct visits_report *ret_report,
-                 bool *ret_sync_failed)
+/* What is too much to be appended again is at least read from the disk: what the page cache has of
+ * the file is written and dropped (posix_fadvise(2)). */
+static int find_known(struct opened *opened)
+{
+    struct stat status;
+    if (fstat(opened->file, &status) != 0)
+        return -1;
+    uint64_t size = (uint64_t)status.st_size;
+    opened->known_durable = durable_read(opened->folder, opened->file, size);
+    if (size - opened->known_durable <= DURABLE_TAIL_MAX)
+        return 0;
+    (void)sync_data(opened->file);
+    (void)posix_fadvise(opened->file, 0, 0, POSIX_FADV_DONTNEED);
+    return 0;
+}
+
+static int append_unknown_again(const struct opened *opened, bool *ret_sync_failed)
+{
+    uint64_t known = opened->known_durable, size = opened->found.size;
+    if (size <= known || size - known > DURABLE_TAIL_MAX)
+        return 0;
+    if (durable_save_tail(opened->folder, opened->file, known, size) != 0)
+        return -1;
+    return durable_restore_tail(opened->folder, opened->file, ret_sync_failed);
+}
+
+/* Reads the file, repairs its end, and has all of it on the disk: from here on it counts as kept.
+ */
+static int recover(struct opened *opened, bool is_first, struct torn_files *torn,
+                   struct visits_report *ret_report, bool *ret_sync_failed)
+{
+    opened->known_durable = 0;
+    if (is_first && (durable_restore_tail(opened->folder, opened->file, ret_sync_failed) != 0 ||
+                     find_known(opened) != 0))
+        return -1;
+    if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
+        return -1;
+    if (is_first && append_unknown_again(opened, ret_sync_failed) != 0)
+        return -1;
+    if (read_recent(opened) != 0)
+        return -1;
+    *ret_sync_failed = sync_all(opened->file) != 0 || sync_all(opened->folder) != 0;
+    return *ret_sync_failed ? -1 : 0;
+}
+
+int opening_open(const char *path, bool is_first, struct torn_files *torn,
+                 struct opened *ret_opened, struct visits_report *ret_report, bool *ret_sync_failed)
 {
     struct opened opened;
-    int saved_errno;
     opened.folder = open_folder(path, ret_sync_failed);
     if (opened.folder < 0)
         return -1;
     opened.file = open_file(opened.folder);
     if (opened.file < 0)
         goto close_folder;
-    if (repair(opened.folder, opened.file, &opened.found, ret_report) != 0 ||
-        read_recent(&opened) != 0)
+    if (recover(&opened, is_first, torn, ret_report, ret_sync_failed) != 0)
         goto close_file;
-    /* What an earlier process wrote may be in the page cache only; from here on it counts as kept.
-     */
-    if (sync_all(opened.file) != 0 || sync_all(opened.folder) != 0) {
-        *ret_sync_failed = true;
-        goto close_file;
-    }
     *ret_opened = opened;
     return 0;
 
 close_file:
-    saved_errno = errno;
-    (void)close(opened.file);
-    errno = saved_errno;
+    close_keeping_errno(opened.file);
 close_folder:
-    saved_errno = errno;
-    (void)close(opened.folder);
-    errno = saved_errno;
+    close_keeping_errno(opened.folder);
     return -1;
 }

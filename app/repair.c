@@ -10,23 +10,45 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opens a new file for the torn tail; its name goes into the report. */
-static int create_torn_file(int folder, char name[64])
+/* Opens a file that did not exist before; its name goes into NAME. */
+static int create_torn_file(int folder, char name[TORN_NAME_SIZE])
 {
     struct tm utc = {.tm_mday = 1};
     time_t now = time(NULL);
     (void)gmtime_r(&now, &utc);
     for (int attempt = 1; attempt < 1000; attempt++) {
-        int length =
-            snprintf(name, 64, VISITS_FILE ".torn-%04d%02d%02dT%02d%02d%02dZ", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        int length = snprintf(name, TORN_NAME_SIZE, VISITS_FILE ".torn-%04d%02d%02dT%02d%02d%02dZ",
+                              utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                              utc.tm_min, utc.tm_sec);
         if (attempt > 1)
-            (void)snprintf(name + length, 64 - (size_t)length, "-%d", attempt);
+            (void)snprintf(name + length, TORN_NAME_SIZE - (size_t)length, "-%d", attempt);
         int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (file >= 0 || errno != EEXIST)
             return file;
     }
     return -1;
+}
+
+/* Opens the file that the next torn bytes go into, at *RET_END. An operator may have removed the
+ * last one: then it is a new one. */
+static int open_torn_file(int folder, const struct torn_files *torn, char name[TORN_NAME_SIZE],
+                          off_t *ret_end)
+{
+    struct stat status;
+    if (torn->count >= TORN_FILES_MAX) {
+        memcpy(name, torn->last, TORN_NAME_SIZE);
+        int file = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (file >= 0 && fstat(file, &status) == 0) {
+            *ret_end = status.st_size;
+            return file;
+        }
+        if (file >= 0)
+            close_keeping_errno(file);
+        if (errno != ENOENT)
+            return -1;
+    }
+    *ret_end = 0;
+    return create_torn_file(folder, name);
 }
 
 static bool is_longer(int file, uint64_t size)
@@ -35,39 +57,62 @@ static bool is_longer(int file, uint64_t size)
     return fstat(file, &status) == 0 && (uint64_t)status.st_size > size;
 }
 
-/* Moves the bytes from OFFSET to the end into a file of their own, on stable storage. Where they
- * stay in place after all no copy is kept, or each attempt would leave another one. */
-static int move_tail(int folder, int file, uint64_t offset, struct visits_report *report)
+/* Copies FILE from OFFSET on to TORN at END. Where it has a hole the copy has one: a file may end
+ * in a hole that is larger than the volume. */
+static int copy_end(int file, uint64_t offset, int torn, off_t end, uint64_t *ret_total)
 {
-    char buffer[16384], name[64];
-    int saved_errno, torn = create_torn_file(folder, name);
-    if (torn < 0)
-        return -1;
+    char buffer[16384];
     uint64_t total = 0;
     ssize_t got;
     while ((got = read_at(file, buffer, sizeof buffer, (off_t)(offset + total))) > 0) {
-        if (write_all(torn, buffer, (size_t)got, NULL) != 0)
-            goto remove_torn;
+        if (!is_all_zero(buffer, (size_t)got) &&
+            write_at(torn, buffer, (size_t)got, end + (off_t)total) != 0)
+            return -1;
         total += (uint64_t)got;
     }
-    if (got < 0 || sync_all(torn) != 0 || sync_all(folder) != 0 ||
-        ftruncate(file, (off_t)offset) != 0)
-        goto remove_torn;
-    (void)close(torn);
+    if (got < 0 || ftruncate(torn, end + (off_t)total) != 0)
+        return -1;
+    *ret_total = total;
+    return 0;
+}
+
+/* Moves the bytes from OFFSET to the end into a file of their own, durably. Where they stay in
+ * place after all no copy is kept, or each attempt would leave another one. */
+static int move_tail(int folder, int file, uint64_t offset, struct torn_files *torn,
+                     struct visits_report *report)
+{
+    char name[TORN_NAME_SIZE];
+    off_t end;
+    uint64_t total;
+    int copy = open_torn_file(folder, torn, name, &end);
+    if (copy < 0)
+        return -1;
+    if (copy_end(file, offset, copy, end, &total) != 0 || sync_all(copy) != 0 ||
+        sync_all(folder) != 0 || ftruncate(file, (off_t)offset) != 0)
+        goto remove_copy;
+    (void)close(copy);
     report->torn = total;
     memcpy(report->torn_name, name, sizeof report->torn_name);
+    memcpy(torn->last, name, sizeof torn->last);
+    if (end == 0)
+        torn->count++;
     return 0;
 
-remove_torn:
-    saved_errno = errno;
-    (void)close(torn);
-    if (is_longer(file, offset))
-        (void)unlinkat(folder, name, 0);
+remove_copy:;
+    int saved_errno = errno;
+    if (is_longer(file, offset)) {
+        if (end == 0)
+            (void)unlinkat(folder, name, 0);
+        else
+            (void)ftruncate(copy, end);
+    }
+    (void)close(copy);
     errno = saved_errno;
     return -1;
 }
 
-int repair(int folder, int file, struct repair_result *ret_result, struct visits_report *ret_report)
+int repair(int folder, int file, struct torn_files *torn, struct repair_result *ret_result,
+           struct visits_report *ret_report)
 {
     char rest[SCAN_BUFFER_SIZE];
     struct scan scan;
@@ -90,7 +135,7 @@ int repair(int folder, int file, struct repair_result *ret_result, struct visits
         bool exact = rest_length == STAMP_LENGTH && stamp_is_exact(rest);
         scan.good_irregular = exact ? scan.irregular : scan.good_offset;
     } else if (scan.good_offset < scan.offset || rest_length > 0 || scan.in_long_line) {
-        if (move_tail(folder, file, scan.good_offset, &report) != 0)
+        if (move_tail(folder, file, scan.good_offset, torn, &report) != 0)
             return -1;
     }
     report.damaged = scan.good_damaged;

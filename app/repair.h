@@ -13,11 +13,10 @@ struct repair_result {
     uint64_t uniform_from; /* see struct visits */
 };
 
-/* FILE is open for reading and appending in FOLDER. The
- * file that it moves the end into is on stable storage before the end is cut off; the cut itself is
- * for the caller to sync. Returns 0, or -1 with errno: nothing has been lost then, and it can be
- * called again. */
-int repair(int folder, int file, struct repair_result *ret_result,
+/* FILE is open for reading and appending in FOLDER. The file that it moves the end into, which TORN
+ * keeps account of, is durable before the end is truncated; the truncation itself is for the caller
+ * to sync. Returns 0, or -1 with errno: nothing has been lost then, and it can be called again. */
+int repair(int folder, int file, struct torn_files *torn, struct repair_result *ret_result,
            struct visits_report *ret_report);
 
 #endif

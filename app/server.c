@@ -15,12 +15,10 @@ enum { STACK_SIZE = 256 * 1024 };
 
 int server_sync(struct visits *visits, uint64_t end)
 {
-    struct timespec before, after;
-    (void)clock_gettime(CLOCK_MONOTONIC, &before);
-    int result = visits_sync(visits, end), saved_errno = errno;
-    (void)clock_gettime(CLOCK_MONOTONIC, &after);
-    metrics_observe_sync(
-        (uint64_t)((after.tv_sec - before.tv_sec) * 1000000000 + (after.tv_nsec - before.tv_nsec)));
+    uint64_t duration_ns;
+    int result = visits_sync(visits, end, &duration_ns), saved_errno = errno;
+    if (duration_ns > 0)
+        metrics_observe_sync(duration_ns);
     errno = saved_errno;
     return result;
 }
@@ -67,9 +65,7 @@ static struct worker *new_worker(struct server *server, struct listeners *listen
                                        .request = request,
                                        .refuse = route_refuse,
                                        .commit = visit_commit,
-                                       .answer = visit_answer,
-                                       .stream = visits_answer_continue,
-                                       .stream_sent = visits_answer_sent};
+                                       .answer = visit_answer};
     answers_init(&worker->answers, server->pod);
     worker->loop = event_loop_new(listeners, connections_max, &worker->handler);
     if (!worker->loop) {

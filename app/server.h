@@ -30,7 +30,7 @@ bool server_has_drained(const struct server *server);
 /* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */
 void server_stop(struct server *server);
 
-/* Syncs what has been written so far, and counts how long that took. Returns as visits_sync(). */
+/* visits_sync(), with the duration of its fdatasync(2), if it made one, counted in the metrics. */
 int server_sync(struct visits *visits, uint64_t end);
 
 #endif

@@ -1,5 +1,7 @@
 #include "visits.h"
 
+#include "clock.h"
+#include "durable.h"
 #include "io.h"
 #include "listing.h"
 #include "opening.h"
@@ -7,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,39 +17,63 @@
 
 void visits_init(struct visits *visits, const char *path)
 {
-    *visits = (struct visits){.folder_path = path, .folder = -1, .file = -1, .detached = true};
+    *visits = (struct visits){.folder_path = path, .folder = -1, .mark = -1, .detached = true};
     visits->fault = EAGAIN;
     pthread_mutex_init(&visits->append_lock, NULL);
     pthread_mutex_init(&visits->sync_lock, NULL);
 }
 
-/* Puts FILE in place of *AT under the same number, so that a thread that reads from it meanwhile
- * reads from the one or the other. On failure what was there stays, and FILE is closed. */
-static int install_file(int *at, int file)
+void visits_release(struct visits_file *file)
 {
-    if (*at < 0) {
-        *at = file;
-        return 0;
-    }
-    int result;
-    do
-        result = dup3(file, *at, O_CLOEXEC);
-    while (result < 0 && (errno == EINTR || errno == EBUSY));
-    int saved_errno = errno;
-    (void)close(file);
-    errno = saved_errno;
-    return result < 0 ? -1 : 0;
+    if (!file || atomic_fetch_sub(&file->users, 1) > 1)
+        return;
+    (void)close(file->file);
+    free(file);
 }
 
-/* Returns 0, or -1 with nothing of OPENED left open but what is in its place already. */
+/* Closes what is open. The caller holds both locks. */
+static void close_all(struct visits *visits)
+{
+    if (!visits->file)
+        return;
+    visits_release(visits->file);
+    (void)close(visits->folder);
+    if (visits->mark >= 0)
+        (void)close(visits->mark);
+    visits->file = NULL;
+    visits->folder = visits->mark = -1;
+}
+
+/* Records that the first SIZE bytes are durable. A mark that cannot be written says less than is
+ * true, and that does no harm. The caller holds sync_lock. */
+static void mark_durable(struct visits *visits, uint64_t size)
+{
+    if (visits->mark >= 0 && durable_write(visits->mark, visits->file->file, size) == 0)
+        visits->marked = size;
+}
+
+/* Puts OPENED in place of what was open; on failure that stays, and OPENED is closed. */
 static int install(struct visits *visits, const struct opened *opened)
 {
-    if (install_file(&visits->folder, opened->folder) == 0)
-        return install_file(&visits->file, opened->file);
-    int saved_errno = errno;
-    (void)close(opened->file);
-    errno = saved_errno;
-    return -1;
+    struct visits_file *file = malloc(sizeof *file);
+    if (!file) {
+        close_keeping_errno(opened->file);
+        close_keeping_errno(opened->folder);
+        return -1;
+    }
+    close_all(visits);
+    file->file = opened->file;
+    file->users = 1;
+    visits->file = file;
+    visits->folder = opened->folder;
+    visits->mark = durable_open(opened->folder);
+    visits->marked = opened->known_durable;
+    if (visits->marked != opened->found.size)
+        mark_durable(visits, opened->found.size);
+    /* What it said of a longer file must not be believed of this one once it has grown. */
+    if (visits->marked != opened->found.size)
+        (void)durable_forget(opened->folder);
+    return 0;
 }
 
 /* The lock of the sync first: who waits for a slow fdatasync(2) must not hold up appends. */
@@ -69,16 +96,17 @@ static int open_in_place(struct visits *visits, struct visits_report *ret_report
     bool sync_failed = false;
     /* A batch that is in the old file and not synced yet would be synced in the new one, in vain.
      */
-    if (visits->file >= 0 && sync_data(visits->file) != 0) {
+    if (visits->file && sync_data(visits->file->file) != 0) {
         visits->fault = errno;
         visits->sync_failed = true;
         return -1;
     }
     /* Where it is still the same file, its old lock would keep out the new one (flock(2)). Nothing
      * is written between the two. */
-    if (visits->file >= 0)
-        (void)flock(visits->file, LOCK_UN);
-    if (opening_open(visits->folder_path, &opened, ret_report, &sync_failed) != 0 ||
+    if (visits->file)
+        (void)flock(visits->file->file, LOCK_UN);
+    if (opening_open(visits->folder_path, !visits->file, &visits->torn, &opened, ret_report,
+                     &sync_failed) != 0 ||
         install(visits, &opened) != 0) {
         visits->detached = true;
         visits->fault = errno;
@@ -116,14 +144,14 @@ static bool is_as_long_as_left(const struct visits *visits, const struct stat *f
 static int cut_tail(struct visits *visits)
 {
     struct stat file;
-    if (fstat(visits->file, &file) != 0)
+    if (fstat(visits->file->file, &file) != 0)
         return -1;
     if (file.st_nlink == 0 || !is_as_long_as_left(visits, &file)) {
         visits->detached = true;
         errno = ESTALE;
         return -1;
     }
-    if (visits->tail > 0 && ftruncate(visits->file, (off_t)visits->size) != 0)
+    if (visits->tail > 0 && ftruncate(visits->file->file, (off_t)visits->size) != 0)
         return -1;
     visits->tail = 0;
     return 0;
@@ -133,7 +161,7 @@ static int cut_tail(struct visits *visits)
  * is by then, and leaves the position behind it (open(2)). */
 static bool ends_at(const struct visits *visits, uint64_t end)
 {
-    return (uint64_t)lseek(visits->file, 0, SEEK_CUR) == end;
+    return (uint64_t)lseek(visits->file->file, 0, SEEK_CUR) == end;
 }
 
 /* Writes a tail of SIZE bytes, or leaves the file as it was. What has landed behind the bytes of
@@ -142,7 +170,7 @@ static int write_tail(struct visits *visits, const char *data, size_t size)
 {
     if (cut_tail(visits) != 0)
         return -1;
-    if (write_all(visits->file, data, size, &visits->tail) == 0) {
+    if (write_all(visits->file->file, data, size, &visits->tail) == 0) {
         if (ends_at(visits, visits->size + size))
             return 0;
         visits->detached = true;
@@ -193,28 +221,38 @@ int visits_append(struct visits *visits, const char *lines, size_t count, uint64
     return result;
 }
 
-int visits_sync(struct visits *visits, uint64_t end)
+/* The caller holds sync_lock. */
+static int sync_now(struct visits *visits, uint64_t *ret_duration_ns)
+{
+    uint64_t size = visits->size;
+    int64_t since_ns = clock_ns();
+    int result = sync_data(visits->file->file), saved_errno = errno;
+    *ret_duration_ns = (uint64_t)(clock_ns() - since_ns);
+    if (result == 0) {
+        visits->synced = size;
+        if (size >= visits->marked + DURABLE_STEP)
+            mark_durable(visits, size);
+        return 0;
+    }
+    /* An append under way has looked at `sync_failed` already and would clear `fault`. */
+    pthread_mutex_lock(&visits->append_lock);
+    visits->fault = saved_errno;
+    visits->sync_failed = true;
+    pthread_mutex_unlock(&visits->append_lock);
+    return -1;
+}
+
+int visits_sync(struct visits *visits, uint64_t end, uint64_t *ret_duration_ns)
 {
     int result = 0, error = 0;
+    uint64_t duration_ns = 0;
     pthread_mutex_lock(&visits->sync_lock);
-    if (visits->sync_failed) {
-        error = visits->fault;
-        result = -1;
-    } else if (visits->synced < end) {
-        uint64_t size = visits->size;
-        result = sync_data(visits->file);
-        if (result == 0) {
-            visits->synced = size;
-        } else {
-            error = errno;
-            /* An append under way has looked at `sync_failed` already and would clear `fault`. */
-            pthread_mutex_lock(&visits->append_lock);
-            visits->fault = error;
-            visits->sync_failed = true;
-            pthread_mutex_unlock(&visits->append_lock);
-        }
+    if (visits->synced < end) {
+        result = visits->sync_failed ? -1 : sync_now(visits, &duration_ns);
+        error = result == 0 ? 0 : visits->fault;
     }
     pthread_mutex_unlock(&visits->sync_lock);
+    *ret_duration_ns = duration_ns;
     errno = error;
     return result;
 }
@@ -232,7 +270,7 @@ static bool is_in_place(const struct visits *visits)
     if (stat(visits->folder_path, &path) != 0 ||
         fstatat(visits->folder, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT && errno != ENOTDIR;
-    if (fstat(visits->folder, &folder) != 0 || fstat(visits->file, &opened) != 0)
+    if (fstat(visits->folder, &folder) != 0 || fstat(visits->file->file, &opened) != 0)
         return true;
     return is_same(&path, &folder) && is_same(&named, &opened) &&
            is_as_long_as_left(visits, &opened);
@@ -249,16 +287,33 @@ static void probe(struct visits *visits)
         visits->fault = 0;
 }
 
+/* A file of gigabytes that another process keeps changing, or whose end cannot be repaired, is not
+ * read all the time. The caller holds both locks. */
+static int reopen(struct visits *visits, struct visits_report *ret_report)
+{
+    enum { PAUSE_FACTOR = 4, PAUSE_MAX_MS = 60000 };
+    int64_t since_ms = clock_ms();
+    int result = open_in_place(visits, ret_report), saved_errno = errno;
+    int64_t now_ms = clock_ms(), pause_ms = (now_ms - since_ms) * PAUSE_FACTOR;
+    visits->reopen_after_ms = now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
+    errno = saved_errno;
+    return result;
+}
+
 int visits_tend(struct visits *visits, struct visits_report *ret_report)
 {
     int result = 0, error = 0;
     lock_both(visits);
-    if (!visits->detached && !is_in_place(visits))
+    if (!visits->detached && !is_in_place(visits)) {
         visits->detached = true;
+        visits->fault = ESTALE;
+    }
+    if (!visits->detached && !visits->sync_failed && visits->synced > visits->marked)
+        mark_durable(visits, visits->synced);
     if (!visits->detached && !visits->sync_failed && (visits->fault || visits->tail > 0))
         probe(visits);
-    if (!visits->sync_failed && visits->detached)
-        result = open_in_place(visits, ret_report) == 0 ? 1 : -1;
+    if (!visits->sync_failed && visits->detached && clock_ms() >= visits->reopen_after_ms)
+        result = reopen(visits, ret_report) == 0 ? 1 : -1;
     else if (visits->fault)
         result = -1;
     error = visits->fault;
@@ -267,18 +322,23 @@ int visits_tend(struct visits *visits, struct visits_report *ret_report)
     return result;
 }
 
-int visits_snapshot(struct visits *visits, struct listing_range *ret_range)
+int visits_snapshot(struct visits *visits, struct listing_range *ret_range,
+                    struct visits_file **ret_file)
 {
     pthread_mutex_lock(&visits->append_lock);
-    bool is_open = visits->file >= 0;
-    *ret_range = (struct listing_range){.file = visits->file,
-                                        .size = visits->size,
-                                        .count = visits->count,
-                                        .uniform_from = visits->uniform_from};
+    struct visits_file *file = visits->file;
+    if (file) {
+        atomic_fetch_add(&file->users, 1);
+        *ret_range = (struct listing_range){.file = file->file,
+                                            .size = visits->size,
+                                            .count = visits->count,
+                                            .uniform_from = visits->uniform_from};
+        *ret_file = file;
+    }
     pthread_mutex_unlock(&visits->append_lock);
-    if (!is_open)
+    if (!file)
         errno = visits_fault(visits);
-    return is_open ? 0 : -1;
+    return file ? 0 : -1;
 }
 
 int visits_fault(const struct visits *visits)
@@ -295,8 +355,9 @@ void visits_drop_unsynced(struct visits *visits)
 {
     struct stat file;
     lock_both(visits);
-    if (visits->sync_failed && !visits->detached && fstat(visits->file, &file) == 0 &&
-        is_as_long_as_left(visits, &file) && ftruncate(visits->file, (off_t)visits->synced) == 0) {
+    if (visits->sync_failed && !visits->detached && fstat(visits->file->file, &file) == 0 &&
+        is_as_long_as_left(visits, &file) &&
+        ftruncate(visits->file->file, (off_t)visits->synced) == 0) {
         visits->count -= (visits->size - visits->synced) / LINE_LENGTH;
         visits->size = visits->synced;
         visits->tail = 0;
@@ -306,12 +367,15 @@ void visits_drop_unsynced(struct visits *visits)
 
 int visits_close(struct visits *visits)
 {
-    if (visits->file < 0)
+    uint64_t duration_ns;
+    if (!visits->file)
         return 0;
-    int result = visits_sync(visits, visits->size), saved_errno = errno;
-    (void)close(visits->file);
-    (void)close(visits->folder);
-    visits->file = visits->folder = -1;
+    int result = visits_sync(visits, visits->size, &duration_ns), saved_errno = errno;
+    lock_both(visits);
+    if (result == 0 && visits->marked != visits->synced)
+        mark_durable(visits, visits->synced);
+    close_all(visits);
+    unlock_both(visits);
     errno = saved_errno;
     return result;
 }

@@ -6,8 +6,8 @@
  * - what a failed write left after `size`, `tail` bytes, is cut off again before anything else is
  *   written; nothing is once somebody else has changed the file's length, until it is read anew;
  * - bytes [0, synced) have been reported stable by fdatasync(2);
- * - after one failed sync nobody knows any more what is stable: no visit is accepted, the process
- *   must exit with EXIT_DURABILITY_LOST and read at its next start what the disk really holds;
+ * - after one failed sync nobody knows what is durable behind `synced`: no visit is accepted, the
+ *   process must exit with EXIT_DURABILITY_LOST, and its next start writes those bytes again;
  * - no other process that keeps to flock(2) writes to it.
  *
  * Several threads may append and sync. Functions return 0, or -1 with errno set. */
@@ -26,15 +26,32 @@
 
 enum { VISITS_RECENT = 5 }; /* how many lines before a batch visits_append() hands back */
 
+enum { TORN_NAME_SIZE = 64 }; /* visits.txt.torn-20221128T195426Z */
+
+enum { TORN_FILES_MAX = 8 };
+
+/* The files of torn bytes that this process has made. After TORN_FILES_MAX the last of them takes
+ * what follows: a process that keeps writing to visits.txt must not fill the folder with files. */
+struct torn_files {
+    unsigned count;
+    char last[TORN_NAME_SIZE];
+};
+
 struct visits_recent {
     unsigned count; /* of these lines, the oldest first */
     char lines[VISITS_RECENT][LINE_LENGTH];
 };
 
+/* The open file: whoever lists it keeps it open, also after another file has taken its name. */
+struct visits_file {
+    int file;
+    _Atomic unsigned users;
+};
+
 struct visits {
     const char *folder_path;
-    int folder; /* -1 while it is not open */
-    int file;
+    int folder;                  /* -1 while it is not open */
+    struct visits_file *file;    /* NULL while it is not open */
     pthread_mutex_t append_lock; /* guards what is written below, up to sync_lock */
     bool detached;               /* not open, or what is open is no longer the file of that name */
     size_t tail;                 /* bytes after `size` that are still to be cut off */
@@ -45,6 +62,10 @@ struct visits {
     pthread_mutex_t
         sync_lock; /* one fdatasync(2) at a time; who arrives meanwhile shares the next */
     _Atomic uint64_t synced;
+    int mark;                /* of durable.h, or -1; with what it says */
+    uint64_t marked;         /* guarded by sync_lock */
+    int64_t reopen_after_ms; /* of clock_ms(); guarded by sync_lock */
+    struct torn_files torn;
     _Atomic int fault;   /* errno of what keeps visits from being recorded, 0 if nothing does */
     _Atomic int refused; /* errno of the last visits_append() that failed, until it is taken */
     _Atomic bool sync_failed;
@@ -52,10 +73,10 @@ struct visits {
 
 /* What start-up found and did, for a line on stderr. */
 struct visits_report {
-    uint64_t damaged;   /* lines that are no visit's, kept where they are */
-    uint64_t torn;      /* bytes that were cut off the end into `torn_name` */
-    bool completed;     /* the last line lacked its newline and got it */
-    char torn_name[64]; /* visits.txt.torn-20221128T195426Z */
+    uint64_t damaged; /* lines that are no visit's, kept where they are */
+    uint64_t torn;    /* bytes that were cut off the end into `torn_name` */
+    bool completed;   /* the last line lacked its newline and got it */
+    char torn_name[TORN_NAME_SIZE];
 };
 
 /* Prepares VISITS, still closed, for the folder at PATH, which must outlive it. */
@@ -75,18 +96,22 @@ int visits_open(struct visits *visits, struct visits_report *ret_report);
 int visits_append(struct visits *visits, const char *lines, size_t count, uint64_t *ret_first,
                   uint64_t *ret_end, struct visits_recent *ret_recent);
 
-/* Returns 0 only once fdatasync(2) has reported everything before END stable. */
-int visits_sync(struct visits *visits, uint64_t end);
+/* Returns 0 once fdatasync(2) has reported everything before END durable, also where a later sync
+ * has failed since. *RET_DURATION_NS is how long its own fdatasync(2) took; 0 if it needed none. */
+int visits_sync(struct visits *visits, uint64_t end, uint64_t *ret_duration_ns);
 
-/* What can be read of it now: bytes that will not change, which are so many lines. On failure errno
- * says why it is not open. */
+/* What can be read of it now: bytes that will not change, which are so many lines. They stay
+ * readable until visits_release(). On failure errno says why it is not open. */
 struct listing_range;
-int visits_snapshot(struct visits *visits, struct listing_range *ret_range);
+int visits_snapshot(struct visits *visits, struct listing_range *ret_range,
+                    struct visits_file **ret_file);
+void visits_release(struct visits_file *file);
 
 /* Opens it if it is closed; after a failed write finds out whether a line could be written again;
- * and takes up the file anew if somebody has replaced or changed it. To be called about once a
- * second, and after ESTALE. Returns 1 if it read the file, with *RET_REPORT filled in, else 0, or
- * -1 as above. */
+ * and reopens the file if another process has replaced or changed it. To be called about once a
+ * second, and after ESTALE. Reading the file takes at most a fifth of the time, however long it is
+ * and however often another process changes it. Returns 1 if it read the file, with *RET_REPORT
+ * filled in, else 0, or -1 as above. */
 int visits_tend(struct visits *visits, struct visits_report *ret_report);
 
 /* 0 if the next visit can be recorded as far as is known, else an errno. Never touches the disk. */

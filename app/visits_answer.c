@@ -63,22 +63,39 @@ static int choose_tail(const struct request *request, enum listing_format format
     return length > 0 ? 0 : -1;
 }
 
-/* A listing with the text that comes before it. */
+/* A listing with the text that comes before it, and the file that it is of. */
 struct visits_stream {
+    struct stream stream;
+    struct visits_file *file;
     struct listing listing;
     char head[8192];
 };
+
+static ssize_t next_piece(struct stream *stream, char *data, size_t size)
+{
+    return listing_piece(&((struct visits_stream *)stream)->listing, data, size);
+}
+
+static void piece_sent(struct stream *stream, size_t length)
+{
+    listing_sent(&((struct visits_stream *)stream)->listing, length);
+}
+
+static void end_stream(struct stream *stream)
+{
+    visits_release(((struct visits_stream *)stream)->file);
+    free(stream);
+}
 
 static int start_stream(struct worker *worker, struct visits_stream *stream,
                         enum listing_format format, uint64_t tail)
 {
     struct visits *visits = worker->server->visits;
     struct listing_range range;
-    if (visits_snapshot(visits, &range) != 0)
+    if (visits_snapshot(visits, &range, &stream->file) != 0)
         return -1;
     struct listing *listing = &stream->listing;
-    if (listing_start(listing, &range, format, tail) != 0)
-        return -1;
+    listing_start(listing, &range, format, tail);
     if (format == LISTING_JSON) {
         (void)snprintf(stream->head, sizeof stream->head,
                        "{\"pod\": \"%s\", \"count\": %llu, \"visits\": [", worker->answers.pod,
@@ -112,6 +129,8 @@ void visits_answer(struct worker *worker, const struct request *request, struct 
         return;
     }
     struct visits_stream *stream = malloc(sizeof *stream);
+    if (stream)
+        stream->stream = (struct stream){next_piece, piece_sent, end_stream};
     if (!stream || start_stream(worker, stream, format, tail) != 0) {
         int error = errno;
         free(stream);
@@ -124,19 +143,7 @@ void visits_answer(struct worker *worker, const struct request *request, struct 
     metrics_count_request(METRICS_VISITS, 200);
     answer_stream(&worker->answers, reply, formats[format].type);
     if (reply->head_only)
-        free(stream);
+        end_stream(&stream->stream);
     else
-        reply->stream = stream;
-}
-
-ssize_t visits_answer_continue(void *context, void *stream, char *data, size_t size)
-{
-    (void)context;
-    return listing_piece(&((struct visits_stream *)stream)->listing, data, size);
-}
-
-void visits_answer_sent(void *context, void *stream, size_t length)
-{
-    (void)context;
-    listing_sent(&((struct visits_stream *)stream)->listing, length);
+        reply->stream = &stream->stream;
 }

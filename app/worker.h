@@ -60,7 +60,5 @@ void visit_answer(void *worker, int tag, struct reply *reply);
 
 /* visits_answer.c: GET /visits, a listing of any length. */
 void visits_answer(struct worker *worker, const struct request *request, struct reply *reply);
-ssize_t visits_answer_continue(void *worker, void *stream, char *data, size_t size);
-void visits_answer_sent(void *worker, void *stream, size_t length);
 
 #endif

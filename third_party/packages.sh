@@ -15,8 +15,8 @@ declare -A PACKAGES=(
   [node]="mmdebstrap debian-archive-keyring"
   # what the bats files call
   [test]="jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
-  # power loss: file systems on loop devices
-  [power]="xfsprogs e2fsprogs btrfs-progs mount"
+  # power loss and full pools: file systems on loop devices, and one in user space
+  [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
   # peers and load of `build.sh bench`
   [bench]="wrk nginx-light lighttpd gunicorn python3-flask fio strace curl jq python3"
 )

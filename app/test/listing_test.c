@@ -4,10 +4,12 @@
 #include "samples.h"
 #include "tap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { PIECE_SIZE = 32768, OUT_MAX = 2000000 };
@@ -21,7 +23,11 @@ static ssize_t list_all(struct listing *listing, uint64_t *state)
     static char piece[PIECE_SIZE];
     size_t total = 0;
     ssize_t length;
-    while ((length = listing_piece(listing, piece, sizeof piece)) > 0) {
+    while ((length = listing_piece(listing, piece, sizeof piece)) != 0) {
+        if (length < 0 && errno == EAGAIN)
+            continue;
+        if (length < 0)
+            return -1;
         size_t sent = state ? samples_next(state) % ((size_t)length + 1) : (size_t)length;
         if (total + sent > sizeof out)
             return -1;
@@ -29,7 +35,7 @@ static ssize_t list_all(struct listing *listing, uint64_t *state)
         total += sent;
         listing_sent(listing, sent);
     }
-    return length < 0 ? -1 : (ssize_t)total;
+    return (ssize_t)total;
 }
 
 /* A file of BYTES, open, with the range that the program would find in it. */
@@ -52,12 +58,10 @@ static void expect_format(const char *bytes, enum listing_format format, uint64_
     char *folder = folder_make();
     struct listing listing;
     struct listing_range range = range_of(folder, bytes, strlen(bytes));
-    ssize_t length = -1;
-    if (listing_start(&listing, &range, format, tail) == 0) {
-        listing.head = head;
-        listing.foot = foot;
-        length = list_all(&listing, NULL);
-    }
+    listing_start(&listing, &range, format, tail);
+    listing.head = head;
+    listing.foot = foot;
+    ssize_t length = list_all(&listing, NULL);
     same_bytes(out, length < 0 ? 0 : (size_t)length, wanted, strlen(wanted),
                "format %d of %zu bytes, tail %lld", (int)format, strlen(bytes), (long long)tail);
     (void)close(range.file);
@@ -148,8 +152,7 @@ static void expect_samples(void)
             samples_next(&state) % 2 ? UINT64_MAX : samples_next(&state) % (range.count + 2);
         bool numbered = samples_next(&state) % 2;
         struct listing listing;
-        if (listing_start(&listing, &range, numbered ? LISTING_TEXT : LISTING_RAW, tail) != 0)
-            wrong++;
+        listing_start(&listing, &range, numbered ? LISTING_TEXT : LISTING_RAW, tail);
         listing.chunked = samples_next(&state) % 2;
         ssize_t got = list_all(&listing, &state);
         if (got >= 0 && listing.chunked)
@@ -168,17 +171,17 @@ static void expect_chunks(void)
     char *folder = folder_make();
     struct listing listing;
     struct listing_range range = range_of(folder, "", 0);
-    bool started = listing_start(&listing, &range, LISTING_TEXT, UINT64_MAX) == 0;
+    listing_start(&listing, &range, LISTING_TEXT, UINT64_MAX);
     listing.chunked = true;
     ssize_t length = list_all(&listing, NULL);
-    ok(started && length == 5 && memcmp(out, "0\r\n\r\n", 5) == 0, "nothing is one last chunk");
+    ok(length == 5 && memcmp(out, "0\r\n\r\n", 5) == 0, "nothing is one last chunk");
     (void)close(range.file);
     range = range_of(folder, LINE_A, LINE_LENGTH);
-    started = listing_start(&listing, &range, LISTING_RAW, UINT64_MAX) == 0;
+    listing_start(&listing, &range, LISTING_RAW, UINT64_MAX);
     listing.chunked = true;
     length = list_all(&listing, NULL);
     static const char wanted[] = "00000021\r\n" LINE_A "\r\n0\r\n\r\n";
-    same_bytes(out, started && length > 0 ? (size_t)length : 0, wanted, sizeof wanted - 1,
+    same_bytes(out, length > 0 ? (size_t)length : 0, wanted, sizeof wanted - 1,
                "one line is one chunk and the last");
     (void)close(range.file);
     folder_remove(folder);
@@ -193,9 +196,9 @@ static void expect_truncation(void)
     for (size_t i = 0; i < sizeof bytes; i += sizeof LINE_A - 1)
         memcpy(bytes + i, LINE_A, sizeof LINE_A - 1);
     struct listing_range range = range_of(folder, bytes, sizeof bytes);
-    bool right = listing_start(&listing, &range, LISTING_TEXT, UINT64_MAX) == 0;
+    listing_start(&listing, &range, LISTING_TEXT, UINT64_MAX);
     ssize_t length = listing_piece(&listing, piece, sizeof piece);
-    right = right && length > 0;
+    bool right = length > 0;
     listing_sent(&listing, (size_t)length);
     (void)truncate(folder_path(folder, "f"), 0);
     ok(right && list_all(&listing, NULL) == -1, "a listing of a file that was shortened fails");
@@ -203,8 +206,71 @@ static void expect_truncation(void)
     folder_remove(folder);
 }
 
+static uint64_t bytes_read;
+
+/* This comes before the C library's. */
+ssize_t pread(int file, void *data, size_t size, off_t offset)
+{
+    ssize_t got = syscall(SYS_pread64, file, data, size, offset);
+    bytes_read += got > 0 ? (uint64_t)got : 0;
+    return got;
+}
+
+/* The most that one piece of a whole listing reads; its text goes to `out`. */
+static uint64_t most_read_by_a_piece(struct listing *listing, size_t *ret_length)
+{
+    uint64_t most = 0;
+    size_t total = 0;
+    for (;;) {
+        bytes_read = 0;
+        ssize_t length = listing_piece(listing, out + total, PIECE_SIZE);
+        most = bytes_read > most ? bytes_read : most;
+        if (length == 0 || (length < 0 && errno != EAGAIN))
+            break;
+        if (length > 0) {
+            total += (size_t)length;
+            listing_sent(listing, (size_t)length);
+        }
+    }
+    *ret_length = total;
+    return most;
+}
+
+/* What stands in the file must not let one client hold the loop. */
+static void expect_bounded_pieces(void)
+{
+    enum { MOST = 64 * 1024, LINES = 40000, LONG = 3000000 };
+    char *folder = folder_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
+    struct listing listing;
+    size_t length = 0, got;
+    for (int i = 0; i < LINES; i++, length += LINE_LENGTH)
+        memcpy(bytes + length, i == LINES - 2 ? "# a note that an operator added.\n" : LINE_A,
+               LINE_LENGTH);
+    struct listing_range range = range_of(folder, bytes, length);
+    bytes_read = 0;
+    listing_start(&listing, &range, LISTING_RAW, LINES - 1);
+    same((long long)bytes_read, 0, "to start a listing reads nothing");
+    ok(most_read_by_a_piece(&listing, &got) <= MOST && got == (LINES - 1) * LINE_LENGTH &&
+           memcmp(out, bytes + LINE_LENGTH, got) == 0,
+       "the first of many lines before an irregular one is found a block at a time");
+    (void)close(range.file);
+
+    memset(bytes, 'x', LONG);
+    memcpy(bytes + LONG, "\n" LINE_B, 1 + LINE_LENGTH);
+    range = range_of(folder, bytes, LONG + 1 + LINE_LENGTH);
+    listing_start(&listing, &range, LISTING_JSON, UINT64_MAX);
+    static const char wanted[] = "\n{\"visit\": 1, \"time\": null},\n"
+                                 "{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}";
+    ok(most_read_by_a_piece(&listing, &got) <= MOST, "nor is a line of megabytes read at once");
+    same_bytes(out, got, wanted, sizeof wanted - 1, "and it is one row");
+    (void)close(range.file);
+    free(bytes);
+    folder_remove(folder);
+}
+
 void test_listing(void)
 {
+    expect_bounded_pieces();
     expect_formats();
     expect_chunks();
     expect_samples();

@@ -12,11 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static _Atomic int fsync_error;
+static _Atomic uint64_t appended;    /* bytes, by write(2), to visits.txt */
+static _Atomic int64_t truncated_to; /* the file, last; -1: not */
 static _Atomic int fdatasync_error, ftruncate_error, failed_syncs;
 static void (*_Atomic before_write)(void);
+
+static char *folder;
+
+static bool is_visits_file(int file)
+{
+    struct stat named, opened;
+    return folder && stat(folder_path(folder, VISITS_FILE), &named) == 0 &&
+           fstat(file, &opened) == 0 && named.st_ino == opened.st_ino;
+}
 
 /* These come before the C library's. */
 int fdatasync(int file)
@@ -30,9 +43,19 @@ int fdatasync(int file)
 
 int ftruncate(int file, off_t size)
 {
+    if (!ftruncate_error && is_visits_file(file))
+        truncated_to = size;
     if (!ftruncate_error)
         return (int)syscall(SYS_ftruncate, file, size);
     errno = ftruncate_error;
+    return -1;
+}
+
+int fsync(int file)
+{
+    if (!fsync_error)
+        return (int)syscall(SYS_fsync, file);
+    errno = fsync_error;
     return -1;
 }
 
@@ -41,18 +64,31 @@ ssize_t write(int file, const void *data, size_t size)
     void (*hook)(void) = before_write;
     if (hook)
         hook();
+    if (is_visits_file(file))
+        appended += size;
     return syscall(SYS_write, file, data, size);
 }
 
 static struct visits visits;
 static struct visits_report report;
-static char *folder;
+
+static void remove_folder(void)
+{
+    folder_remove(folder);
+    folder = NULL;
+}
 
 static int append(const char *lines)
 {
     uint64_t first, end;
     struct visits_recent recent;
     return visits_append(&visits, lines, strlen(lines) / LINE_LENGTH, &first, &end, &recent);
+}
+
+static int sync_to(uint64_t end)
+{
+    uint64_t duration_ns;
+    return visits_sync(&visits, end, &duration_ns);
 }
 
 /* Appends LINES when no more than SIZE bytes fit in a file: a short write(2), then a failed one. */
@@ -87,7 +123,7 @@ static bool file_is(const char *wanted)
 static bool a_sync_fails(void)
 {
     fdatasync_error = EIO;
-    return visits_sync(&visits, visits.size) == -1;
+    return sync_to(visits.size) == -1;
 }
 
 /* A log that holds LINES. */
@@ -102,7 +138,7 @@ static void end(void)
 {
     fdatasync_error = ftruncate_error = 0;
     (void)visits_close(&visits);
-    folder_remove(folder);
+    remove_folder();
 }
 
 static void somebody_else_writes(void)
@@ -159,7 +195,7 @@ static pthread_t syncing;
 static void *sync_first_line(void *context)
 {
     (void)context;
-    return visits_sync(&visits, LINE_LENGTH) == 0 ? &visits : NULL;
+    return sync_to(LINE_LENGTH) == 0 ? &visits : NULL;
 }
 
 /* A thread's sync fails while the append that called this is under way. It may have to wait for
@@ -184,19 +220,21 @@ static void expect_failed_sync(void)
        "a sync fails while another thread appends");
     same(visits_fault(&visits), EIO, "the append that succeeds does not hide that");
     fdatasync_error = 0;
-    ok(append(LINE_C) == -1 && errno == EIO && visits_sync(&visits, LINE_LENGTH) == -1 &&
+    ok(append(LINE_C) == -1 && errno == EIO && sync_to(LINE_LENGTH) == -1 &&
            visits_tend(&visits, &report) == -1 && file_is(LINE_A LINE_B),
        "and nothing is recorded or promised from then on, though a sync would succeed");
     end();
 
-    ok(start(LINE_A) && visits_sync(&visits, LINE_LENGTH) == 0 && append(LINE_B) == 0 &&
-           a_sync_fails(),
+    ok(start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0 && a_sync_fails(),
        "a sync fails after one that has succeeded");
     visits_drop_unsynced(&visits);
     ok(file_is(LINE_A), "what was synced stays, what nobody was promised is taken out");
+    ok(sync_to(LINE_LENGTH) == 0,
+       "and is acknowledged also to a thread that asks after the failure");
+    ok(sync_to(2 * LINE_LENGTH) == -1 && errno == EIO, "but nothing that came later");
     end();
 
-    ok(start(LINE_A) && visits_sync(&visits, LINE_LENGTH) == 0 && append(LINE_B) == 0 &&
+    ok(start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0 &&
            append_of_somebody_else(LINE_C) && a_sync_fails(),
        "the same after somebody else has written to the file");
     visits_drop_unsynced(&visits);
@@ -251,8 +289,106 @@ static void expect_changes_of_somebody_else(void)
     expect_taken_up("a file that was replaced", LINE_B, 1);
 }
 
+/* Opens the log of the folder, and closes it. Were the bytes [FROM, TO) of visits.txt, and no
+ * others, taken out and appended again? */
+static bool opening_rewrites(int64_t from, int64_t to)
+{
+    appended = 0;
+    truncated_to = -1;
+    visits_init(&visits, folder);
+    bool right = visits_open(&visits, &report) == 0 && visits.size == (uint64_t)to &&
+                 appended == (uint64_t)(to - from) && (from == to || truncated_to == from);
+    return visits_close(&visits) == 0 && right && !folder_find(folder, VISITS_FILE ".tail");
+}
+
+static void expect_rewrites(void)
+{
+    size_t length;
+    folder = folder_make();
+    folder_write(folder, VISITS_FILE, LINE_A LINE_B LINE_C, 3 * LINE_LENGTH);
+    ok(opening_rewrites(0, 99), "a file of which nothing is known is written again at the start");
+    ok(opening_rewrites(99, 99), "after a clean end nothing is");
+    ok(append_of_somebody_else(LINE_A LINE_B) && opening_rewrites(99, 165),
+       "what was never synced is, and no more");
+    char *mark = folder_read(folder, VISITS_FILE ".durable", &length);
+    ok(mark && length == 38 && strncmp(mark, "00000000000000000165 ", 21) == 0,
+       "the mark says how much is known to be durable");
+    mark[10]++;
+    folder_write(folder, VISITS_FILE ".durable", mark, length);
+    ok(opening_rewrites(0, 165), "a mark that says too much is not believed");
+    folder_write(folder, VISITS_FILE ".durable", "", 0);
+    ok(opening_rewrites(0, 165), "nor one that is empty");
+    folder_write(folder, VISITS_FILE, LINE_B LINE_B LINE_C LINE_A LINE_B, 165);
+    ok(opening_rewrites(0, 165), "nor that of another file of the same length");
+    folder_write(folder, VISITS_FILE, LINE_B LINE_B, 66);
+    ok(opening_rewrites(0, 66), "nor that of a longer file");
+    ok(append_of_somebody_else("torn") && opening_rewrites(66, 66) && report.torn == 4 &&
+           file_is(LINE_B LINE_B),
+       "a torn end is not written again");
+
+    ok(append_of_somebody_else(LINE_A), "lines come that are not synced");
+    fsync_error = EIO;
+    visits_init(&visits, folder);
+    ok(visits_open(&visits, &report) == -1 && errno == EIO && file_is(LINE_B LINE_B LINE_A) &&
+           !folder_find(folder, VISITS_FILE ".tail"),
+       "a start that cannot make a copy of them durable does not serve, and leaves all as it was");
+    fsync_error = 0;
+    ok(opening_rewrites(66, 99), "and the next does not believe its page cache");
+    free(mark);
+    remove_folder();
+}
+
+/* A process was killed, or the power went, while the end of the file was out of it. */
+static void expect_restored_tails(void)
+{
+    static const char of_one[] = "00000000000000000033 ";
+    size_t length;
+    folder = folder_make();
+    folder_write(folder, VISITS_FILE, LINE_A, LINE_LENGTH);
+    ok(opening_rewrites(0, 33), "a file of one line");
+    char tail[256], *mark = folder_read(folder, VISITS_FILE ".durable", &length);
+    ok(mark && strncmp(mark, of_one, sizeof of_one - 1) == 0, "that is durable");
+    (void)snprintf(tail, sizeof tail, "%s" LINE_B LINE_C, mark);
+    static const char *const rests[] = {"", "2022-11-28 2", LINE_B, LINE_B LINE_C};
+    for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+        char bytes[128];
+        (void)snprintf(bytes, sizeof bytes, LINE_A "%s", rests[i]);
+        folder_write(folder, VISITS_FILE, bytes, strlen(bytes));
+        folder_write(folder, VISITS_FILE ".tail", tail, strlen(tail));
+        ok(opening_rewrites(33, 99) || opening_rewrites(99, 99), "the next start goes on");
+        ok(file_is(LINE_A LINE_B LINE_C) && report.torn == 0,
+           "and has all of it, where %zu bytes of the end were in it", strlen(rests[i]));
+    }
+    folder_write(folder, VISITS_FILE, LINE_C LINE_B, 2 * LINE_LENGTH);
+    folder_write(folder, VISITS_FILE ".tail", tail, strlen(tail));
+    visits_init(&visits, folder);
+    ok(visits_open(&visits, &report) == 0 && visits_close(&visits) == 0 && file_is(LINE_C LINE_B),
+       "the end of another file is not appended to this one");
+    ok(strcmp(folder_find(folder, VISITS_FILE ".tail"), VISITS_FILE ".tail.old") == 0,
+       "and kept beside it");
+    free(mark);
+    remove_folder();
+}
+
+/* A mark that is not kept, here because a folder has its name, makes starts slower and not wrong.
+ */
+static void expect_start_without_mark(void)
+{
+    folder = folder_make();
+    char *mark = strdup(folder_path(folder, VISITS_FILE ".durable"));
+    ok(mkdir(mark, 0755) == 0, "the mark cannot be written");
+    ok(opening_rewrites(0, 0) && append_of_somebody_else(LINE_A) && opening_rewrites(0, 33) &&
+           opening_rewrites(0, 33),
+       "then each start writes all of the file again");
+    free(mark);
+    remove_folder();
+}
+
 void test_visits_faults(void)
 {
+    expect_rewrites();
+    expect_restored_tails();
+    expect_start_without_mark();
     expect_cut();
     expect_failed_sync();
     expect_changes_of_somebody_else();

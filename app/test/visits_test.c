@@ -4,7 +4,9 @@
 #include "samples.h"
 #include "tap.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,13 +47,19 @@ static void expect_creation(void)
     ok(append(&visits, LINE_A, 1, &first) == 0 && first == 1, "the first visit has number 1");
     ok(append(&visits, LINE_B LINE_C, 2, &first) == 0 && first == 2,
        "and the next of a batch number 2");
-    ok(visits_sync(&visits, visits.size) == 0 && visits.synced == 99, "all of it is synced");
+    uint64_t duration_ns;
+    ok(visits_sync(&visits, visits.size, &duration_ns) == 0 && visits.synced == 99 &&
+           duration_ns > 0,
+       "all of it is synced");
+    ok(visits_sync(&visits, visits.size, &duration_ns) == 0 && duration_ns == 0,
+       "and what is synced is not synced again");
     ok(visits_close(&visits) == 0, "and closed");
     ok(visits_open(&visits, &report) == 0 && visits.count == 3 && report.torn == 0,
        "opened again it has three");
     (void)visits_close(&visits);
     ok(file_is(inner, LINE_A LINE_B LINE_C), "the file holds them in the order of their numbers");
     (void)remove(folder_path(inner, VISITS_FILE));
+    (void)remove(folder_path(inner, VISITS_FILE ".durable"));
     (void)rmdir(inner);
     free(inner);
     folder_remove(folder);
@@ -114,11 +122,11 @@ static void *append_batches(void *context)
             memcpy(lines[j], text, LINE_LENGTH);
         }
         appender->counts[i] = count;
-        uint64_t end;
+        uint64_t end, duration_ns;
         struct visits_recent recent;
         appender->failed |= visits_append(appender->visits, lines[0], count, &appender->firsts[i],
                                           &end, &recent) != 0 ||
-                            visits_sync(appender->visits, end) != 0 ||
+                            visits_sync(appender->visits, end, &duration_ns) != 0 ||
                             appender->visits->synced < end;
     }
     return NULL;
@@ -242,13 +250,15 @@ static void expect_takeovers(void)
     char *folder = folder_make();
     struct visits visits;
     struct visits_report report;
-    struct listing_range range;
+    struct listing_range range, old;
+    struct visits_file *file, *old_file;
     uint64_t first = 0;
     visits_init(&visits, folder);
-    ok(visits_snapshot(&visits, &range) == -1, "what is not open cannot be listed");
+    ok(visits_snapshot(&visits, &range, &file) == -1, "what is not open cannot be listed");
     bool right =
         visits_open(&visits, &report) == 0 && append(&visits, LINE_A LINE_B, 2, &first) == 0;
     ok(right && visits_tend(&visits, &report) == 0, "a file left alone is not read again");
+    ok(visits_snapshot(&visits, &old, &old_file) == 0, "it can be listed");
     folder_write(folder, "new", LINE_C LINE_B LINE_A "torn", 3 * LINE_LENGTH + 4);
     char *from = strdup(folder_path(folder, "new"));
     (void)rename(from, folder_path(folder, VISITS_FILE));
@@ -258,6 +268,12 @@ static void expect_takeovers(void)
     ok(append(&visits, LINE_A, 1, &first) == 0 && first == 4 &&
            file_is(folder, LINE_C LINE_B LINE_A LINE_A),
        "the next visit goes there");
+    char line[LINE_LENGTH];
+    ok(pread(old.file, line, sizeof line, 0) == LINE_LENGTH &&
+           memcmp(line, LINE_A, LINE_LENGTH) == 0,
+       "a listing that has begun goes on in the file that it began with");
+    visits_release(old_file);
+    ok(fcntl(old.file, F_GETFD) == -1, "which is closed when nobody lists it");
     (void)truncate(folder_path(folder, VISITS_FILE), LINE_LENGTH + 7);
     ok(visits_tend(&visits, &report) == 1 && visits.count == 1 && report.torn == 7,
        "a shortened file is taken up");
@@ -265,16 +281,63 @@ static void expect_takeovers(void)
     ok(visits_tend(&visits, &report) == 1 && visits.count == 0, "a removed file is made again");
     ok(append(&visits, LINE_B, 1, &first) == 0 && first == 1 && file_is(folder, LINE_B),
        "and counts from 1");
-    ok(visits_snapshot(&visits, &range) == 0 && range.size == LINE_LENGTH && range.count == 1,
+    ok(visits_snapshot(&visits, &range, &file) == 0 && range.size == LINE_LENGTH &&
+           range.count == 1,
        "a snapshot is of what there is");
+    visits_release(file);
     (void)visits_close(&visits);
     ok(visits_tend(&visits, &report) <= 1, "a closed one can be looked after");
     (void)visits_close(&visits);
     folder_remove(folder);
 }
 
+static unsigned count_torn(const char *folder, uint64_t *ret_bytes)
+{
+    DIR *entries = opendir(folder);
+    unsigned count = 0;
+    *ret_bytes = 0;
+    for (const struct dirent *entry; (entry = readdir(entries));) {
+        struct stat status;
+        if (strncmp(entry->d_name, VISITS_FILE ".torn-", sizeof VISITS_FILE ".torn-" - 1) != 0)
+            continue;
+        count++;
+        *ret_bytes +=
+            stat(folder_path(folder, entry->d_name), &status) == 0 ? (uint64_t)status.st_size : 0;
+    }
+    (void)closedir(entries);
+    return count;
+}
+
+/* Another process keeps appending what is no visit. */
+static void expect_few_torn_files(void)
+{
+    enum { TIMES = 20 };
+    char *folder = folder_make();
+    struct visits visits;
+    struct visits_report report;
+    uint64_t bytes;
+    visits_init(&visits, folder);
+    bool right = visits_open(&visits, &report) == 0;
+    for (int i = 0; i < TIMES && right; i++) {
+        visits.reopen_after_ms = 0;
+        right = truncate(folder_path(folder, VISITS_FILE), 10) == 0 &&
+                visits_tend(&visits, &report) == 1 && report.torn == 10;
+    }
+    ok(right, "a file that keeps getting a torn end is repaired each time");
+    ok(count_torn(folder, &bytes) == TORN_FILES_MAX && bytes == TIMES * 10,
+       "and all torn bytes are kept, in few files");
+    (void)remove(folder_path(folder, report.torn_name));
+    visits.reopen_after_ms = 0;
+    ok(truncate(folder_path(folder, VISITS_FILE), 10) == 0 && visits_tend(&visits, &report) == 1 &&
+           count_torn(folder, &bytes) == TORN_FILES_MAX,
+       "also after an operator has removed the last of them");
+    (void)visits_close(&visits);
+    folder_remove(folder);
+}
+
 void test_visits(void)
 {
+    expect_few_torn_files();
     expect_creation();
     expect_recent();
     expect_concurrency();

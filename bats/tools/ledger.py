@@ -7,6 +7,8 @@ promise if line NUMBER of it is exactly TIME.
 import re
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d")
 SERVING = re.compile(r"serving on http://(\S+)/ \(admin (\S+)\), visits in .* \((\d+) so far\)")
@@ -77,6 +79,16 @@ class Server:
                 [*front, program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
                  "--data-dir", data, *options],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+
+    def is_ready(self):
+        """What /readyz says, or None if nothing answers."""
+        try:
+            with urllib.request.urlopen("http://%s/readyz" % self.admin, timeout=20):
+                return True
+        except urllib.error.HTTPError:
+            return False
+        except (OSError, AttributeError):
+            return None
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

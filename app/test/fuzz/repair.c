@@ -137,6 +137,7 @@ static int open_folder(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int folder = -1;
+    struct torn_files torn = {0};
     struct repair_result result, again;
     struct visits_report report;
     if (folder < 0)
@@ -147,13 +148,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     demand(file >= 0 && write_all(file, before.data, before.length, NULL) == 0,
            "a file can be made");
 
-    demand(repair(folder, file, &result, &report) == 0, "any file can be repaired");
+    demand(repair(folder, file, &torn, &result, &report) == 0, "any file can be repaired");
     demand_result(&result, wanted);
     demand_torn(folder, before, &report, wanted);
     struct bytes after = read_file(folder, VISITS_FILE);
     demand_kept(before, after, wanted);
 
-    demand(repair(folder, file, &again, &report) == 0, "and repaired again");
+    demand(repair(folder, file, &torn, &again, &report) == 0, "and repaired again");
     demand(again.count == result.count && again.size == result.size &&
                again.uniform_from == wanted.uniform_from && report.torn == 0 && !report.completed &&
                report.damaged == wanted.damaged,

@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""Let the pool below a volume run full, and see what a restart keeps of the visits.
+
+    pool.py --program P --work W --file-system ext4|xfs|btrfs|fuse --sync always|interval [--kill]
+
+W/pool is a tmpfs, and a sparse file in it is the disk of a loop device: a thin pool, whose lack of space a file
+system learns of only when it writes its pages back, after write(2) has succeeded. `fuse` is bindfs on ext4, so
+that the page cache that matters is behind a server. When the pool is full, visits are made until a sync fails,
+or until one is under way and the program is killed (--kill). It is started again; the pool gets room; the volume
+is mounted again if its file system has given up; 400 visits are made, and the program is ended. Then the volume is
+unmounted and mounted, so that nothing but the disk is left of it. Prints
+
+    ext4 interval failed: acknowledged before 250, then 400; gone 0, not at their line 0
+
+and exits with 1 unless the last two are 0. What --sync=interval acknowledged before its sync failed counts too, as
+long as the page cache has it.
+"""
+
+import argparse
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import ledger
+
+LINES = b"2022-11-28 22:54:26.913511+03:00\n" * 4096  # 33 blocks: what follows them is in blocks of its own
+MIB = 1 << 20
+PATIENCE_SECONDS = 60
+POOL_MIB = {"ext4": 48, "fuse": 48, "xfs": 96, "btrfs": 96}
+DISK_MIB = {"ext4": 32, "fuse": 32, "xfs": 320, "btrfs": 256}
+MAKE = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E",
+             "nodiscard,lazy_journal_init=0,lazy_itable_init=0"],
+    "xfs": ["mkfs.xfs", "-q", "-f"],
+    "btrfs": ["mkfs.btrfs", "-q", "-f"],
+}
+MAKE["fuse"] = MAKE["ext4"]
+servers = []  # all that were started
+
+
+def run(*argv):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ledger.Broken("%s: %s" % (" ".join(argv), (done.stderr or done.stdout).strip()))
+
+
+def wait_for(what, condition):
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise ledger.Broken("waited in vain until %s" % what)
+
+
+class Volume:
+    """The file system of the data folder, in a pool that can be filled."""
+
+    def __init__(self, options):
+        self.kind = options.file_system
+        self.pool = os.path.join(options.work, "pool")
+        self.disk = os.path.join(self.pool, "disk")
+        self.below = os.path.join(options.work, "volume")
+        self.path = os.path.join(options.work, "fuse") if self.kind == "fuse" else self.below
+        for path in {self.pool, self.below, self.path}:
+            os.mkdir(path)
+        run("mount", "-t", "tmpfs", "-o", "size=%dM" % POOL_MIB[self.kind], "none", self.pool)
+        with open(self.disk, "wb") as disk:
+            disk.truncate(DISK_MIB[self.kind] * MIB)
+        run(*MAKE[self.kind], self.disk)
+        if "ext4" in MAKE[self.kind][0]:
+            # Its journal must not lack space: without holes at first, only free space is taken away by fill().
+            with open(self.disk, "r+b") as disk:
+                content = disk.read()
+                disk.seek(0)
+                disk.write(content)
+        self.mount()
+
+    def mount(self):
+        run("mount", "-o", "loop", self.disk, self.below)
+        if self.kind == "fuse":
+            run("bindfs", self.below, self.path)
+
+    def unmount(self):
+        if self.kind == "fuse":
+            run("umount", self.path)
+        # The server of a FUSE mount may take a moment to let go of it.
+        wait_for("the volume could be unmounted", lambda: subprocess.run(
+            ["umount", self.below], stderr=subprocess.DEVNULL, check=False).returncode == 0)
+
+    def remount(self):
+        self.unmount()
+        self.mount()
+
+    def fill(self):
+        with open(os.path.join(self.pool, "filler"), "wb", buffering=0) as filler:
+            try:
+                while filler.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+
+    def free(self):
+        os.unlink(os.path.join(self.pool, "filler"))
+
+    def has_given_up(self):
+        return bool(os.statvfs(self.below).f_flag & os.ST_RDONLY)
+
+
+class Visits:
+    """Every visit that was acknowledged, and how many were refused."""
+
+    def __init__(self):
+        self.acknowledged = []  # (number, time)
+        self.refused = 0
+
+    def make(self, server, count):
+        """Over one connection, until COUNT are made, one is refused, or the server is gone."""
+        host, port = server.address.rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_SECONDS)
+        try:
+            for _ in range(count):
+                connection.request("GET", "/", headers={"Accept": "application/json"})
+                response = connection.getresponse()
+                body = response.read()
+                if response.status != 200:
+                    self.refused += 1
+                    return False
+                visit = json.loads(body)
+                self.acknowledged.append((visit["visit"], visit["time"].encode()))
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
+
+
+def stops_in_a_sync(process):
+    """Does a thread of it wait in the fdatasync(2) that strace delays?"""
+    try:
+        tasks = os.listdir("/proc/%d/task" % process.pid)
+        return any(open("/proc/%d/task/%s/stat" % (process.pid, task), encoding="ascii").read()
+                   .rsplit(")", 1)[1].split()[0] == "t" for task in tasks)
+    except OSError:
+        return True
+
+
+def serve(options, volume, front=()):
+    log = os.path.join(options.work, "log.%d" % time.monotonic_ns())
+    server = ledger.Server(options.program, os.path.join(volume.path, "data"), log,
+                           ["--sync", options.sync], front)
+    servers.append(server)
+    server.wait_serving()
+    return server
+
+
+def fail_under_visits(options, volume, visits):
+    """Fills the pool and makes visits up to a failed sync, or up to kill -9 with one under way."""
+    slow = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync",
+            "-e", "inject=fdatasync:delay_enter=3000000"]
+    server = serve(options, volume, slow if options.kill else ())
+    volume.fill()
+    if options.kill:
+        with concurrent.futures.ThreadPoolExecutor(64) as clients:
+            for _ in range(64):
+                clients.submit(visits.make, server, 4)
+            wait_for("a sync was under way", lambda: stops_in_a_sync(server.process))
+            server.end(signal.SIGKILL)
+        return
+    while visits.make(server, 250):
+        if server.process.poll() is not None:
+            break
+    if wait_for("a failed sync ended it", lambda: server.process.poll() is not None) and server.process.returncode != 3:
+        raise ledger.Broken("it ended with %s: %s" % (server.process.returncode, server.log()))
+
+
+def serve_until_ready(options, volume):
+    """Starts the program as often as it ends by itself, which a supervisor does too."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        server = serve(options, volume)
+        while server.process.poll() is None:
+            if server.is_ready():
+                return server
+            time.sleep(0.05)
+    raise ledger.Broken("it is not ready though the pool has room: " + server.log())
+
+
+def start_on_full_pool(options, volume):
+    """Some starts while the pool is full: whether they end or are not ready, they must do no harm."""
+    for _ in range(3):
+        server = serve(options, volume)
+        wait_for("it ended or told whether it is ready",
+                 lambda: server.process.poll() is not None or server.is_ready() is not None)
+        server.end(signal.SIGKILL)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--work", required=True, help="an existing, empty folder")
+    parser.add_argument("--file-system", choices=sorted(MAKE), required=True)
+    parser.add_argument("--sync", choices=["always", "interval"], required=True)
+    parser.add_argument("--kill", action="store_true")
+    options = parser.parse_args()
+    options.work = os.path.realpath(options.work)
+    return options
+
+
+def unmount_all(work):
+    """What is left below WORK, the innermost first."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        paths = [row.split()[4] for row in file]
+    for path in reversed([path for path in paths if path.startswith(work + "/")]):
+        subprocess.run(["umount", "--lazy", path], check=False)
+
+
+def main():
+    options = parse_options()
+    visits = Visits()
+    try:
+        volume = Volume(options)
+        data = os.path.join(volume.path, "data")
+        os.mkdir(data)
+        with open(os.path.join(data, "visits.txt"), "wb") as file:
+            file.write(LINES)
+        serve(options, volume).end(signal.SIGTERM)
+        # Loop devices report a short write as a success, so no block that is free may have its space already.
+        volume.remount()
+        run("fstrim", volume.below)
+        fail_under_visits(options, volume, visits)
+        start_on_full_pool(options, volume)
+        volume.free()
+        # What a file system that gave up has in its cache is gone; so may be what --sync=interval had not synced.
+        if volume.has_given_up():
+            volume.remount()
+            if options.sync == "interval":
+                visits.acknowledged.clear()
+        server = serve_until_ready(options, volume)
+        before = len(visits.acknowledged)
+        if not visits.make(server, 400):
+            raise ledger.Broken("a visit was refused though the pool has room: " + server.log())
+        if server.end(signal.SIGTERM) != 0:
+            raise ledger.Broken("it ended with %d: %s" % (server.process.returncode, server.log()))
+        volume.remount()
+        lines = ledger.read_lines(os.path.join(data, "visits.txt"), whole=False)
+        ledger.check_numbers(visits.acknowledged)
+        gone = [text for _, text in visits.acknowledged if text not in set(lines)]
+        misplaced = ledger.lost(visits.acknowledged, lines)
+    except ledger.Broken as error:
+        print("%s %s: %s" % (options.file_system, options.sync, error))
+        return 1
+    finally:
+        for server in servers:
+            server.end(signal.SIGKILL)
+        unmount_all(options.work)
+    print("%s %s %s: acknowledged before %d, then %d; gone %d, not at their line %d"
+          % (options.file_system, options.sync, "killed" if options.kill else "failed", before,
+             len(visits.acknowledged) - before, len(gone), len(misplaced)))
+    return 1 if misplaced else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
