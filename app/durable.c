@@ -121,7 +121,7 @@ int durable_save_tail(int folder, int file, uint64_t from, uint64_t size)
         goto remove_tail;
     }
     (void)close(tail);
-    return renameat(folder, NEW_TAIL_FILE, folder, TAIL_FILE) == 0 ? sync_all(folder) : -1;
+    return renameat(folder, NEW_TAIL_FILE, folder, TAIL_FILE);
 
 remove_tail:
     close_keeping_errno(tail);
@@ -131,10 +131,13 @@ remove_tail:
     return -1;
 }
 
-/* Returns 0, or -1 with errno; EPERM where the file may only be appended to (chattr +a). */
-static int replace_tail(int file, uint64_t from, int tail, bool *ret_sync_failed)
+/* The tail keeps its name over a power cut before the file is truncated. Returns 0, or -1 with
+ * errno; EPERM where the file may only be appended to (chattr +a). */
+static int replace_tail(int folder, int file, uint64_t from, int tail, bool *ret_sync_failed)
 {
-    if (ftruncate(file, (off_t)from) != 0 || append_rest(file, tail, MARK_LENGTH) != 0)
+    *ret_sync_failed = sync_all(folder) != 0;
+    if (*ret_sync_failed || ftruncate(file, (off_t)from) != 0 ||
+        append_rest(file, tail, MARK_LENGTH) != 0)
         return -1;
     *ret_sync_failed = sync_all(file) != 0;
     return *ret_sync_failed ? -1 : 0;
@@ -153,7 +156,7 @@ int durable_restore_tail(int folder, int file, bool *ret_sync_failed)
         (void)close(tail);
         return renameat(folder, TAIL_FILE, folder, OLD_TAIL_FILE);
     }
-    if (replace_tail(file, from, tail, ret_sync_failed) != 0 && errno != EPERM)
+    if (replace_tail(folder, file, from, tail, ret_sync_failed) != 0 && errno != EPERM)
         goto close_tail;
     (void)close(tail);
     return unlinkat(folder, TAIL_FILE, 0);

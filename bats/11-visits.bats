@@ -240,6 +240,30 @@ not found'
   assert_equal "$(metric "web_app_build_info{version=\"$(get /version | jq -r .version)\"}")" 1
 }
 
+# metric_counts_syncs OPTION...: as many as strace(1) has seen of the file, and none for what did nothing.
+metric_counts_syncs() {
+  local trace=$BATS_TEST_TMPDIR/trace seen counted
+  IN_FRONT="strace -D -f -qq --seccomp-bpf -o $trace -e trace=fdatasync" start_web_app "$@"
+  visitor "$BATS_TEST_TMPDIR/out" --connections 16 --requests 400 >/dev/null
+  is_synced() { [ "$(metric web_app_visits_file_bytes)" = $((400 * 33)) ] && grep -q fdatasync "$trace"; }
+  try --max 200 --delay 0.05 -- is_synced
+  # The signal has it look after the file at once, as it does each second.
+  for _ in 1 2 3; do kill -s USR1 "$pid"; done
+  counted_all() {
+    seen=$(grep -cE 'fdatasync.*= 0$' "$trace") counted=$(metric web_app_sync_duration_seconds_count)
+    [ "$counted" = "$seen" ] || { echo "$counted syncs are counted, and $seen were made" && false; }
+  }
+  run try --max 100 --delay 0.05 -- counted_all
+}
+
+@test "each fdatasync is counted once, also over workers, and nothing else is" {
+  metric_counts_syncs --workers 4
+  assert_success
+  stop_web_app
+  DATA=$BATS_TEST_TMPDIR/other metric_counts_syncs --sync interval
+  assert_success
+}
+
 @test "--sync=none and interval answer without waiting for a sync" {
   start_web_app --sync none
   visit 20 >/dev/null

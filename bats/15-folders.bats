@@ -246,3 +246,27 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
 }
+
+# outside_writer: 60 times another process leaves the beginning of a line in the file; each time it is found.
+outside_writer() {
+  local i
+  count_is() { [ "$(wc -c <"$data/visits.txt")" = 33 ]; }
+  start_web_app
+  visit >/dev/null
+  for ((i = 0; i < 60; i++)); do
+    printf 'torn' >>"$data/visits.txt"
+    # A visit that meets it has the file read again at once.
+    curl -sS -o /dev/null "http://127.0.0.1:$port/" || true
+    try --max 400 --delay 0.01 -- count_is || return
+  done
+}
+
+@test "a process that keeps writing to the file makes few lines in the log and few files, and loses nothing" {
+  outside_writer
+  local torn=("$data"/visits.txt.torn-*)
+  assert [ "${#torn[@]}" -le 8 ]
+  assert_equal "$(cat "${torn[@]}" | wc -c)" 240
+  assert [ "$(wc -l <"$log")" -lt 60 ]
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 2
+}

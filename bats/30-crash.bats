@@ -32,7 +32,7 @@ kept_all() {
 @test "control: a program that keeps its lines in a buffer, as stdio does, is found out" {
   broken_program buffering visits.c '
     /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
-    s/if \(write_all\(visits->file, data, size, &visits->tail\) == 0\)/if (buffered_write(visits->file, data, size) == 0)/
+    s/if \(write_all\(visits->file->file, data, size, &visits->tail\) == 0\)/if (buffered_write(visits->file->file, data, size) == 0)/
     /^\/\* Writes a tail of SIZE bytes/i \
     static int buffered_write(int file, const char *data, size_t size) { \
         static char buffer[1 << 20]; static size_t used; \

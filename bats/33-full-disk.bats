@@ -145,6 +145,29 @@ recovers_alone() {
   assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
 }
 
+# hole_at_the_end: what a power cut may leave of a file that was growing, or an operator's truncate.
+hole_at_the_end() {
+  local line="2022-11-28 22:54:26.913511+03:00"
+  volume tmpfs 1M
+  mkdir "$volume/data"
+  printf '%s\n' "$line" >"$volume/data/visits.txt"
+  truncate -s 200M "$volume/data/visits.txt"
+  DATA=$volume/data start_web_app
+  ready_is ready || fail "it is not ready: $(cat "$log")" || return
+  assert_equal "$(visit | jq .visit)" 2 || return
+  assert_visits 2 || return
+  assert_equal "$(stat -c %s "$data"/visits.txt.torn-*)" $((200 * 1024 * 1024 - 33))
+}
+
+@test "a hole at the end that is larger than the volume is repaired, and kept as a hole" { hole_at_the_end; }
+
+@test "control: a program that fills up the hole it keeps is found out" {
+  broken_program filling repair.c 's/if \(!is_all_zero\(buffer, \(size_t\)got\) &&/if (got > 0 \&\&/'
+  run hole_at_the_end
+  assert_failure
+  assert_output --partial "it is not ready"
+}
+
 @test "an ext4 that goes read-only after an error: refused, not ready or exit code 3, and what was answered before is there" {
   requires_loop_devices
   volume ext4 32M

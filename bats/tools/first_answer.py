@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 """Print how long it takes from exec to the first 200, in ms: the median of ROUNDS.
 
-    first_answer.py ROUNDS PORT COMMAND...    PORT: where COMMAND then answers on loopback
+    first_answer.py [--cold FILE] ROUNDS PORT COMMAND...    PORT: where COMMAND then answers on loopback
+
+With --cold the page cache has nothing of FILE at each start. A round before them is not counted: what a program does
+once with a file that it does not know is measured with 0 ROUNDS.
 """
 
+import argparse
+import os
 import socket
 import statistics
 import subprocess
@@ -29,5 +34,23 @@ def first_answer_ms(port, command):
         process.wait()
 
 
-rounds, port, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-print(f"{statistics.median(first_answer_ms(port, command) for _ in range(rounds)):.1f}")
+def drop_cache(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def one_round():
+    if options.cold:
+        drop_cache(options.cold)
+    return first_answer_ms(options.port, options.command)
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--cold", metavar="FILE")
+parser.add_argument("rounds", type=int)
+parser.add_argument("port", type=int)
+parser.add_argument("command", nargs=argparse.REMAINDER)
+options = parser.parse_args()
+first = one_round()
+print(f"{statistics.median([one_round() for _ in range(options.rounds)] or [first]):.1f}")
