@@ -329,11 +329,9 @@ static int run_serve(int count, char *const *arguments)
 {
     char text[512], addresses[256];
     struct options options = parse_or_die(VERB_SERVE, count, arguments);
-    if (timezone_set(options.timezone) != 0)
-        die(EXIT_USAGE,
-            "--timezone=%s is not known here; give an IANA name whose file is in "
-            "/usr/share/zoneinfo (package tzdata), or a POSIX TZ string such as MSK-3",
-            options.timezone);
+    const char *complaint = timezone_set(options.timezone);
+    if (complaint)
+        die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
     make_room_for_connections(&options);
 
     /* Before the first thread, so that all of them leave these signals to this one. As process 1 of

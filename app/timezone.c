@@ -1,12 +1,14 @@
 #include "timezone.h"
+#include "zone.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,122 +16,83 @@
 static const char *const zone_folders[] = {"/usr/share/zoneinfo", "/share/zoneinfo",
                                            "/etc/zoneinfo"};
 
-static bool is_zone_file(const char *path)
-{
-    char magic[4];
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    bool found = read(file, magic, sizeof magic) == sizeof magic && memcmp(magic, "TZif", 4) == 0;
-    (void)close(file);
-    return found;
-}
+static const char *const complaints[] = {
+    [ZONE_UNKNOWN] = "is not known here; give an IANA name whose file is in /usr/share/zoneinfo "
+                     "(package tzdata), or a POSIX TZ string such as MSK-3",
+    [ZONE_WITHOUT_RULES] = "does not say when its daylight saving time starts and ends; add that, "
+                           "as in CET-1CEST,M3.5.0,M10.5.0/3, or give an IANA name",
+    [ZONE_SECONDS] = "has an offset from UTC with seconds, which a line of visits.txt cannot say; "
+                     "give whole minutes, or an IANA name",
+    [ZONE_FAR] = "has an offset from UTC of 24 hours or more, which a line of visits.txt cannot "
+                 "say; give 23:59 at most, or an IANA name",
+    [ZONE_NEW_YEAR] =
+        "has rules that the C library misreads, on New Year in UTC or too near to each "
+        "other; give a single offset, such as EDT4, or an IANA name",
+    [ZONE_FILE_DAMAGED] = "names a zone file that is damaged, or that the C library misreads; "
+                          "install the package tzdata again, or give another IANA name",
+    [ZONE_LEAP_SECONDS] = "counts leap seconds, which the clock of the machine does not; give the "
+                          "IANA name without right/",
+};
 
-/* [+-]H[H[H]][:MM[:SS]], at most 24 hours for an offset and 167 for a rule's time (RFC 9636). */
-static const char *skip_time(const char *p, long hours_max)
-{
-    char *end;
-    if (*p == '+' || *p == '-')
-        p++;
-    if (!isdigit((unsigned char)*p) || strtol(p, &end, 10) > hours_max || end - p > 3)
-        return NULL;
-    for (int part = 0; part < 2 && *end == ':'; part++) {
-        if (!isdigit((unsigned char)end[1]) || !isdigit((unsigned char)end[2]) || end[1] > '5')
-            return NULL;
-        end += 3;
-    }
-    return end;
-}
-
-static const char *skip_zone_name(const char *p)
-{
-    const char *start = p;
-    if (*p == '<') {
-        start = ++p;
-        while (isalnum((unsigned char)*p) || *p == '+' || *p == '-')
-            p++;
-        return *p == '>' && p - start >= 3 && p - start <= 6 ? p + 1 : NULL;
-    }
-    while (isalpha((unsigned char)*p))
-        p++;
-    return p - start >= 3 && p - start <= 6 ? p : NULL;
-}
-
-static const char *skip_number(const char *p, long minimum, long maximum)
-{
-    char *end;
-    if (!isdigit((unsigned char)*p))
-        return NULL;
-    long number = strtol(p, &end, 10);
-    return number >= minimum && number <= maximum ? end : NULL;
-}
-
-/* ,Mmonth.week.day or ,Jday or ,day, each with an optional /time. */
-static const char *skip_rule(const char *p)
-{
-    if (*p++ != ',')
-        return NULL;
-    if (*p == 'M') {
-        p = skip_number(p + 1, 1, 12);
-        p = p && *p == '.' ? skip_number(p + 1, 1, 5) : NULL;
-        p = p && *p == '.' ? skip_number(p + 1, 0, 6) : NULL;
-    } else if (*p == 'J') {
-        p = skip_number(p + 1, 1, 365);
-    } else {
-        p = skip_number(p, 0, 365);
-    }
-    if (p && *p == '/')
-        p = skip_time(p + 1, 167);
-    return p;
-}
-
-/* A TZ string of POSIX.1-2017, 8.3. A C library reads a malformed one as UTC without a word, so it
- * is checked here in full. */
-static bool is_posix_timezone(const char *p)
-{
-    p = skip_zone_name(p);
-    p = p ? skip_time(p, 24) : NULL;
-    if (!p || *p == '\0')
-        return p != NULL;
-    p = skip_zone_name(p);
-    if (p && *p && *p != ',')
-        p = skip_time(p, 24);
-    if (!p || *p == '\0')
-        return p != NULL;
-    p = skip_rule(p);
-    p = p ? skip_rule(p) : NULL;
-    return p && *p == '\0';
-}
-
+/* musl looks for no name with a dot in it, and takes it for UTC. */
 static bool is_zone_name(const char *name)
 {
-    if (!isalpha((unsigned char)*name) || strstr(name, "..") || strlen(name) > 200)
+    if (!isalpha((unsigned char)*name) || strlen(name) > 200)
         return false;
     for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && !strchr("_+-/.", *p))
+        if (!isalnum((unsigned char)*p) && !strchr("_+-/", *p))
             return false;
     return true;
 }
 
-int timezone_set(const char *name)
+/* Returns the file's bytes, or NULL if there is none that can be mapped. */
+static void *map_file(const char *path, size_t *ret_size)
 {
-    char value[256];
-    bool found = false;
-    if (is_zone_name(name)) {
-        for (size_t i = 0; i < sizeof zone_folders / sizeof *zone_folders && !found; i++) {
-            char path[256];
-            (void)snprintf(path, sizeof path, "%s/%s", zone_folders[i], name);
-            found = is_zone_file(path);
+    struct stat status;
+    void *bytes = MAP_FAILED;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return NULL;
+    if (fstat(file, &status) == 0)
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    (void)close(file);
+    if (bytes == MAP_FAILED)
+        return NULL;
+    *ret_size = (size_t)status.st_size;
+    return bytes;
+}
+
+/* Judges the file that musl will take: the first that can be mapped, whatever is in it. */
+static bool find_file(const char *name, enum zone_fault *ret_fault)
+{
+    for (size_t i = 0; i < sizeof zone_folders / sizeof *zone_folders; i++) {
+        char path[256];
+        size_t size;
+        (void)snprintf(path, sizeof path, "%s/%s", zone_folders[i], name);
+        void *bytes = map_file(path, &size);
+        if (bytes) {
+            *ret_fault = zone_file_check(bytes, size);
+            (void)munmap(bytes, size);
+            return true;
         }
     }
-    if (!found && !is_posix_timezone(name)) {
-        errno = is_zone_name(name) ? ENOENT : EINVAL;
-        return -1;
-    }
+    return false;
+}
+
+const char *timezone_set(const char *name)
+{
+    char value[256];
+    long standard_s, daylight_s;
+    enum zone_fault fault;
+    bool is_file = is_zone_name(name) && find_file(name, &fault);
+    if (!is_file)
+        fault = zone_string_check(name, &standard_s, &daylight_s);
+    if (fault != ZONE_FINE)
+        return complaints[fault];
     /* The colon says "a file", where a name such as EST5EDT would read as a TZ string too. */
-    (void)snprintf(value, sizeof value, "%s%s", found ? ":" : "", name);
+    (void)snprintf(value, sizeof value, "%s%s", is_file ? ":" : "", name);
     if (setenv("TZ", value, 1) != 0)
-        return -1;
+        return "cannot be set, since memory is short; free some and start again";
     tzset();
-    return 0;
+    return NULL;
 }

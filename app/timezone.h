@@ -3,8 +3,9 @@
 #define TIMEZONE_H
 
 /* Makes NAME the zone of every later stamp: a name of the IANA time zone database that is installed
- * here, or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread is started. Returns 0, or -1
- * with errno ENOENT (no such zone here) or EINVAL (not a name and not a TZ string). */
-int timezone_set(const char *name);
+ * here, or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread is started. Returns NULL, or
+ * what is wrong with NAME and what to give instead, as the rest of a line that starts with it; the
+ * zone is then the one before. */
+const char *timezone_set(const char *name);
 
 #endif

@@ -43,6 +43,64 @@ clocked_program() {
   WEB_APP=$folder/web-app
 }
 
+# stamps_program NAME [FILE SED-SCRIPT]...: $stamps is bats/tools/stamps.c with the files of app/ that tell a zone,
+# broken as broken_program does it, and linked with the C library of the program.
+stamps_program() {
+  local folder=$BATS_TEST_TMPDIR/$1 name
+  shift
+  mkdir "$folder"
+  for name in stamp timezone zone_string zone_file; do cp "$ROOT/app/$name.c" "$folder"; done
+  cp "$ROOT"/app/*.h "$TOOLS/stamps.c" "$folder"
+  break_files "$folder" "$@" || return
+  stamps=$folder/stamps
+  compile "$stamps" "$folder" musl-gcc -static
+}
+
+# told_truly HOW-MANY KIND [FOLDER]: no stamp of a zone is wrong, and so many zones at least were not refused.
+told_truly() {
+  run "$TOOLS/zones.py" "$2" "$stamps" "${@:3}"
+  assert_success || return
+  [[ ${lines[-1]} =~ ^told\ ([0-9]+),\ refused\ [0-9]+,\ wrong\ 0$ ]] || fail "$output" || return
+  echo "# $2: $output" >&3
+  [ "${BASH_REMATCH[1]}" -ge "$1" ] || fail "$output"
+}
+
+# own_zones: a folder of zones of which only some are right. What goes behind "${in_own_zones[@]}" has them for those of
+# this machine.
+own_zones() {
+  own_zones=$BATS_TEST_TMPDIR/zones
+  in_own_zones=(unshare --mount "$BATS_TEST_TMPDIR/in-own-zones")
+  printf '#!/bin/sh\nmount --bind %s /usr/share/zoneinfo && exec "$@"\n' "$own_zones" >"${in_own_zones[2]}"
+  chmod +x "${in_own_zones[2]}"
+  cat >"$BATS_TEST_TMPDIR/source" <<'ZONES'
+Rule E 1996 max - Mar lastSun 1:00u 1:00 S
+Rule E 1996 max - Oct lastSun 1:00u 0 -
+Zone Own/Rules 1:00 E CE%sT
+Zone Own/Fixed -3:30 - -0330
+Zone Own/Seconds 2:30:17 - LMT
+Zone Own/Soon 1:00 E CE%sT 2150
+ 2:30:17 - LMT
+Zone Own/Summer 1:00 - CET 1990
+ 1:00 1:00 CEST
+ZONES
+  printf '%s\n' 'Leap 2016 Dec 31 23:59:60 + S' 'Expires 2022 Jun 28 00:00:00' >"$BATS_TEST_TMPDIR/leap"
+  zic -b slim -d "$own_zones" "$BATS_TEST_TMPDIR/source" || return
+  zic -b fat -d "$own_zones/right" -L "$BATS_TEST_TMPDIR/leap" "$BATS_TEST_TMPDIR/source" || return
+  head -c 100 "$own_zones/Own/Rules" >"$own_zones/Own/Cut"
+  head -c -1 "$own_zones/Own/Rules" >"$own_zones/Own/Footless"
+  tr 2 '\0' <"$own_zones/Own/Fixed" >"$own_zones/Own/Version1"
+  cp "$BATS_TEST_TMPDIR/source" "$own_zones/Own/Text"
+}
+
+# refused_zone ZONE WORDS: the program, behind $in_front, ends with 2 and one line, which names the zone and says
+# that.
+refused_zone() {
+  run --separate-stderr "${in_front[@]}" "$WEB_APP" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
+    --data-dir "$BATS_TEST_TMPDIR/refused" "--timezone=$1"
+  assert_complaint 2 "--timezone=$1 .*$2.*; .*give" || return
+  refute [ -e "$BATS_TEST_TMPDIR/refused" ]
+}
+
 # start_clocked TIME [OPTION...]: serves, and takes it for that time.
 start_clocked() {
   set_clock "$1"
@@ -168,35 +226,53 @@ end_of_summer_time() {
   end_of_summer_time
 }
 
-@test "the second 60 of a zone with leap seconds is recorded, read again and shown" {
-  requires command:zic
-  clocked_program clocked
-  # Such a zone counts the leap second in the clock, which UTC and POSIX do not.
-  printf 'Zone Leap/UTC 0 - UTC\n' >"$BATS_TEST_TMPDIR/zone"
-  printf 'Leap 2016 Dec 31 23:59:60 + S\n' >"$BATS_TEST_TMPDIR/leap"
-  zic -b fat -d "$zones" -L "$BATS_TEST_TMPDIR/leap" "$BATS_TEST_TMPDIR/zone"
-  ZONES=$zones start_clocked 1483228790 --timezone Leap/UTC
-  set_clock 1483228798.5 # 2016-12-31 23:59:58.5
-  visit_next_year() { [[ $(visit_time) == 2017-* ]]; }
-  try --max 200 --delay 0.05 -- visit_next_year
-  grep -qE '^2016-12-31 23:59:60\.[0-9]{6}\+00:00$' "$data/visits.txt" || fail "no visit has the second 60"
-  count=$(count_visits)
-  assert_visits "$count"
-  sort -c "$data/visits.txt"
-  stop_web_app
-  # The program as it is shipped takes the line for a visit too, also where it is the last one.
-  # shellcheck disable=SC2034 # start_web_app runs it
-  WEB_APP=$BUILD/web-app
-  last=$(grep -n '^2016-12-31 23:59:60' "$data/visits.txt" | head -n 1 | cut -d : -f 1)
-  sed -i "$last"q "$data/visits.txt"
-  truncate -s -1 "$data/visits.txt"
-  DATA=$data start_web_app
-  assert said "\($last so far\)"
+@test "the second 60, which other clocks may have written, is a visit, also as the last line of the file" {
+  data=$BATS_TEST_TMPDIR/data
+  mkdir "$data"
+  printf '2016-12-31 23:59:59.500000+00:00\n2016-12-31 23:59:60.123456+00:00' >"$data/visits.txt"
+  start_web_app
+  assert said "\(2 so far\)"
   refute said "torn|not visits"
   run get "/visits?format=json&tail=1"
   assert_equal "$(jq -r '.visits[0].time' <<<"$output" | cut -c 1-19)" "2016-12-31 23:59:60"
-  assert_equal "$(visit | jq .visit)" $((last + 1))
-  assert_visits $((last + 1))
+  assert_equal "$(visit | jq .visit)" 3
+  assert_visits 3
+}
+
+@test "each TZ string that is accepted means the times that POSIX gives it" {
+  stamps_program stamps
+  told_truly 80 strings
+}
+
+@test "each zone of this machine that is accepted means the times that its file gives it" {
+  stamps_program stamps
+  told_truly 300 files /usr/share/zoneinfo
+}
+
+@test "a TZ string that the C library misreads or a line cannot say is refused with its reason" {
+  local in_front=(timeout 20)
+  refused_zone CET-1CEST "does not say when its daylight saving time starts and ends"
+  refused_zone CET-1CEST-2 "does not say when its daylight saving time starts and ends"
+  refused_zone "XYZ-3:30:30" "offset from UTC with seconds"
+  refused_zone CET-1CEST-2:00:01,M3.5.0,M10.5.0 "offset from UTC with seconds"
+  refused_zone XYZ-24:59 "offset from UTC of 24 hours or more"
+  refused_zone EST5EDT,0/0,J365/25 "rules that the C library misreads"
+}
+
+@test "a zone file that is damaged, counts leap seconds or that the C library misreads is refused with its reason" {
+  requires root command:zic
+  own_zones
+  local in_front=(timeout 20 "${in_own_zones[@]}") zone
+  # Summer has no rule for the time after its last change, in the year 2392.
+  for zone in Cut Footless Version1 Text Summer; do refused_zone "Own/$zone" "a zone file that is damaged"; done
+  for zone in Rules Fixed; do refused_zone "right/Own/$zone" "counts leap seconds"; done
+  for zone in Seconds Soon; do refused_zone "Own/$zone" "offset from UTC with seconds"; done
+  # And what is in order beside them is served.
+  IN_FRONT="${in_own_zones[*]}" start_web_app --timezone Own/Fixed
+  assert_regex "$(visit_time)" '-03:30$'
+  stop_web_app
+  IN_FRONT="${in_own_zones[*]}" start_web_app --timezone Own/Rules
+  assert_regex "$(visit_time)" '\+0[12]:00$'
 }
 
 @test "a zone that is changed between two runs: old lines stay as they are, new ones have the new offset" {
@@ -253,4 +329,30 @@ end_of_summer_time() {
   run end_of_summer_time
   assert_failure
   assert_output --partial "summer does not end"
+}
+
+@test "control: rules at New Year, a name without rules, and seconds in an offset that are let through are found out" {
+  stamps_program new-year zone_string.c 's/return first.earliest_s > 0 \&\&/return first.earliest_s > -9999999 ||/'
+  run told_truly 80 strings
+  assert_failure
+  assert_output --partial "of EST5EDT,0/0,J365/25 should be"
+  stamps_program without-rules zone_string.c 's/: ZONE_WITHOUT_RULES;/: ZONE_FINE;/'
+  run told_truly 80 strings
+  assert_failure
+  assert_output --partial "of CET-1CEST should be"
+  stamps_program seconds zone_string.c 's/offset_s % 60 != 0/0/'
+  run told_truly 80 strings
+  assert_failure
+  assert_output --partial "of <+0330>-3:30:30 should be"
+}
+
+@test "control: a zone that counts leap seconds and is let through is found out" {
+  requires root command:zic
+  own_zones
+  rm "$own_zones"/Own/{Cut,Footless,Version1} # Python reads none of them
+  stamps_program leaping zone_file.c 's/block.leaps > 0/block.leaps > 99/
+    s/return block->times == 0 \? ZONE_FINE : ZONE_FILE_DAMAGED/return ZONE_FINE/'
+  run "${in_own_zones[@]}" "$TOOLS/zones.py" files "$stamps" "$own_zones"
+  assert_failure
+  assert_output --partial "of right/Own/Rules should be"
 }

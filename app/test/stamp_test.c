@@ -13,10 +13,10 @@ static void expect(const char *zone, time_t second, long nanosecond, const char 
     struct stamp_cache cache = {0};
     struct timespec moment = {second, nanosecond};
     char stamp[STAMP_LENGTH];
-    int result = timezone_set(zone);
-    if (result == 0)
-        result = stamp_write(&cache, &moment, stamp);
-    if (result != 0)
+    const char *complaint = timezone_set(zone);
+    if (complaint)
+        ok(false, "%s %s", zone, complaint);
+    else if (stamp_write(&cache, &moment, stamp) != 0)
         ok(false, "%lld.%09ld in %s: %s", (long long)second, nanosecond, zone, strerror(errno));
     else
         same_bytes(stamp, sizeof stamp, wanted, strlen(wanted), "%lld.%09ld in %s is %s",
@@ -51,43 +51,34 @@ static void expect_zones(void)
 
 static void expect_unknown_zones(void)
 {
-    static const char *const zones[] = {
-        "",
-        "Nowhere/City",
-        "Europe",
-        "Europe/",
-        "europe/moscow",
-        "../etc/passwd",
-        "/etc/localtime",
-        "Europe/../Europe/Moscow",
-        "zone.tab",
-        "MSK",
-        "M-3",
-        "MSK-25",
-        "MSK-3:60",
-        "MSK-3 ",
-        "MSK-3x",
-        "MSK-",
-        "<MSK-3",
-        "EST5EDT,M3.2.0",
-        "EST5EDT,M13.2.0,M11.1.0",
-        "EST5EDT,M3.6.0,M11.1.0",
-        "EST5EDT,J366,J1",
-        "UTC\n",
-        "\x01",
-        "EST5EDT,M3.2.0,M11.1.0,",
-        NULL,
+    /* And a word of what is said of each. */
+    static const char *const zones[][2] = {
+        {"", "not known"},
+        {"Nowhere/City", "not known"},
+        {"Europe", "not known"},
+        {"Europe/", "not known"},
+        {"europe/moscow", "not known"},
+        {"../etc/passwd", "not known"},
+        {"/etc/localtime", "not known"},
+        {"Europe/../Europe/Moscow", "not known"},
+        {"zone.tab", "not known"},
+        {"MSK", "not known"},
+        {"UTC\n", "not known"},
+        {"\x01", "not known"},
+        {"CET-1CEST", "starts and ends"},
+        {"<+0330>-3:30:30", "with seconds"},
+        {"XYZ24", "24 hours"},
+        {"EST5EDT,0/0,J365/25", "misreads"},
     };
     struct stamp_cache cache = {0};
     struct timespec moment = {MOMENT, 0};
     char stamp[STAMP_LENGTH];
-    if (timezone_set("Europe/Moscow") != 0)
+    if (timezone_set("Europe/Moscow"))
         ok(false, "Europe/Moscow is known");
-    for (const char *const *zone = zones; *zone; zone++) {
-        errno = 0;
-        int result = timezone_set(*zone);
-        ok(result == -1 && (errno == ENOENT || errno == EINVAL),
-           "zone %zu of the unknown is refused", (size_t)(zone - zones));
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+        const char *complaint = timezone_set(zones[i][0]);
+        ok(complaint && strstr(complaint, zones[i][1]), "zone %zu of those without is refused: %s",
+           i, zones[i][1]);
     }
     ok(stamp_write(&cache, &moment, stamp) == 0 && memcmp(stamp + 26, "+03:00", 6) == 0,
        "after a refusal the zone is the one before");
@@ -106,7 +97,7 @@ static void expect_cache(void)
         {{MOMENT, 0}, "2022-11-28 19:54:26.000000+00:00"},
     };
     struct stamp_cache cache = {0};
-    bool right = timezone_set("UTC") == 0;
+    bool right = !timezone_set("UTC");
     char stamp[STAMP_LENGTH];
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         right = right && stamp_write(&cache, &steps[i].moment, stamp) == 0 &&

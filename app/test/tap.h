@@ -18,6 +18,7 @@ bool same_bytes(const void *got, size_t got_length, const void *wanted, size_t w
 int tap_done(void);
 
 void test_stamp(void);
+void test_zone(void);
 void test_options(void);
 void test_page(void);
 void test_request(void);

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One topic a line. */
+/* clang-format off */
 static const struct {
     const char *name;
     void (*run)(void);
 } topics[] = {
     {"stamp", test_stamp},
+    {"zone", test_zone},
     {"options", test_options},
     {"page", test_page},
     {"request", test_request},
@@ -20,6 +23,7 @@ static const struct {
     {"listing", test_listing},
     {"metrics", test_metrics},
 };
+/* clang-format on */
 
 static bool is_wanted(const char *name, int argc, char **argv)
 {

@@ -6,7 +6,6 @@
 #include "../../timezone.h"
 #include "demand.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +22,9 @@ static void set_timezone(const char *name)
     static const time_t seconds[] = {0, 1669665266, 2147483648, 4102444799};
     struct stamp_cache cache = {0};
     char stamp[STAMP_LENGTH];
-    errno = 0;
-    if (timezone_set(name) != 0) {
-        demand(errno == EINVAL || errno == ENOENT, "a zone is refused with a reason");
+    const char *complaint = timezone_set(name);
+    if (complaint) {
+        demand(*complaint != '\0', "a zone is refused with a reason");
         return;
     }
     for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
