@@ -1,8 +1,10 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,11 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-struct url {
-    char host[256], port[8];
-    const char *path;
-};
-
 static int64_t clock_ms(void)
 {
     struct timespec now;
@@ -24,48 +21,70 @@ static int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int split_url(const char *text, struct url *ret_url)
+/* Waits for EVENTS until DEADLINE_MS. Returns 0, or -1 with errno ETIMEDOUT or another. What is
+ * always ready comes to the deadline too. */
+static int wait_for(int file, short events, int64_t deadline_ms)
 {
-    static const char scheme[] = "http://";
-    if (strncmp(text, scheme, sizeof scheme - 1) != 0)
-        return -1;
-    text += sizeof scheme - 1;
-    size_t authority = strcspn(text, "/?#");
-    const char *path = text + authority;
-    const char *host = text;
-    size_t host_length = authority, port_length = 0;
-    const char *colon = NULL;
-    for (size_t i = 0; i < authority; i++)
-        if (text[i] == ':')
-            colon = text + i;
-    if (colon && !memchr(colon, ']', authority - (size_t)(colon - text))) {
-        host_length = (size_t)(colon - text);
-        port_length = authority - host_length - 1;
-        if (port_length == 0 || port_length > 5 || strspn(colon + 1, "0123456789") < port_length)
+    for (;;) {
+        struct pollfd pollfd = {.fd = file, .events = events};
+        int64_t left_ms = deadline_ms - clock_ms();
+        int ready = left_ms > 0 ? poll(&pollfd, 1, (int)left_ms) : 0;
+        if (ready > 0)
+            return 0;
+        if (ready < 0 && errno != EINTR)
             return -1;
+        if (left_ms <= 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
     }
-    if (host_length > 2 && host[0] == '[' && host[host_length - 1] == ']') {
-        host++;
-        host_length -= 2;
-    }
-    if (host_length == 0 || host_length >= sizeof ret_url->host || strpbrk(path, " \r\n\t"))
-        return -1;
-    (void)snprintf(ret_url->host, sizeof ret_url->host, "%.*s", (int)host_length, host);
-    (void)snprintf(ret_url->port, sizeof ret_url->port, "%.*s", port_length ? (int)port_length : 2,
-                   port_length ? colon + 1 : "80");
-    ret_url->path = *path == '/' ? path : "/";
-    return 0;
 }
 
-/* Waits for EVENTS until DEADLINE_MS. Returns 0, or -1 with errno ETIMEDOUT or another. */
-static int wait_for(int socket, short events, int64_t deadline_ms)
+/* getaddrinfo(3) waits for as long as the resolver's configuration has it, and nothing can stop it.
+ * So it has a thread, which says with a byte through a pipe that the result is there. */
+struct look_up {
+    struct url url;
+    int pipe[2];
+    int error;
+    struct addrinfo *addresses;
+};
+
+static void *look_up_in_thread(void *argument)
 {
-    struct pollfd pollfd = {.fd = socket, .events = events};
-    int64_t left_ms = deadline_ms - clock_ms();
-    int ready = poll(&pollfd, 1, left_ms > 0 ? (int)left_ms : 0);
-    if (ready == 0)
-        errno = ETIMEDOUT;
-    return ready > 0 ? 0 : -1;
+    struct look_up *shared = argument;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    shared->error = getaddrinfo(shared->url.host, shared->url.port, &hints, &shared->addresses);
+    (void)!write(shared->pipe[1], "", 1);
+    return NULL;
+}
+
+/* Returns 0, an error of getaddrinfo(3), or EAI_SYSTEM with errno. After ETIMEDOUT the thread goes
+ * on, and what it uses is left to it. */
+static int look_up(const struct url *url, int64_t deadline_ms, struct addrinfo **ret_addresses)
+{
+    pthread_t thread;
+    char byte;
+    struct look_up *shared = calloc(1, sizeof *shared);
+    if (!shared || pipe2(shared->pipe, O_CLOEXEC) != 0) {
+        free(shared);
+        return EAI_SYSTEM;
+    }
+    shared->url = *url;
+    int error = pthread_create(&thread, NULL, look_up_in_thread, shared);
+    if (error == 0) {
+        if (wait_for(shared->pipe[0], POLLIN, deadline_ms) != 0)
+            return EAI_SYSTEM;
+        (void)!read(shared->pipe[0], &byte, 1);
+        (void)pthread_join(thread, NULL);
+        *ret_addresses = shared->addresses;
+    }
+    int result = error ? EAI_SYSTEM : shared->error;
+    (void)close(shared->pipe[0]);
+    (void)close(shared->pipe[1]);
+    free(shared);
+    if (error)
+        errno = error;
+    return result;
 }
 
 static int connect_to(const struct addrinfo *address, int64_t deadline_ms)
@@ -89,69 +108,134 @@ static int connect_to(const struct addrinfo *address, int64_t deadline_ms)
     return -1;
 }
 
-/* Sends the request and reads until the server closes or the buffer is full. */
-static int exchange(int connection, const struct url *url, int64_t deadline_ms, char *reply,
-                    size_t size)
+/* Tries one address after the other. One that does not answer must leave time for the next. */
+static int connect_to_any(const struct addrinfo *addresses, int64_t deadline_ms)
 {
-    char request[2048];
-    size_t length = 0;
-    bool brackets = strchr(url->host, ':') != NULL;
-    int request_length = snprintf(
-        request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n\r\n",
-        url->path, brackets ? "[" : "", url->host, brackets ? "]" : "", url->port);
-    if (request_length >= (int)sizeof request) {
-        errno = ENAMETOOLONG;
-        return -1;
+    int count = 0, connection = -1;
+    for (const struct addrinfo *a = addresses; a; a = a->ai_next)
+        count++;
+    for (const struct addrinfo *a = addresses; a && connection < 0; a = a->ai_next) {
+        int64_t now_ms = clock_ms();
+        connection = connect_to(a, now_ms + (deadline_ms - now_ms) / count--);
     }
-    if (send(connection, request, (size_t)request_length, MSG_NOSIGNAL) != request_length)
-        return -1;
-    while (length < size - 1) {
-        if (wait_for(connection, POLLIN, deadline_ms) != 0)
+    return connection;
+}
+
+static int send_request(int connection, const struct url *url, int64_t deadline_ms)
+{
+    char request[URL_TARGET_MAX + URL_HOST_MAX + 128];
+    bool is_ipv6 = strchr(url->host, ':') != NULL;
+    int length = snprintf(request, sizeof request,
+                          "GET %s%.*s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n\r\n",
+                          *url->target == '/' ? "" : "/", url->target_length, url->target,
+                          is_ipv6 ? "[" : "", url->host, is_ipv6 ? "]" : "", url->port);
+    for (int sent = 0; sent < length;) {
+        if (wait_for(connection, POLLOUT, deadline_ms) != 0)
             return -1;
-        ssize_t got = recv(connection, reply + length, size - 1 - length, 0);
-        if (got < 0)
+        ssize_t more = send(connection, request + sent, (size_t)(length - sent), MSG_NOSIGNAL);
+        if (more < 0 && errno != EAGAIN && errno != EINTR)
             return -1;
-        if (got == 0)
-            break;
-        length += (size_t)got;
+        sent += more > 0 ? (int)more : 0;
     }
-    reply[length] = '\0';
     return 0;
 }
 
-int check_url(const char *url, char *ret_text, size_t size)
+/* Returns 0 with a response that is complete or malformed, or -1 with errno, which is ENODATA if
+ * the server has closed the connection too early. */
+static int receive(int connection, int64_t deadline_ms, struct response *response)
 {
-    char reply[4096];
-    struct url parts;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *addresses;
+    char bytes[4096];
+    while (response->state < RESPONSE_COMPLETE) {
+        if (wait_for(connection, POLLIN, deadline_ms) != 0)
+            return -1;
+        ssize_t got = recv(connection, bytes, sizeof bytes, 0);
+        if (got < 0 && errno != EAGAIN && errno != EINTR)
+            return -1;
+        if (got == 0 && response_end(response) != 0) {
+            errno = ENODATA;
+            return -1;
+        }
+        if (got > 0)
+            (void)response_feed(response, bytes, (size_t)got);
+    }
+    return 0;
+}
+
+static void explain_look_up(const char *host, int error, char *message, size_t size)
+{
+    const char *what = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+    (void)snprintf(message, size, "cannot look up %s: %s; see the name, and /etc/resolv.conf", host,
+                   what);
+}
+
+static void explain_response(const struct response *response, char *message, size_t size)
+{
+    int error = errno;
+    char where[64] = "in its head";
+    if (response->state > RESPONSE_FIELDS)
+        (void)snprintf(where, sizeof where, "after %llu bytes of its body",
+                       (unsigned long long)response->body_length);
+    if (response->state == RESPONSE_MALFORMED)
+        (void)snprintf(message, size, "the response %s; see whether an HTTP server listens there",
+                       response->fault);
+    else if (error == ETIMEDOUT)
+        (void)snprintf(message, size,
+                       "timed out after %d s: the response stopped %s; see the server's load and "
+                       "log",
+                       CHECK_TIMEOUT_MS / 1000, where);
+    else if (error == ENODATA || error == ECONNRESET || error == EPIPE)
+        (void)snprintf(message, size, "the response ended early, %s; see the server's log", where);
+    else
+        (void)snprintf(message, size, "cannot talk to the server: %s", strerror(error));
+}
+
+int check_url(const struct url *url, struct response *ret_response, char *message,
+              size_t message_size)
+{
+    struct addrinfo *addresses;
     int64_t deadline_ms = clock_ms() + CHECK_TIMEOUT_MS;
-    if (split_url(url, &parts) != 0) {
-        (void)snprintf(ret_text, size, "this is not a URL of the form http://HOST[:PORT][/PATH]");
-        return -1;
-    }
-    int error = getaddrinfo(parts.host, parts.port, &hints, &addresses);
+    int error = look_up(url, deadline_ms, &addresses);
     if (error) {
-        (void)snprintf(ret_text, size, "%s", gai_strerror(error));
+        explain_look_up(url->host, error, message, message_size);
         return -1;
     }
-    int connection = -1;
-    for (const struct addrinfo *a = addresses; a && connection < 0; a = a->ai_next)
-        connection = connect_to(a, deadline_ms);
-    int result =
-        connection < 0 ? -1 : exchange(connection, &parts, deadline_ms, reply, sizeof reply);
-    if (result != 0)
-        (void)snprintf(ret_text, size, "%s", strerror(errno));
-    if (connection >= 0)
-        (void)close(connection);
+    int connection = connect_to_any(addresses, deadline_ms);
+    int saved_errno = errno;
     freeaddrinfo(addresses);
-    if (result != 0)
-        return -1;
-    if (strncmp(reply, "HTTP/1.", 7) != 0 || strlen(reply) < 12) {
-        (void)snprintf(ret_text, size, "the answer is not HTTP");
+    if (connection < 0) {
+        (void)snprintf(message, message_size,
+                       "cannot connect: %s; see whether the server runs and listens there",
+                       strerror(saved_errno));
         return -1;
     }
-    const char *body = strstr(reply, "\r\n\r\n");
-    body = body ? body + 4 : "";
-    (void)snprintf(ret_text, size, "%.*s", (int)strcspn(body, "\r\n"), body);
-    return atoi(reply + 9);
+    struct response response = {0};
+    int result = send_request(connection, url, deadline_ms);
+    if (result == 0)
+        result = receive(connection, deadline_ms, &response);
+    if (response.state == RESPONSE_COMPLETE)
+        *ret_response = response;
+    else
+        explain_response(&response, message, message_size);
+    (void)close(connection);
+    return response.state == RESPONSE_COMPLETE ? 0 : -1;
+}
+
+void check_describe(const struct response *response, char *text, size_t size)
+{
+    size_t length = 0;
+    if (response->status / 100 == 3 && response->location[0]) {
+        (void)snprintf(text, size, "redirects to %s, which is not followed; check that",
+                       response->location);
+        length = strlen(text);
+    } else {
+        const char *body = response->body;
+        while (length < response->body_kept && length < size - 1 && body[length] != '\r' &&
+               body[length] != '\n')
+            length++;
+        memcpy(text, body, length);
+        text[length] = '\0';
+    }
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            text[i] = text[i] == '\t' ? ' ' : '?';
 }

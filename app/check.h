@@ -2,12 +2,21 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include <stddef.h>
+#include "response.h"
+#include "url.h"
 
 enum { CHECK_TIMEOUT_MS = 3000 };
 
-/* Asks URL (http://HOST[:PORT][/PATH]) and waits up to CHECK_TIMEOUT_MS for the whole answer.
- * Returns its status with the first line of its body in RET_TEXT, or -1 with the reason in it. */
-int check_url(const char *url, char *ret_text, size_t size);
+/* Asks for URL, and has CHECK_TIMEOUT_MS for all of it: the name, the connection and the response.
+ * Of several addresses each has its share of the time that is left, to be connected to. Returns 0
+ * with a complete response, or -1 with one line in MESSAGE that says what went wrong and what to
+ * look at. A look-up that is too late goes on in a thread of its own. */
+int check_url(const struct url *url, struct response *ret_response, char *message,
+              size_t message_size);
+
+/* Writes what a person wants to know of RESPONSE beside its status: the first line of its body, or
+ * where it redirects to. Bytes that are not printable ASCII become "?", so that nothing of a server
+ * steers a terminal. */
+void check_describe(const struct response *response, char *text, size_t size);
 
 #endif

@@ -96,20 +96,25 @@ static int run_help(int count, char *const *arguments)
 
 static int run_check(int count, char *const *arguments)
 {
-    char url[128], text[256];
+    char own_url[128], text[RESPONSE_KEPT_MAX];
+    struct url url;
+    struct response response;
     struct options options = parse_or_die(VERB_CHECK, count, arguments);
     if (!options.url) {
         /* Where the server of this machine or container answers its probes. */
         const char *address = options.admin_listen;
-        (void)snprintf(url, sizeof url, "http://%s%s/readyz",
+        (void)snprintf(own_url, sizeof own_url, "http://%s%s/readyz",
                        strchr(address, ':') ? "" : "127.0.0.1:", address);
-        options.url = url;
+        options.url = own_url;
     }
-    int status = check_url(options.url, text, sizeof text);
-    if (status < 0)
+    const char *complaint = url_parse(options.url, &url);
+    if (complaint)
+        die(EXIT_USAGE, "%s: %s", options.url, complaint);
+    if (check_url(&url, &response, text, sizeof text) != 0)
         die(EXIT_FAILED, "%s: %s", options.url, text);
-    printf("%d %s\n", status, text);
-    return fflush(stdout) == 0 && status == 200 ? EXIT_OK : EXIT_FAILED;
+    check_describe(&response, text, sizeof text);
+    printf("%d %s\n", response.status, text);
+    return fflush(stdout) == 0 && response.status == 200 ? EXIT_OK : EXIT_FAILED;
 }
 
 /* The whole lines of the file, also while a server appends to it. */

@@ -20,6 +20,8 @@ int tap_done(void);
 void test_stamp(void);
 void test_zone(void);
 void test_options(void);
+void test_url(void);
+void test_response(void);
 void test_page(void);
 void test_request(void);
 void test_scan(void);

@@ -14,6 +14,8 @@ static const struct {
     {"stamp", test_stamp},
     {"zone", test_zone},
     {"options", test_options},
+    {"url", test_url},
+    {"response", test_response},
     {"page", test_page},
     {"request", test_request},
     {"scan", test_scan},

@@ -213,7 +213,7 @@ static const struct {
      ZONE_NEW_YEAR,
      {"STD-1DST,0/0,J365/25", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"leap seconds", ZONE_LEAP_SECONDS, {RULES, '2', 1, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
-    {"no type", ZONE_FILE_DAMAGED, {"STD-1", '2', 0}},
+    {"no type", ZONE_FILE_DAMAGED, {"STD-1", '2', .types = 0}},
     {"a change to a type that is not there",
      ZONE_FILE_DAMAGED,
      {RULES, '2', 0, 2, {PAST, PAST + 1}, {2, 0}, TWO_TYPES}},

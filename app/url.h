@@ -1,0 +1,17 @@
+/* An http URL (RFC 3986, RFC 9110 §4.2.1), as the operand of `check`. */
+#ifndef URL_H
+#define URL_H
+
+enum { URL_HOST_MAX = 255, URL_TARGET_MAX = 2000 };
+
+struct url {
+    char host[URL_HOST_MAX + 1]; /* a name or an address, without brackets */
+    char port[6];
+    const char *target; /* in the URL: path and query, of which the leading "/" may be left out */
+    int target_length;
+};
+
+/* Returns NULL, or what is wrong with TEXT and what to give instead. */
+const char *url_parse(const char *text, struct url *ret_url);
+
+#endif
