@@ -1,16 +1,16 @@
-# What comes from outside, made up by libFuzzer: the bytes of a connection, a file of visits, the options. What each
-# target demands of the program stands in app/test/fuzz.
+# What comes from outside, made up by libFuzzer: the bytes of a connection and of a response, a file of visits, the
+# options. What each target demands of the program stands in app/test/fuzz.
 # shellcheck disable=SC2154 # bats sets output
 
 load helpers
 load sanitized
 bats_require_minimum_version 1.5.0
 
-# All three targets at once; the tests look at what came of it.
+# All targets at once; the tests look at what came of it.
 setup_file() {
   local target running=()
   build_as build_fuzz
-  for target in request repair options; do
+  for target in request response repair options; do
     fuzz_in_background "$target" >"$BATS_FILE_TMPDIR/$target.output" 2>&1 </dev/null 3>&- &
     running+=($!)
   done
@@ -76,6 +76,10 @@ is_found() {
   withstands request
 }
 
+@test "no bytes of a response are read past their end, framed otherwise than RFC 9112 has it, or changed by how they come" {
+  withstands response
+}
+
 @test "no file of visits loses a line that may be a visit, or any byte, by its repair" {
   withstands repair
 }
@@ -95,6 +99,19 @@ is_found() {
 
 @test "control: a Transfer-Encoding that is let through is found" {
   is_found request request.c 's/fields\.transfer_encoding \|\| //' "no coding is accepted"
+}
+
+@test "control: a response that is framed in two ways and let through is found" {
+  is_found response response.c 's/response->is_chunked && \(response->has_length \|\| response->is_http_1_0\)/false/' \
+    "no response is framed in two ways"
+}
+
+@test "control: a body that is copied past its room is found" {
+  is_found response response.c 's/length < room \? length : room/length/' "AddressSanitizer|runtime error"
+}
+
+@test "control: a response whose end depends on how its bytes come is found" {
+  is_found response response.c 's/(response->line_length \+= )taken/\1taken > 1 ? taken : 0/' "does not hold"
 }
 
 @test "control: a repair that forgets what crosses the end of its buffer is found" {
