@@ -45,7 +45,7 @@ static int wait_for(int file, short events, int64_t deadline_ms)
 struct look_up {
     struct url url;
     int pipe[2];
-    int error;
+    int error, system_error; /* of getaddrinfo(3), and its errno */
     struct addrinfo *addresses;
 };
 
@@ -54,8 +54,16 @@ static void *look_up_in_thread(void *argument)
     struct look_up *shared = argument;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     shared->error = getaddrinfo(shared->url.host, shared->url.port, &hints, &shared->addresses);
+    shared->system_error = errno;
     (void)!write(shared->pipe[1], "", 1);
     return NULL;
+}
+
+static void free_look_up(struct look_up *shared)
+{
+    (void)close(shared->pipe[0]);
+    (void)close(shared->pipe[1]);
+    free(shared);
 }
 
 /* Returns 0, an error of getaddrinfo(3), or EAI_SYSTEM with errno. After ETIMEDOUT the thread goes
@@ -70,21 +78,23 @@ static int look_up(const struct url *url, int64_t deadline_ms, struct addrinfo *
         return EAI_SYSTEM;
     }
     shared->url = *url;
-    int error = pthread_create(&thread, NULL, look_up_in_thread, shared);
-    if (error == 0) {
-        if (wait_for(shared->pipe[0], POLLIN, deadline_ms) != 0)
-            return EAI_SYSTEM;
-        (void)!read(shared->pipe[0], &byte, 1);
-        (void)pthread_join(thread, NULL);
-        *ret_addresses = shared->addresses;
+    int system_error = pthread_create(&thread, NULL, look_up_in_thread, shared);
+    if (system_error) {
+        free_look_up(shared);
+        errno = system_error;
+        return EAI_SYSTEM;
     }
-    int result = error ? EAI_SYSTEM : shared->error;
-    (void)close(shared->pipe[0]);
-    (void)close(shared->pipe[1]);
-    free(shared);
-    if (error)
-        errno = error;
-    return result;
+    if (wait_for(shared->pipe[0], POLLIN, deadline_ms) != 0)
+        return EAI_SYSTEM;
+    (void)!read(shared->pipe[0], &byte, 1);
+    (void)pthread_join(thread, NULL);
+    int error = shared->error;
+    system_error = shared->system_error;
+    if (error == 0)
+        *ret_addresses = shared->addresses;
+    free_look_up(shared);
+    errno = system_error;
+    return error;
 }
 
 static int connect_to(const struct addrinfo *address, int64_t deadline_ms)

@@ -58,7 +58,8 @@ static bool take_length(struct response *response, const char *value)
     }
 }
 
-/* The only coding there is for whom does not ask for another, and it is named once. */
+/* chunked is the only coding that may come without being asked for (RFC 9112 §7.4), and only once.
+ */
 static bool take_coding(struct response *response, const char *value)
 {
     static const char chunked[] = "chunked";

@@ -96,7 +96,8 @@ static const char *read_rule(const char *p, int leap, struct rule *ret_rule)
     }
     if (p && *p == '/')
         p = read_time(p + 1, 167, &time_s);
-    *ret_rule = (struct rule){earliest * DAY_S + time_s, latest * DAY_S + time_s};
+    if (p)
+        *ret_rule = (struct rule){earliest * DAY_S + time_s, latest * DAY_S + time_s};
     return p;
 }
 
