@@ -91,7 +91,7 @@ sync | --set sync=interval | StatefulSet | $e.WEB_APP_SYNC | interval
 timezone | --set timezone=UTC | StatefulSet | $e.WEB_APP_TIMEZONE | UTC
 drain | --set drain=12s | StatefulSet | $e.WEB_APP_DRAIN | 12s
 workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
-maxConnections | --set maxConnections=1048576 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1048576
+maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
 persistence.accessMode | --set persistence.accessMode=ReadWriteOncePod | StatefulSet | $v.accessModes[] | ReadWriteOncePod
@@ -255,7 +255,10 @@ replicas --set replicas=3
 /timezone --set timezone=
 /drain --set drain=5
 /drain --set drain=1h
+/drain --set drain=4000s
 /workers --set workers=0
+/workers --set workers=65
+/maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
 /persistence --set persistence.enabled=false
 /persistence/size --set persistence.size=lots
@@ -270,6 +273,7 @@ replicas --set replicas=3
 /updateStrategy/rollingUpdate/partition --set updateStrategy.rollingUpdate.partition=x
 /minReadySeconds --set minReadySeconds=-1
 /preStopSleepSeconds --set preStopSleepSeconds=3s
+/preStopSleepSeconds --set preStopSleepSeconds=9223372036854775807
 /terminationGracePeriodSeconds --set terminationGracePeriodSeconds=0
 /probes --set probes.ready.periodSeconds=1
 /probes/startup/failureThreshold --set probes.startup.failureThreshold=0
@@ -308,6 +312,19 @@ replicas --set replicas=3
 /ingress/className --set ingress.className=A
 /httpRoute/parentRefs --set httpRoute.parentRefs[0].namespace=x
 /httpRoute/hostnames --set httpRoute.hostnames[0]=A_B
+'sync' --set sync=null
+'timezone' --set timezone=null
+'drain' --set drain=null
+'workers' --set workers=null
+'maxConnections' --set maxConnections=null
+'replicaCount' --set replicaCount=null
+'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
+'service' --set service=null
+'probes' --set probes=null
+'repository' --set image.repository=null
+'size' --set persistence.size=null
+'port' --set service.port=null
+'maxUnavailable' --set podDisruptionBudget.maxUnavailable=null
 TABLE
   assert_equal "$failures" 0
 }
@@ -337,6 +354,194 @@ TABLE
   render --set terminationGracePeriodSeconds=9
   refused --set drain=27s
   refused --set preStopSleepSeconds=25
+  refused --set terminationGracePeriodSeconds=60,preStopSleepSeconds=0,drain=1m
+  assert_output --partial "drain (1m) together"
+  assert_output --partial "set it to at least 61"
+  refused --set terminationGracePeriodSeconds=1,preStopSleepSeconds=0,drain=1500ms
+  assert_output --partial "set it to at least 2"
+  render --set terminationGracePeriodSeconds=1,preStopSleepSeconds=0,drain=999ms
+  # These digits are no octal number.
+  refused --set terminationGracePeriodSeconds=10,preStopSleepSeconds=0,drain=010s
+}
+
+@test "a number of seven digits is written with all of them" {
+  printf '%s: 1000000\n' replicaCount minReadySeconds terminationGracePeriodSeconds maxConnections >"$BATS_TEST_TMPDIR/values.yaml"
+  printf '%s\n' 'podDisruptionBudget: {maxUnavailable: 1000000}' 'prometheusRule: {enabled: true}' >>"$BATS_TEST_TMPDIR/values.yaml"
+  render --values "$BATS_TEST_TMPDIR/values.yaml"
+  run grep -n 1e+06 "$RENDERED.yaml"
+  assert_output ""
+  run notes --values "$BATS_TEST_TMPDIR/values.yaml"
+  assert_output --partial "1000000 pods named"
+}
+
+# --- What the program takes, held against what the chart lets through to it.
+
+# Rows of: value of the chart that becomes an option | what one may write there, as YAML, on both sides of each bound.
+# The program and the chart must agree on each, and what both take arrives as it is written.
+options_table() {
+  cat <<'TABLE'
+sync | always | interval | none | "" | Always | sometimes | "none " | "false"
+timezone | Europe/Moscow | America/Argentina/Buenos_Aires | Etc/GMT+3 | UTC | MSK-3 | <+03>-3 | EST5EDT,M3.2.0,M11.1.0/3:00:00 | "" | " " | " UTC" | "Europe/Moscow " | "a\nb" | :UTC | ../../etc/passwd
+drain | 0ms | 0s | 0m | 1ms | 500ms | 5s | 1m | 3599999ms | 3600000ms | 3600001ms | 3999999ms | 4000000ms | 10000000ms | 3599s | 3600s | 3601s | 3999s | 4000s | 10000s | 59m | 60m | 61m | 70m | 100m
+drain | 005s | 010s | 000000000003600s | 0000000000003600s | 00000003600000ms | 00000003600001ms | "" | "5" | s | 5h | 5S | 5sm | "5 s" | " 5s" | "5s " | +5s | -1s | 1.5s | 1e3ms | 4294967297ms | 18446744073709551617s
+workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
+maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
+TABLE
+}
+
+# Rows of: value | other ways to write it, as YAML. Helm reads some of them as numbers; the chart may refuse them all,
+# but must not hand on what the program refuses.
+odd_forms() {
+  cat <<'TABLE'
+sync | null | true | 1 | [always]
+timezone | null | 3 | {name: UTC}
+drain | null | 5 | 5.0 | 1e3 | true
+workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
+maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
+TABLE
+}
+
+# What the chart sets itself, since its Services, its probes and its volume are made for that.
+fixed_options="WEB_APP_ADMIN_LISTEN WEB_APP_DATA_DIR WEB_APP_LISTEN"
+
+# variable VALUE: the variable of the option that a value of the chart becomes.
+variable() { sed 's/[A-Z]/_&/g; s/.*/WEB_APP_\U&/' <<<"$1"; }
+
+# program_takes NAME=VALUE...: the program takes that environment; $complaint is what it says otherwise. It never
+# serves: it cannot make this data folder, which is what it tries next.
+program_takes() {
+  local status=0
+  complaint=$(env "$@" "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
+  case $status in
+    1) ;;
+    2) return 1 ;;
+    *) fail "BUG: with $* it ends with $status: $complaint" ;;
+  esac
+}
+
+# chart_takes VALUE YAML [agreed]: the chart refuses that by its name, or the program takes all that it is handed. With
+# `agreed` the program takes it if and only if the chart does, and gets what is written.
+chart_takes() {
+  local value=$1 values=$BATS_TEST_TMPDIR/values.yaml refusal=$BATS_TEST_TMPDIR/refusal text environment=()
+  printf '%s: %s\n' "$value" "$2" >"$values"
+  text=$(yq ".$value" "$values")
+  if render --show-only templates/statefulset.yaml --values "$values" --set terminationGracePeriodSeconds=100000 2>"$refusal"; then
+    mapfile -t environment < <(rendered StatefulSet '.spec.template.spec.containers[0].env[] | "\(.name)=\(.value // "")"')
+    program_takes "${environment[@]}" || fail "the chart takes $value: $2, the program says: $complaint" || return
+    [ "${3:-}" != agreed ] || printf '%s\n' "${environment[@]}" | grep -qxF -- "$(variable "$value")=$text" ||
+      fail "$value: $2 arrives as: ${environment[*]}"
+  else
+    grep -qE "at '/$value'|missing property '$value'" "$refusal" ||
+      fail "the refusal of $value: $2 does not name it: $(cat "$refusal")" || return
+    [ "${3:-}" != agreed ] || ! program_takes "$(variable "$value")=$text" ||
+      fail "the program takes $value: $2, the chart says: $(cat "$refusal")"
+  fi
+}
+
+# compare_options [VALUE]: chart_takes for every row, and also on both sides of the bounds that the schema has now;
+# prints how many disagreements there were. With VALUE it looks for the first of that value.
+compare_options() {
+  local row value candidate failures=0 all=0
+  while IFS= read -r row; do
+    value=${row%% *}
+    [ "${1:-$value}" = "$value" ] || continue
+    while IFS= read -r candidate; do
+      all=$((all + 1))
+      (chart_takes "$value" "$candidate" agreed) || failures=$((failures + 1))
+      [ $# = 0 ] || [ "$failures" = 0 ] || break 2
+    done < <(
+      sed 's/^[^|]*| //; s/ | /\n/g' <<<"$row"
+      jq --arg value "$value" '.properties[$value] | .minimum, .maximum | numbers | . - 1, ., . + 1' "$CHART/values.schema.json"
+    )
+  done < <(options_table)
+  echo "$failures disagreements, $all values"
+  [ "$failures" = 0 ] && [ "$all" -gt 0 ]
+}
+
+# serve_options: the variables of all options of `serve`, as the program knows them.
+serve_options() {
+  local option
+  while read -r option; do
+    run "$WEB_APP" serve "$option=x" --no-such-option
+    [[ $output == *"there is no option $option here"* ]] || echo "WEB_APP_$(tr '[:lower:]-' '[:upper:]_' <<<"${option#--}")"
+  done < <("$WEB_APP" help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
+}
+
+# covers_options: the chart sets each option of `serve`, from a value that the table above has or by itself, and no other.
+covers_options() {
+  local value
+  render
+  run diff <(serve_options) <(rendered StatefulSet '.spec.template.spec.containers[0].env[].name' | LC_ALL=C sort)
+  assert_success || return
+  run diff <(serve_options) <(
+    {
+      printf '%s\n' $fixed_options
+      options_table | cut -d ' ' -f 1 | sort -u | while read -r value; do variable "$value"; done
+    } | LC_ALL=C sort
+  )
+  assert_success
+}
+
+@test "the chart takes what the program takes, and refuses by its name what the program refuses" {
+  run compare_options
+  echo "# ${lines[-1]}" >&3
+  assert_success
+}
+
+@test "whatever is written for an option, also as null or in another notation, the program never refuses what it is handed" {
+  local row candidate failures=0
+  while IFS= read -r row; do
+    while IFS= read -r candidate; do
+      (chart_takes "${row%% *}" "$candidate") || failures=$((failures + 1))
+    done < <(sed 's/^[^|]*| //; s/ | /\n/g' <<<"$row")
+  done < <(odd_forms)
+  assert_equal "$failures" 0
+  for candidate in 1000000 1e6 1e+06 1000000.0; do
+    printf 'maxConnections: %s\n' "$candidate" >"$BATS_TEST_TMPDIR/values.yaml"
+    row_holds "--values $BATS_TEST_TMPDIR/values.yaml" StatefulSet '$e.WEB_APP_MAX_CONNECTIONS' 1000000
+  done
+}
+
+@test "each option of serve is a value of the chart that is compared above, or set by the chart itself" {
+  covers_options
+}
+
+@test "control: a chart with one bound that is not the program's is found out" {
+  local value file edit before
+  before=$CHART
+  while read -r value file edit; do
+    rm -rf "$BATS_TEST_TMPDIR/other"
+    cp -r "$before" "$BATS_TEST_TMPDIR/other"
+    CHART=$BATS_TEST_TMPDIR/other
+    sed -i -E "$edit" "$CHART/$file"
+    ! cmp -s "$CHART/$file" "$before/$file" || fail "BUG: nothing in $file matches $edit"
+    run compare_options "$value"
+    assert_failure
+    assert_line --regexp '^1 disagreements, '
+  done <<'TABLE'
+sync values.schema.json s/"always", "interval", "none"/&, "sometimes"/
+timezone values.schema.json s/"pattern": "\^\[A-Za-z<.*"/"title": ""/
+timezone values.schema.json s/A-Za-z0-9_[+]/A-Za-z0-9_/
+drain values.schema.json s/[|]3600[)]s/|3600|3601)s/
+drain values.schema.json s/[|]3600000[)]ms/|[34][0-9]{6})ms/
+drain values.schema.json s/60[)]m[$]/[67]0)m$/
+drain values.schema.json s/[{]1,15[}]/{1,16}/
+workers values.schema.json s/, "maximum": 64//
+workers values.schema.json s/"maximum": 64/"maximum": 65/
+workers values.schema.json s/"maximum": 64/"maximum": 63/
+workers values.schema.json s/"minimum": 1, ("maximum": 64)/\1/
+maxConnections values.schema.json s/"maximum": 1000000/"maximum": 1000001/
+maxConnections templates/statefulset.yaml s/maxConnections [|] int/maxConnections/
+TABLE
+}
+
+@test "control: a chart that leaves an option out is found out" {
+  cp -r "$CHART" "$BATS_TEST_TMPDIR/other"
+  CHART=$BATS_TEST_TMPDIR/other
+  sed -i '/name: WEB_APP_WORKERS/,+1d' "$CHART/templates/statefulset.yaml"
+  run covers_options
+  assert_failure
+  assert_output --partial "< WEB_APP_WORKERS"
 }
 
 @test "an HTTPRoute without a Gateway is refused, and the remedy named" {

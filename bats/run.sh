@@ -122,6 +122,7 @@ suite_faults() {
 suite_chart() {
   cmd_chart
   need test
+  cmd_app
   run_bats chart "$ROOT"/bats/5*.bats
 }
 

@@ -88,13 +88,25 @@ true
 {{- end -}}
 
 {{/*
+drain in milliseconds. The schema has seen to its form; `atoi` counts in tens also what begins with 0.
+*/}}
+{{- define "web-app.drainMs" -}}
+{{- $digits := regexFind "^[0-9]+" .Values.drain | atoi -}}
+{{- if hasSuffix "ms" .Values.drain -}}
+{{- $digits -}}
+{{- else -}}
+{{- mul $digits (ternary 1000 60000 (hasSuffix "s" .Values.drain)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 Refuses what the schema cannot see: values that are each allowed, but not together.
 */}}
 {{- define "web-app.validate" -}}
-{{- $stop := add (int .Values.preStopSleepSeconds) (trimSuffix "s" .Values.drain | int) -}}
-{{- if le (int .Values.terminationGracePeriodSeconds) (int $stop) -}}
+{{- $stopMs := add (mul 1000 (int .Values.preStopSleepSeconds)) (include "web-app.drainMs" . | atoi) -}}
+{{- if le (mul 1000 (int .Values.terminationGracePeriodSeconds)) $stopMs -}}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they answer: set it to at least %d"
-      (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 $stop)) -}}
+      (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 (div $stopMs 1000))) -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs a Gateway to attach to: set httpRoute.parentRefs[0].name" -}}
