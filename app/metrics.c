@@ -156,6 +156,25 @@ static void put_histogram(struct text *text, const char *name, const char *help,
     put(text, "%s_count %llu\n", name, total);
 }
 
+static uint64_t nanoseconds(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* When the process started, in hundredths of a second of Unix time, from when that was after boot.
+ * Found out once, since two clocks are read one after the other, and one of them may be set: what
+ * changes is a restart to Prometheus. */
+static uint64_t start_time(uint64_t after_boot)
+{
+    static _Atomic uint64_t known;
+    uint64_t found = 0;
+    uint64_t boot = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_BOOTTIME);
+    uint64_t started = boot / 10000000 + after_boot;
+    return atomic_compare_exchange_strong(&known, &found, started) ? started : found;
+}
+
 /* The fields of /proc/self/stat after the command's name (proc_pid_stat(5)): from field 3 on. */
 static void put_process_stat(struct text *text)
 {
@@ -178,9 +197,7 @@ static void put_process_stat(struct text *text)
         return;
     unsigned long long ticks = getauxval(AT_CLKTCK), page = getauxval(AT_PAGESZ);
     unsigned long long cpu = user + system;
-    struct timespec now, up;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)clock_gettime(CLOCK_BOOTTIME, &up);
+    uint64_t start = start_time(started * 100 / ticks);
     put_family(text, "process_cpu_seconds_total", "counter", "User and system CPU time spent.");
     put(text, "process_cpu_seconds_total %llu.%02llu\n", cpu / ticks, cpu % ticks * 100 / ticks);
     put_family(text, "process_resident_memory_bytes", "gauge", "Resident memory.");
@@ -191,8 +208,8 @@ static void put_process_stat(struct text *text)
     put(text, "process_threads %llu\n", threads);
     put_family(text, "process_start_time_seconds", "gauge",
                "When the process started, in Unix time.");
-    put(text, "process_start_time_seconds %llu\n",
-        (unsigned long long)(now.tv_sec - up.tv_sec) + started / ticks);
+    put(text, "process_start_time_seconds %llu.%02llu\n", (unsigned long long)start / 100,
+        (unsigned long long)start % 100);
 }
 
 static void put_process_descriptors(struct text *text)

@@ -201,6 +201,20 @@ end_of_summer_time() {
   date -f "$data/visits.txt" +%s.%N | sort -c -n || fail "the visits are not in order"
 }
 
+# keeps_its_start: the time of the start is that of the clock then, and stays as it was first told.
+keeps_its_start() {
+  local first time
+  start_clocked "2026-03-01 12:00:00Z"
+  first=$(metric process_start_time_seconds)
+  awk -v first="$first" -v then="$(date -d "2026-03-01 12:00:00Z" +%s)" 'BEGIN { exit !(first >= then - 1 && first < then + 60) }' ||
+    fail "it was started at $first" || return
+  for time in "2026-03-01 11:59:59Z" "2022-11-28 00:00:00Z" "2038-01-19 03:14:07Z"; do
+    set_clock "$time"
+    says "$time" || return
+    assert_equal "$time: $(metric process_start_time_seconds)" "$time: $first" || return
+  done
+}
+
 @test "the clock steps back and forth under load: no visit is lost, and the file is in the order of the numbers" {
   clocked_program clocked
   step_under_load always 1
@@ -214,6 +228,27 @@ end_of_summer_time() {
 @test "each visit has the time of the clock, also after that was set back" {
   clocked_program clocked
   set_back
+}
+
+@test "the metric of the start's time does not follow the clock" {
+  clocked_program clocked
+  keeps_its_start
+}
+
+@test "the start's time has fractions of a second, and is the same at each scrape" {
+  local before=$EPOCHREALTIME after values=()
+  start_web_app
+  after=$EPOCHREALTIME
+  # Through more than a second, since what is wrong may show in a part of each only.
+  while [ "$(awk -v from="$after" -v to="$EPOCHREALTIME" 'BEGIN { print to - from < 1.2 }')" = 1 ]; do
+    values+=("$(metric process_start_time_seconds)")
+  done
+  mapfile -t values < <(printf '%s\n' "${values[@]}" | sort -u)
+  assert_equal "${#values[@]} value: ${values[*]}" "1 value: ${values[0]}"
+  assert_regex "${values[0]}" '^[0-9]+\.[0-9]{2}$'
+  # The kernel tells it in hundredths of a second.
+  awk -v value="${values[0]}" -v before="$before" -v after="$after" 'BEGIN { exit !(value > before - 0.05 && value < after + 0.05) }' ||
+    fail "it was started between $before and $after, and says ${values[0]}"
 }
 
 @test "the year 9999 is recorded; the year 10000 is refused with 503 and reason clock; then it goes on" {
@@ -290,6 +325,13 @@ end_of_summer_time() {
   assert_equal "$(cut -c 27- "$data/visits.txt" | tr '\n' ' ')" "+05:30 +05:30 -04:00 -11:30 "
   # Four moments within a minute, however they are written.
   date -f "$data/visits.txt" +%s.%N | sort -c -n
+}
+
+@test "control: a program that finds out when it was started at each scrape is found out" {
+  clocked_program flapping metrics.c '/^static uint64_t start_time/,/^}/ s/static _Atomic/_Atomic/; s/uint64_t known;/uint64_t known = 0;/'
+  run keeps_its_start
+  assert_failure
+  assert_output --partial "expected : 2026-03-01 11:59:59Z: 17"
 }
 
 @test "control: a program that keeps the text of a second when the clock goes back is found out" {

@@ -55,6 +55,12 @@ void test_metrics(void)
     ok(length < sizeof text && strlen(text) == length, "the text ends where its length says");
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
        "the process is described too");
+    static char again[sizeof text];
+    (void)metrics_write(&gauges, again, sizeof again);
+    char *start = strstr(text, "\nprocess_start_time_seconds ");
+    start[1 + strcspn(start + 1, "\n")] = '\0';
+    ok(strchr(start, '.') && has_line(again, start + 1), "%s is in whole and fractions of seconds",
+       start + 1);
     bool right = true;
     for (size_t size = 1; size < 4000; size++) {
         char *cut = malloc(size);
