@@ -56,7 +56,8 @@ requires_loop_devices() {
 # unmount_all: whatever the test has mounted in its folder, the innermost first; for a teardown.
 unmount_all() {
   local path
-  while IFS= read -r path; do umount "$path"; done < <(
+  # The loop device inside of one may be held open for a moment by a program that looks at all of them.
+  while IFS= read -r path; do try --max 200 --delay 0.1 -- umount "$path"; done < <(
     awk -v folder="$(realpath "$(scratch)")/" 'index($5, folder) == 1 { print $5 }' /proc/self/mountinfo | tac
   )
 }

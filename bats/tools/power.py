@@ -114,7 +114,12 @@ def unmount_all(work):
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         paths = [row.split()[4] for row in file]
     for path in reversed([path for path in paths if path.startswith(work + "/")]):
-        subprocess.run(["umount", path], check=False)
+        # The loop device inside of it may be held open for a moment by a program that looks at all of them.
+        until = time.monotonic() + 20
+        while subprocess.run(["umount", path], check=False, capture_output=True).returncode != 0:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
 
 
 def cut_under_load(disk, options, rng):
