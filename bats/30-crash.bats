@@ -3,31 +3,32 @@
 
 load faults
 
-# crash SYNC ROUNDS [SEED]: see bats/tools/crash.py.
+# crash SYNC WORKERS ROUNDS [SEED]: see bats/tools/crash.py.
 crash() {
   mkdir -p "$BATS_TEST_TMPDIR/work"
   "$TOOLS/crash.py" --program "$WEB_APP" --data "$BATS_TEST_TMPDIR/data" --work "$BATS_TEST_TMPDIR/work" \
-    --rounds "$2" ${3:+--seed "$3"} -- --sync "$1" 3>&-
+    --rounds "$3" ${4:+--seed "$4"} -- --sync "$1" --workers "$2" 3>&-
 }
 
-# kept_all ROUNDS: the output of crash says that it went through, and how much was at stake.
-kept_all() {
+# keeps_all SYNC WORKERS: it goes through, and says how much was at stake.
+keeps_all() {
+  local rounds
+  rounds=$(often 60 1500)
+  run crash "$1" "$2" "$rounds"
   echo "# $output" >&3
   assert_success
-  assert_output --regexp "^seed [0-9]+ rounds $1 answered [0-9]{3,} lines [0-9]+$"
+  assert_output --regexp "^seed [0-9]+ rounds $rounds answered [0-9]{3,} lines [0-9]+$"
 }
 
 @test "kill -9 under load or at the start, with --sync=always: no answered visit is lost, no number given twice" {
-  rounds=$(often 100 2500)
-  run crash always "$rounds"
-  kept_all "$rounds"
+  keeps_all always 1
 }
 
-@test "the same with --sync=none: what was written before the answer outlives the process" {
-  rounds=$(often 100 2500)
-  run crash none "$rounds"
-  kept_all "$rounds"
-}
+@test "the same with four workers" { keeps_all always 4; }
+
+@test "the same with --sync=none: what was written before the answer outlives the process" { keeps_all none 1; }
+
+@test "the same with --sync=none and four workers" { keeps_all none 4; }
 
 @test "control: a program that keeps its lines in a buffer, as stdio does, is found out" {
   broken_program buffering visits.c '
@@ -41,7 +42,7 @@ kept_all() {
         size_t all = used; used = 0; \
         return write_all(file, buffer, all, NULL); \
     }'
-  run crash none 10
+  run crash none 1 10
   echo "# $output" >&3
   assert_failure 1
   assert_output --partial "answered visits are lost"
@@ -49,6 +50,16 @@ kept_all() {
 
 @test "control: a program that takes up counting one too low is found out" {
   broken_program miscounting visits.c 's/visits->count = opened.found.count;/visits->count = opened.found.count - (opened.found.count > 0);/'
-  run crash none 10
+  run crash none 1 10
   assert_failure 1
+}
+
+@test "control: workers that append without a lock are found out" {
+  broken_program unlocked visits.c '
+    /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
+    /^int visits_append/,/^}/ { /pthread_mutex_(un)?lock/d }'
+  run crash none 4 10
+  echo "# $output" >&3
+  assert_failure 1
+  assert_output --regexp "was given twice|answered visits are lost"
 }
