@@ -67,13 +67,13 @@ loses_some() {
 # has_given_up: the program has ended by itself, or says that it is not ready.
 has_given_up() { ! kill -0 "$pid" 2>/dev/null || [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "not ready: I/O error" ]; }
 
-# shut_down FILE-SYSTEM: what the kernel does to a file system after an error in its journal: from here on every
+# shut_down FILE-SYSTEM WORKERS: what the kernel does to a file system after an error in its journal: from here on every
 # write and sync fails, and what was not on the disk stays away from it. Whether a write or a sync is the first to
 # meet that is chance; after a sync the program must end, after a write it may.
 shut_down() {
   requires command:xfs_io
   volume "$1" 512M
-  DATA=$volume/data start_web_app
+  DATA=$volume/data start_web_app --workers "$2"
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 60
   many_visits() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge 500 ]; }
   try --max 400 --delay 0.02 -- many_visits
@@ -97,5 +97,8 @@ shut_down() {
   visit
 }
 
-@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down ext4; }
-@test "an xfs that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down xfs; }
+@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down ext4 1; }
+@test "an xfs that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down xfs 1; }
+
+@test "the same of an ext4 under four workers" { shut_down ext4 4; }
+@test "the same of an xfs under four workers" { shut_down xfs 4; }

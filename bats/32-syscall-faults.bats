@@ -15,12 +15,15 @@ teardown() {
   rm -rf "$work"
 }
 
-# fail_each SUITE [OPTION...]: the loops of that suite of faults.py.
+# fail_each SUITE [OPTION...]: the loops of that suite of faults.py, or of the program $BY.
 fail_each() {
   requires command:strace
-  run timeout 600 "$TOOLS/faults.py" --program "$WEB_APP" --work "$work" "${@:2}" "$1" 3>&-
+  run timeout 600 "$TOOLS/${BY:-faults.py}" --program "$WEB_APP" --work "$work" "${@:2}" "$1" 3>&-
   echo "# ${lines[-1]}" >&3
 }
+
+# fail_each_of_several SUITE [OPTION...]: the same of several.py.
+fail_each_of_several() { BY=several.py fail_each "$@"; }
 
 kept_all() {
   assert_success
@@ -69,6 +72,61 @@ careless_program() {
 @test "a failed read of a listing: it is refused or visibly broken off, never short without a word" {
   fail_each listing
   kept_all
+}
+
+@test "with several workers a failed write refuses the visits of its batch and no others" {
+  fail_each_of_several write
+  kept_all
+}
+
+@test "with several workers a short write leaves nothing of its batch, nor of those that follow while there is no room" {
+  fail_each_of_several short
+  kept_all
+}
+
+@test "with several workers a failed fdatasync: exit code 3, and the file has the answered visits and no refused one" {
+  fail_each_of_several sync
+  assert_success
+  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits answered, 0 wrong$'
+}
+
+@test "with several workers a failed call while a replaced file is opened: the same as with one" {
+  fail_each_of_several reopen
+  kept_all
+}
+
+# fail_one_sync RUNS: see bats/tools/failed_sync.py.
+fail_one_sync() {
+  requires command:strace
+  run timeout 600 "$TOOLS/failed_sync.py" --program "$WEB_APP" --work "$work" --runs "$1" --seed 4711 3>&-
+  echo "# ${lines[-1]}" >&3
+}
+
+@test "whichever sync of several workers fails under load, exactly the visits that were answered are in the file" {
+  runs=$(often 40 1000)
+  fail_one_sync "$runs"
+  assert_success
+  assert_output --regexp "^seed 4711 runs $runs answered [0-9]{3,} refused [0-9]{3,} wrong 0$"
+}
+
+@test "control: several workers that leave in the file what they refuse are found out" {
+  broken_program keeping-unsynced visit.c 's/visits_drop_unsynced\(server->visits\);//'
+  fail_one_sync 5
+  assert_failure 1
+  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were answered; '
+  fail_each_of_several sync --only 'always, EIO'
+  found_out 'fdatasync of several workers, --sync=always, EIO, N = [0-9]+: there are [0-9]+ lines more for '
+}
+
+@test "control: several workers that leave half of a short write in the file, or append without a lock, are found out" {
+  careless_program
+  fail_each_of_several short
+  found_out 'short writes of several workers, N = 1: there are [0-9]+ lines more for '
+  broken_program unlocked visits.c '
+    /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
+    /^int visits_append/,/^}/ { /pthread_mutex_(un)?lock/d }'
+  fail_each_of_several write
+  found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
 }
 
 # syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for

@@ -144,17 +144,25 @@ class Program:
     def ready(self):
         return self.get(self.admin_port, "/readyz")[0] == 200
 
+    def connect(self):
+        return http.client.HTTPConnection(self.address, self.port, timeout=PATIENCE_SECONDS)
+
     def visit(self):
         """One visit over the connection that is kept; its status, or None if the program hung up."""
+        self.connection = self.connection or self.connect()
+        status = self.visit_over(self.connection)
+        if status is None:
+            self.connection = None
+        return status
+
+    def visit_over(self, connection):
+        """The same over another; any thread may call it. Closes what the program hung up."""
         try:
-            if not self.connection:
-                self.connection = http.client.HTTPConnection(self.address, self.port, timeout=PATIENCE_SECONDS)
-            self.connection.request("GET", "/", headers={"Accept": "application/json"})
-            answer = self.connection.getresponse()
+            connection.request("GET", "/", headers={"Accept": "application/json"})
+            answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException):
-            self.connection.close()
-            self.connection = None
+            connection.close()
             self.statuses.append(None)
             return None
         self.statuses.append(answer.status)
@@ -549,23 +557,29 @@ STATES = {
 }
 
 
-def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False):
-    """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs."""
+def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, arguments=(), crowd=None):
+    """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs, between
+    two visits of a CROWD if there is one."""
     def run(options, folder, n, programs):
         lines, rest = STATES[state]
         before = prepare(folder, lines, rest, known=False)
-        program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only)
+        program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
         if program.serving:
             program.visit()
             demand(error not in RETRIED or program.statuses == [200], "a visit was refused: %s", program.log())
             late = program.visit_until_ready() and program.visit_until_taken()
+            if late and crowd:
+                crowd(program)
         else:
             demand(error not in RETRIED, "it ended: %s", program.log())
         content = check_kept(program, before)
         if replace and late:
             content = self_replace(program, content)
+            if crowd and program.process.poll() is None:
+                crowd(program)
+                check_kept(program, content)
         hits = program.hits()
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
@@ -675,8 +689,8 @@ SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start
           "anew": suite_anew, "listing": suite_listing}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(description=__doc__):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--jobs", type=int, default=6)

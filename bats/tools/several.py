@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""The faults of faults.py while several workers have batches of visits at the same time.
+
+    several.py --program build/web-app --work FOLDER SUITE...
+
+Clients visit at once over connections that lie with different workers. Beside what faults.py demands after each
+fault, the file holds exactly the visits that were answered: none that was refused is in it when the program has
+ended.
+"""
+
+import re
+import resource
+import sys
+import threading
+
+import faults
+from faults import demand
+
+WORKERS = ["--workers", "4"]
+CLIENTS = 12
+VISITS = 5
+
+
+def crowd(program):
+    """The clients visit, each several times or until the program hangs up."""
+    gate = threading.Barrier(CLIENTS)
+    wrongs = []
+
+    def client():
+        connection = program.connect()
+        try:
+            # All connections are with their workers before the first visit comes.
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            gate.wait()
+            for _ in range(VISITS):
+                if program.visit_over(connection) is None:
+                    break
+        except Exception as wrong:
+            gate.abort()
+            wrongs.append(wrong)
+        finally:
+            connection.close()
+    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+    if wrongs:
+        raise wrongs[0]
+
+
+def check_exact(program, before):
+    """What was answered is in the file, each visit under its number, and nothing else is."""
+    content = faults.check_kept(program, before)
+    demand(len(content) == len(before) + len(faults.LINE) * len(program.answered),
+           "there are %d lines more for %d answered visits; %d were refused, %d without an answer",
+           content.count(b"\n") - before.count(b"\n"), len(program.answered), program.statuses.count(503),
+           program.statuses.count(None))
+
+
+class Loop(faults.Loop):
+    """A loop that tests nothing unless a call was made by several threads of one program."""
+
+    threads = 0
+
+    def note_threads(self, program, call):
+        callers = set(re.findall(r"^(\d+) +%s\(" % call, program.trace(), re.MULTILINE))
+        self.threads = max(self.threads, len(callers))
+
+    def work(self, options):
+        super().work(options)
+        if self.threads < 2:
+            self.wrongs.append("%s: all calls were made by one thread, so this tested one worker" % self.name)
+
+
+def write_loop(error, when, n_max=8):
+    def run(options, folder, n, programs):
+        before = faults.prepare(folder, faults.LINES)
+        program = faults.Program(options, folder, ["write:error=%s:when=%s" % (error, when % n)],
+                                 ["DATA/visits.txt"], WORKERS)
+        programs.append(program)
+        crowd(program)
+        loop.note_threads(program, "write")
+        check_exact(program, before)
+        # Without those of a probe, which a second that ends meanwhile may bring.
+        of_visits = sum("(INJECTED)" in line and '"####' not in line for line in program.trace().splitlines())
+        demand((503 in program.statuses) == (of_visits > 0 and error != "EINTR"),
+               "%d visits were refused for %d failed writes", program.statuses.count(503), of_visits)
+        demand(None not in program.statuses, "a visit was not answered")
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        hits = program.hits()
+        program.end()
+        faults.check_end(program, [0])
+        check_exact(program, before)
+        faults.check_next_start(options, folder, program, before)
+        return hits
+    loop = Loop("write of visits of several workers, %s, %s" % (error, when.replace("%d", "N")), run, n_max)
+    return loop
+
+
+def short_loop():
+    """Short writes that are real, of whichever batch meets the limit first, and of those that follow."""
+    def run(options, folder, _n, programs):
+        before = faults.prepare(folder, faults.LINES)
+        program = faults.Program(options, folder, arguments=WORKERS)
+        programs.append(program)
+        for extra in range(0, 3 * len(faults.LINE), 9):
+            refused = program.statuses.count(503)
+            faults.limit_file(program, len(program.content()) + extra)
+            crowd(program)
+            faults.limit_file(program, resource.RLIM_INFINITY)
+            demand(program.statuses.count(503) > refused, "no visit was refused")
+            check_exact(program, before)
+            demand(program.visit() == 200, "no visit is taken once there is room")
+        demand(None not in program.statuses, "a visit was not answered")
+        demand(program.visit_until_ready(), "it ended: %s", program.log())
+        program.end()
+        faults.check_end(program, [0])
+        check_exact(program, before)
+        faults.check_next_start(options, folder, program, before)
+        return program.statuses.count(503)
+    return faults.Loop("short writes of several workers", run, n_max=1, n_min=100)
+
+
+def sync_loop(mode, error, n_max):
+    """A failed sync refuses those that it was to make durable, and no others: they are in the file."""
+    def run(options, folder, n, programs):
+        before = faults.prepare(folder, faults.LINES)
+        # Who waits for a lock comes to it late, so that others go first.
+        program = faults.Program(options, folder, ["fdatasync:error=%s:when=%d" % (error, n), "futex:delay_exit=500"],
+                                 (), ["--sync", mode, *WORKERS])
+        programs.append(program)
+        crowd(program)
+        if mode == "always":
+            loop.note_threads(program, "fdatasync")
+        else:
+            faults.wait_for("the interval's sync was done",
+                            lambda: faults.syncs(program.trace()) or program.process.poll())
+        hits = program.hits()
+        if hits:
+            program.code = program.process.wait(faults.PATIENCE_SECONDS)
+            faults.check_durability_lost(program)
+            demand(503 in program.statuses or mode != "always", "no visit was refused")
+        else:
+            program.end()
+            faults.check_end(program, [0])
+            demand(program.statuses == [200] * CLIENTS * VISITS, "a visit was refused: %s", program.statuses)
+        check_exact(program, before)
+        faults.check_next_start(options, folder, program, before)
+        return hits
+    # In the one mode the workers sync, in the other the thread that tends the file does it for all of them.
+    kind = Loop if mode == "always" else faults.Loop
+    loop = kind("fdatasync of several workers, --sync=%s, %s" % (mode, error), run, n_max)
+    return loop
+
+
+faults.SUITES = {
+    "write": lambda: [write_loop("EIO", "%d"), write_loop("ENOSPC", "%d"), write_loop("EINTR", "%d"),
+                      write_loop("EIO", "%d..4", 3)],
+    "short": lambda: [short_loop()],
+    "sync": lambda: [sync_loop("always", "EIO", 8), sync_loop("always", "ENOSPC", 8), sync_loop("interval", "EIO", 2)],
+    "reopen": lambda: [faults.start_loop("three lines", call, error, only, 12, True, WORKERS, crowd)
+                     for call, error, only in (("openat", "EIO", faults.FOLDER), ("dup3", "EBUSY", ()),
+                                               ("fdatasync", "EIO", ()))],
+}
+
+if __name__ == "__main__":
+    sys.exit(faults.main(__doc__))
