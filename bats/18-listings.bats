@@ -20,7 +20,7 @@ listing() { timeout 120 "$TOOLS/listing.py" --port "$port" --file "$data/visits.
   assert_success
   assert_output "all 1000000 lines are of the file that was listed"
   # And the old file is closed when nobody lists it.
-  is_closed() { ! ls -l "/proc/$pid/fd" | grep -q '(deleted)'; }
+  is_closed() { [ -z "$(find "/proc/$pid/fd" -lname '*(deleted)')" ]; }
   try --max 200 --delay 0.05 -- is_closed
 }
 

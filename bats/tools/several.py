@@ -161,7 +161,7 @@ faults.SUITES = {
     "short": lambda: [short_loop()],
     "sync": lambda: [sync_loop("always", "EIO", 8), sync_loop("always", "ENOSPC", 8), sync_loop("interval", "EIO", 2)],
     "reopen": lambda: [faults.start_loop("three lines", call, error, only, 12, True, WORKERS, crowd)
-                     for call, error, only in (("openat", "EIO", faults.FOLDER), ("dup3", "EBUSY", ()),
+                     for call, error, only in (("openat", "EIO", faults.FOLDER),
                                                ("fdatasync", "EIO", ()))],
 }
 
