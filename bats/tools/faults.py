@@ -562,7 +562,7 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
     two visits of a CROWD if there is one."""
     def run(options, folder, n, programs):
         lines, rest = STATES[state]
-        before = prepare(folder, lines, rest, known=False)
+        before = prepare(folder, lines, rest, known=replace)
         program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
@@ -584,7 +584,8 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
         # Where lines are appended again, a copy of them that cannot be synced is simply made once more.
-        check_end(program, [3] if lost and not lines else [0, 3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
+        appended_again = lines and not replace
+        check_end(program, [3] if lost and not appended_again else [0, 3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
         # What started late has read the file anew, and so has the last line of a file that lacked its newline.
         check_next_start(options, folder, program, content if replace else before, TORN if rest == TORN else b"")
         return hits
