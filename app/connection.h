@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 enum connection_state {
-    CONNECTION_IDLE,      /* nothing has come since it opened or since the last answer */
+    CONNECTION_IDLE,      /* no request has begun since it opened or since the last answer */
     CONNECTION_READING,   /* a part of a request has come */
     CONNECTION_READY,     /* bytes that came with the request before may hold another */
     CONNECTION_DEFERRED,  /* its request waits for the commit at the end of this turn */
     CONNECTION_WRITING,   /* a part of its answer has not been taken by the client */
+    CONNECTION_SLOW,      /* the same, and the socket has taken nothing for a while */
     CONNECTION_LINGERING, /* answered for the last time; the client has yet to close */
     CONNECTION_CLOSED,    /* to be freed at the end of this turn */
     CONNECTION_STATES
@@ -28,7 +29,8 @@ struct connection {
     struct stream *stream; /* what comes after `output`, or NULL */
     int64_t since_ms;      /* when it entered its state */
     uint32_t input_length, output_length, output_sent;
-    uint32_t events; /* what epoll(7) is asked for */
+    uint32_t events;         /* what epoll(7) is asked for */
+    uint32_t unacknowledged; /* bytes sent, when last looked at in this state; 0: not yet */
     int socket;
     int tag;
     enum connection_state state;

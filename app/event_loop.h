@@ -1,6 +1,6 @@
-/* Serves HTTP/1.1 on a few listening sockets with one thread and epoll(7), in place of civetweb's
- * thread per connection; its listener and its parser are civetweb's. Knows neither paths nor
- * visits.
+/* Serves HTTP/1.1 with one thread and epoll(7), in place of civetweb's thread per connection; its
+ * listener and its parser are civetweb's. Knows neither paths nor visits. Several loops may share
+ * the listening sockets (loop_group.h).
  *
  * One turn of the loop: take what has come on every ready connection; hand each whole request to
  * the handler, which answers it at once or defers it; then let the handler make all that it
@@ -9,12 +9,13 @@
  *
  * What always holds: no client can make the loop wait. A request that is not whole, an answer that
  * the client does not read and an idle connection each have a deadline and cost no thread; at the
- * limit of connections those idle for longest make room. A connection has one request in work at a
- * time, and its answers go out in the order of its requests. */
+ * limit of connections those idle for longest are closed first. Only a client that has done nothing
+ * is closed: what it did while the loop was busy is looked for before. A connection has one request
+ * in work at a time, and its answers go out in the order of its requests. */
 #ifndef EVENT_LOOP_H
 #define EVENT_LOOP_H
 
-#include "listeners.h"
+#include "loop_group.h"
 #include "request.h"
 #include "stream.h"
 
@@ -54,22 +55,19 @@ enum { DEFERRED_MAX = 512 };
 
 struct event_loop;
 
-/* A loop on LISTENERS, which must outlive it. Returns NULL with errno. */
-struct event_loop *event_loop_new(struct listeners *listeners, unsigned connections_max,
-                                  const struct handler *handler);
+/* Another loop of GROUP, which must outlive it. All loops of a group are made before the first of
+ * them runs. Returns NULL with errno. */
+struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler);
 
 /* Serves until it is stopped; the argument of a thread's start routine. */
 void *event_loop_run(void *event_loop);
 
 /* From any thread. Drain: every answer announces that it is the last, connections close as they
  * fall idle, and when the last is gone, or DRAIN_MS have passed and whoever had come by then is
- * answered, the loop stops. */
+ * answered, the loop stops. Clients that have just been answered have a moment to close first. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
-/* Open connections now. */
-unsigned event_loop_connections(const struct event_loop *loop);
-
-/* After event_loop_run() has returned. */
+/* After event_loop_run() of all loops of its group has returned. */
 void event_loop_free(struct event_loop *loop);
 
 #endif

@@ -25,12 +25,10 @@
 
 #include "listeners.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 struct listeners {
     struct mg_context context;
-    _Atomic unsigned loops;
 };
 
 _Static_assert(MG_MAX_HEADERS == 64, "REQUEST_FIELDS_MAX is one less than civetweb reads");
@@ -111,15 +109,8 @@ void listeners_describe(const struct listeners *listeners, char *text, size_t si
     }
 }
 
-void listeners_join(struct listeners *listeners)
+void listeners_shut(struct listeners *listeners)
 {
-    atomic_fetch_add(&listeners->loops, 1);
-}
-
-void listeners_leave(struct listeners *listeners)
-{
-    if (atomic_fetch_sub(&listeners->loops, 1) > 1)
-        return;
     for (unsigned i = 0; i < listeners_count(listeners); i++)
         (void)shutdown(listeners_socket(listeners, i), SHUT_RD);
 }

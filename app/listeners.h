@@ -23,10 +23,8 @@ int listeners_socket(const struct listeners *listeners, unsigned index);
  * also where port 0 was asked for. */
 void listeners_describe(const struct listeners *listeners, char *text, size_t size);
 
-/* Several event loops may accept from the same sockets: each joins, and once the last has left they
- * are shut, so that who comes then is refused. */
-void listeners_join(struct listeners *listeners);
-void listeners_leave(struct listeners *listeners);
+/* From now on a client that connects is refused. */
+void listeners_shut(struct listeners *listeners);
 
 void listeners_close(struct listeners *listeners);
 

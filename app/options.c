@@ -160,7 +160,7 @@ static const struct option table[] = {
      "event loops that serve visitors; more than one pays off only with spare cores",
      parse_workers},
     {"max-connections", VERB_SERVE, "NUMBER", "4096", "a number from 1 to 1000000",
-     "at the limit the connection idle for longest makes room; workers share it evenly",
+     "of all workers together; at the limit the one idle for longest is closed for a new one",
      parse_max_connections},
     {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
      "how long SIGTERM waits for open connections", parse_drain},

@@ -27,6 +27,14 @@ size_t request_skip_empty_lines(const char *head, size_t length)
     return at;
 }
 
+bool request_has_begun(const char *head, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (head[i] != '\r' && head[i] != '\n')
+            return true;
+    return false;
+}
+
 /* method SP request-target SP HTTP-version (RFC 9112 §3). Returns 0 or a status. */
 static int scan_request_line(const char *p, const char *end)
 {

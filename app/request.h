@@ -24,6 +24,9 @@ int request_scan(char *head, size_t length);
 /* How many bytes of empty lines come before the request line (RFC 9112 §2.2). */
 size_t request_skip_empty_lines(const char *head, size_t length);
 
+/* Whether there is more in them than empty lines, or half of one. */
+bool request_has_begun(const char *head, size_t length);
+
 /* What the rest of the program wants to know of a request. */
 struct request {
     bool head_only;   /* HEAD */

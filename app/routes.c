@@ -37,9 +37,8 @@ static void answer_metrics(struct worker *worker, struct reply *reply)
     struct server *server = worker->server;
     struct metrics_gauges gauges = {.visits = server->visits->count,
                                     .file_bytes = server->visits->size,
+                                    .connections = loop_group_connections(server->visitors),
                                     .version = WEB_APP_VERSION};
-    for (unsigned i = 0; i < server->workers_count; i++)
-        gauges.connections += event_loop_connections(server->workers[i]->loop);
     size_t length = metrics_write(&gauges, answer_body(reply), ANSWER_BODY_MAX);
     metrics_count_request(METRICS_METRICS, 200);
     answer_finish(&worker->answers, reply, 200, "text/plain; version=0.0.4; charset=utf-8", "",

@@ -53,8 +53,7 @@ static int start_worker(struct worker *worker)
     return error ? -1 : 0;
 }
 
-static struct worker *new_worker(struct server *server, struct listeners *listeners,
-                                 unsigned connections_max,
+static struct worker *new_worker(struct server *server, struct loop_group *group,
                                  int (*request)(void *, const struct request *, struct reply *))
 {
     struct worker *worker = calloc(1, sizeof *worker);
@@ -67,7 +66,7 @@ static struct worker *new_worker(struct server *server, struct listeners *listen
                                        .commit = visit_commit,
                                        .answer = visit_answer};
     answers_init(&worker->answers, server->pod);
-    worker->loop = event_loop_new(listeners, connections_max, &worker->handler);
+    worker->loop = event_loop_new(group, &worker->handler);
     if (!worker->loop) {
         free_worker(worker);
         return NULL;
@@ -103,6 +102,8 @@ static void free_server(struct server *server)
     for (unsigned i = 0; i < server->workers_count; i++)
         free_worker(server->workers[i]);
     free_worker(server->admin);
+    loop_group_free(server->visitors);
+    loop_group_free(server->admins);
     if (server->listeners)
         listeners_close(server->listeners);
     if (server->admin_listeners)
@@ -121,14 +122,18 @@ static unsigned admin_connections_max(unsigned connections_max)
 
 static int make_workers(struct server *server)
 {
-    unsigned admin_max = admin_connections_max(server->options->max_connections);
-    unsigned each = server->options->max_connections / server->options->workers;
-    server->admin = new_worker(server, server->admin_listeners, admin_max, route_admin);
+    const struct options *options = server->options;
+    unsigned admin_max = admin_connections_max(options->max_connections);
+    server->admins = loop_group_new(server->admin_listeners, admin_max, 1);
+    server->visitors =
+        loop_group_new(server->listeners, options->max_connections, options->workers);
+    if (!server->admins || !server->visitors)
+        return -1;
+    server->admin = new_worker(server, server->admins, route_admin);
     if (!server->admin)
         return -1;
-    for (; server->workers_count < server->options->workers; server->workers_count++) {
-        struct worker *worker =
-            new_worker(server, server->listeners, each ? each : 1, route_visitor);
+    for (; server->workers_count < options->workers; server->workers_count++) {
+        struct worker *worker = new_worker(server, server->visitors, route_visitor);
         if (!worker)
             return -1;
         server->workers[server->workers_count] = worker;

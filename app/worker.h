@@ -14,6 +14,7 @@ struct server {
     const struct options *options;
     struct visits *visits;
     struct listeners *listeners, *admin_listeners;
+    struct loop_group *visitors, *admins;
     pthread_t owner; /* is told of a failed sync, a changed file and stopped loops */
     _Atomic bool draining;
     _Atomic unsigned running; /* workers whose loop has not stopped */

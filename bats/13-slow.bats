@@ -1,12 +1,11 @@
 # Slow, silent and many clients: none of them may hold up a visitor.
 # shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
-load helpers
-bats_require_minimum_version 1.5.0
+load faults
 
-# slow_clients COUNT KIND: opens so many connections of bats/tools/slow.py, which stay until the test ends.
+# slow_clients COUNT KIND [OPTION...]: opens so many connections of bats/tools/slow.py, which stay until the test ends.
 slow_clients() {
-  in_background "$BATS_TEST_TMPDIR/$2.out" "$TOOLS/slow.py" --port "$port" --connections "$1" --kind "$2"
+  in_background "$BATS_TEST_TMPDIR/$2.out" "$TOOLS/slow.py" --port "$port" --connections "$1" --kind "$2" "${@:3}"
   try --max 600 --delay 0.05 -- grep -q "^open $1$" "$BATS_TEST_TMPDIR/$2.out" || fail "$(cat "$BATS_TEST_TMPDIR/$2.out")"
 }
 
@@ -82,6 +81,46 @@ long_file() {
   for row in "${rows[@]}"; do wait "$row" || fail "$(cat "$BATS_TEST_TMPDIR"/*.out)"; done
   try --max 100 --delay 0.1 -- connections_are -eq 0
   assert_equal "$(metric 'web_app_http_requests_total{path="other",code="408"}')" 23
+}
+
+# sippers_stay: for twice the time that a client has which reads nothing.
+sippers_stay() {
+  long_file 200000
+  start_web_app
+  slow_clients 5 sipper
+  slow_clients 5 reader
+  local since=$SECONDS
+  while [ $((SECONDS - since)) -lt 20 ]; do
+    connections_are -ge 5 || fail "$(metric web_app_connections) are left after $((SECONDS - since)) s" || return
+  done
+  connections_are -eq 5
+}
+
+@test "a client that reads 3,000 bytes in a second may go on, one that reads nothing may not" { sippers_stay; }
+
+@test "control: a program that takes slow readers for silent ones is found out" {
+  broken_program deaf deadlines.c 's/return before == 0 \?/return before == 1 \?/; s/: now < before;/: now == 1;/'
+  run sippers_stay
+  assert_failure
+  assert_output --regexp '[0-4] are left after 1[0-9] s'
+}
+
+# pushes_in: a visitor where slow readers have taken all connections that may be open.
+pushes_in() {
+  long_file 200000
+  start_web_app --max-connections 10
+  slow_clients 10 sipper --rate 16000
+  try --max 100 --delay 0.05 -- connections_are -eq 10 || return
+  visit
+}
+
+@test "slow readers do not keep all others out" { pushes_in; }
+
+@test "control: a program that never closes who goes on reading is found out" {
+  broken_program polite newcomers.c 's/EVICT_ANY_SLOW_AFTER_MS = 250/EVICT_ANY_SLOW_AFTER_MS = 3600000/'
+  run pushes_in
+  assert_failure
+  assert_output --partial "timed out"
 }
 
 @test "at the limit of connections the one idle for longest makes room" {

@@ -129,6 +129,9 @@ fail_one_sync() {
   found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
 }
 
+# Has a program not look whether the next bytes of a client have come, before it closes the connection.
+UNLOOKING='s/return length > 0 \&\&$/return connection == NULL \&\& length > 0 \&\&/'
+
 # syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for
 # that, the rest comes.
 syncs_slowly() {
@@ -152,11 +155,29 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
 @test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
 
 @test "control: a program that takes a slow sync for its clients' silence is found out" {
-  broken_program impatient event_loop.c '/^static int expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/
-    s/ && has_spoken\(c\)/ \&\& has_spoken == NULL/'
+  broken_program impatient deadlines.c "/^int deadlines_expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/; $UNLOOKING"
   run syncs_slowly
   assert_failure
   assert_output --partial "HTTP/1.1 408"
+}
+
+# free_loops: those which no slow sync holds up get the clients that come meanwhile.
+free_loops() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=12000000:when=1" start_web_app --workers 3
+  run timeout 90 "$TOOLS/loops.py" held-up --port "$port" --visits "$data/visits.txt"
+  echo "# $output" >&3
+}
+
+@test "clients that come while a slow sync holds up a loop do not wait for it" {
+  free_loops
+  assert_success
+}
+
+@test "control: a program that gives them to that loop too is found out" {
+  broken_program unnoticing loop_group.c 's/return since_ms > 0 .*/return since_ms < 0 \&\& now_ms < 0;/'
+  free_loops
+  assert_failure
 }
 
 # refused_and_gone: a visit whose sync fails is not in the file any more when its 503 comes.
@@ -189,11 +210,13 @@ refused_and_gone() {
   assert_line --regexp "^ *2$"
 }
 
-# A crowd that comes while a sync takes its time: crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...].
+# A crowd that comes while a sync takes its time: crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...]. SCENE='--others 9'
+# sets options of the scene.
 crowd() {
   requires command:strace
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=$3:when=$2" start_web_app "${@:4}"
-  run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt"
+  # shellcheck disable=SC2086 # SCENE has options of the scene
+  run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt" ${SCENE:-}
   echo "# $output" >&3
 }
 
@@ -222,15 +245,91 @@ crowd() {
   assert_success
 }
 
+@test "clients that send nothing but empty lines, or half of one at a time, do not keep it from ending" {
+  crowd noise 1 1 --drain 60s
+  assert_success
+  crowd halves 1 1 --drain 60s
+  assert_success
+}
+
+@test "control: a program that takes empty lines for requests is found out" {
+  broken_program expectant request.c '/^bool request_has_begun/,/^}/ s/return false;/return length > 0;/'
+  crowd noise 1 1 --drain 60s
+  assert_failure 1
+  assert_output "it is still there after 15 s"
+}
+
+# read_on: a client goes on to read a listing during a slow sync, after the requests of so many others that epoll(7) tells
+# of them first; then it has had no answer for longer than it may be silent, or than it is spared at the limit.
+read_on() {
+  old_visits 200000
+  crowd reader 1 "$@"
+}
+
+# old_visits LINES: of an earlier time.
+old_visits() {
+  mkdir -p "$BATS_TEST_TMPDIR/data"
+  yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
+}
+
+# lingers: a client sends more while it reads its last answer, a short listing, and a slow sync holds up the program.
+lingers() {
+  old_visits 1000
+  crowd lingerer 1 2500000
+}
+
+@test "a listing that is read all the time is not ended by a sync that takes eleven seconds, nor at the limit by a short one" {
+  read_on 11000000
+  assert_success
+  stop_started
+  SCENE="--others 255 --newcomers 5" read_on 1500000 --max-connections 257
+  assert_success
+}
+
+@test "control: a program that does not look what was read meanwhile ends the listing" {
+  broken_program blind deadlines.c 's/(CONNECTION_WRITING\] = )SLOW_AFTER_MS/\1WRITE_TIMEOUT_MS/
+    s/connection->state == CONNECTION_WRITING/connection == NULL/' \
+    newcomers.c 's/\{CONNECTION_SLOW, /{CONNECTION_WRITING, /'
+  read_on 11000000
+  assert_failure 1
+  assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
+  stop_started
+  SCENE="--others 255 --newcomers 5" read_on 1500000 --max-connections 257
+  assert_failure 1
+  assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
+}
+
+@test "what comes after the last request of a connection does not reset it, neither before the answer nor after" {
+  crowd last-bytes 1..2 1500000
+  assert_success
+  stop_started
+  lingers
+  assert_success
+}
+
+@test "control: a program that closes at once, or without reading what has come, is found out" {
+  broken_program curt exchange.c 's/(MSG_PEEK \| MSG_DONTWAIT\)) > 0/\1 > 1/'
+  crowd last-bytes 1..2 1500000
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  broken_program unreading event_loop.c 's/reads < READS_MAX \&\& recv/reads > READS_MAX \&\& recv/' \
+    deadlines.c 's/return before == 0 \?/return before == 1 \?/; s/: now < before;/: now == 1;/'
+  lingers
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
 @test "control: a program that ends only when all is silent is found out" {
-  broken_program patient event_loop.c 's/ = !loop->more_events \|\| .*;/ = !loop->more_events;/'
+  broken_program patient event_loop.c 's/!loop->more_events \|\| .*;/!loop->more_events;/' \
+    deadlines.c 's/request_has_begun\(bytes, \(size_t\)length\)/true/'
   crowd noise 1 1 --drain 0s
   assert_failure 1
   assert_output "it is still there after 15 s"
 }
 
 @test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
-  broken_program unlooking event_loop.c 's/ && has_spoken\(c\)/ \&\& has_spoken == NULL/'
+  broken_program unlooking deadlines.c "$UNLOOKING"
   crowd drain 1..3 700000 --drain 60s
   assert_failure 1
   assert_output --partial "ConnectionResetError"
@@ -241,7 +340,7 @@ crowd() {
 }
 
 @test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
-  broken_program half-looking event_loop.c 's/(state == CONNECTION_IDLE) \|\| connection->state == CONNECTION_READING;/\1;/' \
+  broken_program half-looking deadlines.c 's/(state == CONNECTION_IDLE) \|\| state == CONNECTION_READING/\1/' \
     newcomers.c 's/loop->polled_ms - order/loop->now_ms - order/'
   crowd limit 1..2 3000000 --max-connections 60
   assert_failure 1
@@ -254,8 +353,7 @@ crowd() {
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
-  broken_program by-the-clock event_loop.c \
-    's/bool over = loop->polled_ms (.*) && found_all;/bool over = loop->now_ms \1 || found_all != found_all;/'
+  broken_program by-the-clock event_loop.c 's/found_all && loop->polled_ms/(found_all || true) \&\& loop->now_ms/'
   crowd last-call 1..9 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"

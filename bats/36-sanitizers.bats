@@ -79,6 +79,7 @@ drive() {
   in_background /dev/null until_stopped scrape
   in_background /dev/null until_stopped scrape
   read_slowly
+  in_background /dev/null "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$out.each" --connections 8 --seconds 60 --close
   visitor_in_background "$out" --connections 32 --seconds 60 --until-close
   local visitors=$background
   in_background "$BATS_TEST_TMPDIR/split" malformed --split
@@ -136,9 +137,9 @@ drive_alone() {
   return "$result"
 }
 
-# suite_passes PROGRAM: the tests of options, visits, HTTP and signals, each process of it under a sanitizer.
+# suite_passes PROGRAM: the tests of options, visits, HTTP, signals and event loops, each process of it under a sanitizer.
 suite_passes() {
-  local files=("$ROOT"/bats/1[0124]-*.bats) result=0 reports=$BATS_TEST_TMPDIR/report
+  local files=("$ROOT"/bats/1[01247]-*.bats) result=0 reports=$BATS_TEST_TMPDIR/report
   [ "${LONG:-}" != 1 ] || files+=("$ROOT"/bats/1[35]-*.bats)
   # Without what the bats around it has set.
   env -i PATH="$PATH" HOME="${HOME:-/}" LANG="${LANG:-C.UTF-8}" CI="${CI:-}" WEB_APP="$1" \
@@ -176,6 +177,11 @@ suite_passes() {
 @test "control: a data race that loses no visit is reported" {
   IN_FRONT=$(thread_sanitizer) finds build_thread_sanitized visit.c \
     '/^int visit_defer/,/^\{/s/^\{/{ static unsigned planted; planted++;/' "ThreadSanitizer: data race"
+}
+
+@test "control: connections that are passed between event loops without a lock are reported" {
+  IN_FRONT=$(thread_sanitizer) finds build_thread_sanitized loop_group.c \
+    '/^struct connection_list loop_group_take/,/^\}/ s/loop_group_(un)?lock\(loop\);//' "ThreadSanitizer: data race"
 }
 
 @test "the suite passes under ASan and UBSan" {

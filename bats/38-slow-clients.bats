@@ -172,7 +172,7 @@ flood() {
 }
 
 @test "control: visitors are kept out where nobody has to make room" {
-  break_web_app newcomers.c 's/if \(connection\) \{/if (connection \&\& loop->now_ms < 0) {/'
+  break_web_app newcomers.c 's/if \(connection\)$/if (connection \&\& loop->now_ms < 0)/'
   flood
   PATIENCE=4 run assert_fresh_visitor_served
   assert_failure
@@ -206,7 +206,7 @@ are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1
 
 @test "control: they do where they are given no time" {
   break_web_app newcomers.c 's/EVICT_IDLE_AFTER_MS = 100/EVICT_IDLE_AFTER_MS = 0/; s/polled_ms/now_ms/' \
-    event_loop.c 's/ && has_spoken\(c\)/ \&\& has_spoken == NULL/'
+    deadlines.c 's/return length > 0 \&\&$/return connection == NULL \&\& length > 0 \&\&/'
   run newcomers_at_once
   assert_failure
   assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
@@ -226,10 +226,10 @@ with_few_descriptors() {
   exec prlimit --nofile=64:64 "$@"
 }
 
-# run_out_of_descriptors: both ports have more connections than there are descriptors.
+# run_out_of_descriptors [OPTION...]: both ports have more connections than there are descriptors.
 run_out_of_descriptors() {
   requires command:prlimit
-  IN_FRONT=with_few_descriptors start_web_app
+  IN_FRONT=with_few_descriptors start_web_app "$@"
   said '^web-app: only 64 files may be open here'
   local one
   for one in "$port" "$admin_port"; do
@@ -247,8 +247,9 @@ descriptors_used() {
   [ "${#used[@]}" -ge 62 ]
 }
 
-@test "out of descriptors (EMFILE) both ports go on, and nothing spins" {
-  run_out_of_descriptors
+# goes_on_without_descriptors [OPTION...]: and serves.
+goes_on_without_descriptors() {
+  run_out_of_descriptors "$@"
   try --max 800 --delay 0.05 -- have_taken_in
   descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
   assert_fresh_visitor_served
@@ -256,6 +257,14 @@ descriptors_used() {
   assert_no_spin
   assert_memory_bounded
   assert_fresh_visitor_served
+}
+
+@test "out of descriptors (EMFILE) both ports go on, and nothing spins" {
+  goes_on_without_descriptors
+}
+
+@test "with several event loops as well" {
+  goes_on_without_descriptors --workers 4
 }
 
 # run_out_unprepared: by a program that has not looked how many descriptors there are, as where those of the whole
@@ -273,7 +282,7 @@ run_out_unprepared() {
 }
 
 @test "control: a program that asks again at once when it has no descriptor is seen to spin" {
-  run_out_unprepared newcomers.c 's/else if \(!has_newcomer\(listener\)\)/else if (listener >= 0)/'
+  run_out_unprepared newcomers.c 's/if \(!has_event\(listener, POLLIN\)\)/if (listener >= 0)/'
   run assert_no_spin
   assert_failure
   assert_output --partial "ticks of processor time"

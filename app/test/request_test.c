@@ -269,9 +269,24 @@ static void expect_parameters(void)
     }
 }
 
+static void expect_beginnings(void)
+{
+    static const struct {
+        const char *bytes;
+        bool begun;
+    } table[] = {{"", false},     {"\r", false},         {"\n", false},   {"\r\n", false},
+                 {"\r\r", false}, {"\r\n\r\n\r", false}, {"G", true},     {"\r\nG", true},
+                 {" ", true},     {"\rG", true},         {"\r\n ", true}, {"\r\n\r\nGET /", true}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        ok(request_has_begun(table[i].bytes, strlen(table[i].bytes)) == table[i].begun,
+           "empty lines alone are no request: row %zu", i);
+    ok(request_has_begun("\0", 1), "a NUL is none, and is refused as one");
+}
+
 void test_request(void)
 {
     expect_heads();
+    expect_beginnings();
     expect_limits();
     expect_prefixes();
     expect_parts();

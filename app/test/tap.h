@@ -25,6 +25,7 @@ void test_response(void);
 void test_page(void);
 void test_request(void);
 void test_scan(void);
+void test_loops(void);
 void test_visits(void);
 void test_visits_faults(void);
 void test_repair(void);

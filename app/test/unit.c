@@ -19,6 +19,7 @@ static const struct {
     {"page", test_page},
     {"request", test_request},
     {"scan", test_scan},
+    {"loops", test_loops},
     {"visits", test_visits},
     {"visits_faults", test_visits_faults},
     {"repair", test_repair},

@@ -6,10 +6,16 @@
                                                           in the middle of a request, and 20 newcomers
     crowd.py last-call --port P --pid ID --visits FILE    300 newcomers while the drain time ends
     crowd.py noise     --port P --pid ID --visits FILE    300 that send empty lines for ever, from before SIGTERM
+    crowd.py halves    --port P --pid ID --visits FILE    3 that send a half of an empty line at a time, for ever
+    crowd.py reader    --port P --visits FILE [--others N] [--newcomers M]
+                                                          N kept connections, whose requests come before one that reads
+                                                          /visits goes on, and M newcomers
+    crowd.py last-bytes --port P --visits FILE            3 that send more after the last request of their connection
+    crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last answer
 
 FILE is the program's visits.txt: a line is there before its sync begins. Prints `answered N of M` and how the others
-ended; exits with 1 unless all were answered, each with a number of its own. But noise is not to be answered: it exits
-with 1 unless the program ends.
+ended; exits with 1 unless all were answered, each with a number of its own. But noise and halves are not to be
+answered: it exits with 1 unless the program ends.
 """
 
 import argparse
@@ -23,16 +29,20 @@ import sys
 import time
 
 VISIT = b"GET / HTTP/1.1\r\nHost: crowd\r\nAccept: application/json\r\n\r\n"
+LAST_VISIT = VISIT[:-2] + b"Connection: close\r\n\r\n"
+LISTING = b"GET /visits?format=raw HTTP/1.0\r\n\r\n"
 NO_VISIT = b"GET /version HTTP/1.1\r\nHost: crowd\r\n\r\n"
 NOISE = b"\r\n" * 32768
 PATIENCE_SECONDS = 60
 NOISE_SECONDS = 15
+HALF_SECONDS = 0.1
 
 
 class Crowd:
     def __init__(self, options):
         self.options = options
         self.visitors = []
+        self.leaving = set()  # of them: those whose connection is to end, which is read up to there
         self.bytes_before = os.stat(options.visits).st_size
 
     def comes(self, count):
@@ -45,10 +55,7 @@ class Crowd:
         """That many connections that were answered once, and stay."""
         new = self.comes(count)
         for visitor in new:
-            visitor.sendall(NO_VISIT)
-        for visitor in new:
-            if b" 200 OK" not in visitor.recv(65536):
-                sys.exit("crowd: no answer before anything was slow")
+            is_answered(visitor)
         return new
 
     def wait_for_lines(self, count):
@@ -67,7 +74,7 @@ class Crowd:
         fates, numbers = collections.Counter(), set()
         for visitor in self.visitors:
             try:
-                answer = visitor.recv(65536)
+                answer = hear(visitor, visitor in self.leaving)
             except OSError as error:
                 fates[type(error).__name__] += 1
                 continue
@@ -80,9 +87,23 @@ class Crowd:
         return len(numbers) == len(self.visitors)
 
 
-def ask(visitors):
+def ask(visitors, request=VISIT):
     for visitor in visitors:
-        visitor.sendall(VISIT)
+        visitor.sendall(request)
+
+
+def is_answered(visitor):
+    visitor.sendall(NO_VISIT)
+    if b" 200 OK" not in visitor.recv(65536):
+        sys.exit("crowd: no answer before anything was slow")
+
+
+def hear(visitor, to_the_end):
+    answer = more = visitor.recv(65536)
+    while to_the_end and more:
+        more = visitor.recv(65536)
+        answer += more
+    return answer
 
 
 def drain(crowd):
@@ -131,6 +152,83 @@ def noise(crowd):
     sys.exit(0)
 
 
+def halves(crowd):
+    silent = crowd.comes(3)
+    process = os.pidfd_open(crowd.options.pid)
+    crowd.tell_to_stop()
+    end = time.monotonic() + NOISE_SECONDS
+    half = b"\r"
+    while not select.select([process], [], [], HALF_SECONDS)[0]:
+        if time.monotonic() > end:
+            sys.exit("it is still there after %d s" % NOISE_SECONDS)
+        make(half, silent)
+        half = b"\n" if half == b"\r" else b"\r"
+    sys.exit(0)
+
+
+def comes_to_read(crowd, buffer_bytes, request):
+    client = socket.socket()
+    client.settimeout(PATIENCE_SECONDS)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    client.connect(("127.0.0.1", crowd.options.port))
+    client.sendall(request)
+    return client
+
+
+def is_full(client, probe):
+    """Returns once no more of the answer comes, since the client does not read."""
+    before, now = b"", client.recv(1 << 20, socket.MSG_PEEK)
+    while before != now:
+        for _ in range(20):
+            is_answered(probe)
+        before, now = now, client.recv(1 << 20, socket.MSG_PEEK)
+
+
+def reads_all(client, least):
+    length, more = 0, True
+    while more:
+        more = client.recv(1 << 20)
+        length += len(more)
+    if length < least:
+        sys.exit("only %d bytes of %d were listed" % (length, least))
+
+
+def reader(crowd):
+    first, *others = crowd.is_known(crowd.options.others + 1)
+    client = comes_to_read(crowd, 65536, LISTING)
+    is_full(client, first)
+    ask([first])
+    crowd.wait_for_lines(1)
+    ask(others)
+    ask(crowd.comes(crowd.options.newcomers))
+    reads_all(client, crowd.bytes_before)
+
+
+def lingerer(crowd):
+    first, *others = crowd.is_known(401)
+    client = comes_to_read(crowd, 4096, LISTING + NO_VISIT)
+    is_full(client, first)
+    ask([first])
+    crowd.wait_for_lines(1)
+    ask(others)
+    ask([client])
+    for other in others:
+        select.select([other], [], [], PATIENCE_SECONDS)  # all have been answered before it goes on
+    reads_all(client, crowd.bytes_before)
+
+
+def last_bytes(crowd):
+    first, *others = crowd.is_known(3)
+    crowd.leaving.update(others + crowd.comes(1))
+    ask([first])
+    crowd.wait_for_lines(1)
+    # Found together by the turn after this sync, which syncs once more.
+    ask(others, LAST_VISIT)
+    ask(crowd.visitors[-1:], LAST_VISIT.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    crowd.wait_for_lines(4)
+    ask(crowd.leaving, b"\r\n" + VISIT)
+
+
 def make(data, visitors):
     """As much of it as each connection takes now."""
     for visitor in visitors:
@@ -142,13 +240,20 @@ def make(data, visitors):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scene", choices=["drain", "limit", "last-call", "noise"])
+    scenes = {"drain": drain, "limit": limit, "last-call": last_call, "noise": noise, "halves": halves,
+              "reader": reader, "last-bytes": last_bytes, "lingerer": lingerer}
+    parser.add_argument("scene", choices=scenes)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pid", type=int)
     parser.add_argument("--visits", required=True)
+    parser.add_argument("--others", type=int, default=400)
+    parser.add_argument("--newcomers", type=int, default=0)
     options = parser.parse_args()
     crowd = Crowd(options)
-    {"drain": drain, "limit": limit, "last-call": last_call, "noise": noise}[options.scene](crowd)
+    try:
+        scenes[options.scene](crowd)
+    except OSError as error:
+        sys.exit("crowd: %r" % error)
     return 0 if crowd.ends() else 1
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Hold many connections open that are no use to anybody.
 
-    slow.py --port P --connections N --kind idle|head|reader [--path /visits]
+    slow.py --port P --connections N --kind idle|kept|head|reader|sipper [--path /visits] [--rate 3000]
 
-idle: nothing is ever sent. head: the beginning of a request, then a byte of a field each half second.
-reader: a request for PATH whose answer is not read. Prints `open N` once all are connected, and at SIGTERM
-`still open K` (those that the server has not closed).
+idle: nothing is ever sent. kept: one request is answered before the next connection is made, then nothing is sent.
+head: the beginning of a request, then a byte of a field each half second. reader: a request for PATH whose answer
+is not read. sipper: the same, but of the answer RATE bytes are read in a second. Prints `open N` once all are
+connected, and at SIGTERM `still open K` (those that the server has not closed).
 """
 
 import argparse
@@ -18,7 +19,9 @@ BEGINNINGS = {
     "idle": b"",
     "head": b"GET / HTTP/1.1\r\nHost: slow\r\nX: ",
     "reader": b"GET %s HTTP/1.1\r\nHost: slow\r\nAccept: text/plain\r\n\r\n",
+    "kept": b"GET /healthz HTTP/1.1\r\nHost: slow\r\n\r\n",
 }
+BEGINNINGS["sipper"] = BEGINNINGS["reader"]
 BYTE_SECONDS = 0.5
 
 
@@ -32,12 +35,14 @@ def on_signal(_signal, _frame):
 
 def connect(options, beginning):
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if options.kind == "reader":
+    if options.kind in ("reader", "sipper"):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(20)
     connection.connect(("127.0.0.1", options.port))
     if beginning:
         connection.sendall(beginning)
+    if options.kind == "kept" and b" 200 OK" not in connection.recv(65536):
+        sys.exit("slow.py: no answer on connection")
     connection.setblocking(False)
     return connection
 
@@ -52,15 +57,16 @@ def is_open(connection):
         return False
 
 
-def hold(connections, kind):
+def hold(connections, options):
+    sip_bytes = int(options.rate * BYTE_SECONDS)
+    acts = {"head": lambda connection: connection.send(b"x"), "sipper": lambda connection: connection.recv(sip_bytes)}
     while True:
         select.select([], [], [], BYTE_SECONDS)
-        if kind == "head":
-            for connection in connections:
-                try:
-                    connection.send(b"x")
-                except OSError:
-                    pass
+        for connection in connections if options.kind in acts else []:
+            try:
+                acts[options.kind](connection)
+            except OSError:
+                pass
 
 
 def main():
@@ -70,9 +76,10 @@ def main():
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--kind", choices=sorted(BEGINNINGS), required=True)
     parser.add_argument("--path", default="/visits")
+    parser.add_argument("--rate", type=int, default=3000)
     options = parser.parse_args()
     beginning = BEGINNINGS[options.kind]
-    if options.kind == "reader":
+    if options.kind in ("reader", "sipper"):
         beginning = beginning % options.path.encode()
     signal.signal(signal.SIGTERM, on_signal)
     connections = []
@@ -80,7 +87,7 @@ def main():
         while len(connections) < options.connections:
             connections.append(connect(options, beginning))
         print("open %d" % len(connections), flush=True)
-        hold(connections, options.kind)
+        hold(connections, options)
     except Stop:
         pass
     print("still open %d" % sum(map(is_open, connections)), flush=True)

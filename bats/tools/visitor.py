@@ -2,7 +2,7 @@
 """Visit a page over many keep-alive connections and note every answered visit.
 
     visitor.py --connections C (--seconds S | --requests N) --out FILE
-               [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P]
+               [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P] [--close]
 
 Each answered visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole answer
 was read: what is in FILE was promised to a visitor. FILE is appended to. The summary on stdout is
@@ -12,8 +12,8 @@ was read: what is in FILE was promised to a visitor. FILE is appended to. The su
 refused: answers other than 200; errors: connections that broke or could not be made; unanswered:
 requests on connections that were made and then broke, each of which may or may not have been recorded. A
 broken connection ends, unless --reconnect has it made again every 50 ms; one that the server announces to
-close is made again, unless --until-close. SIGTERM and SIGINT end the visits as the time limit does. Exit 0,
-or 1 if an answer was no answer at all.
+close is made again, unless --until-close. --close asks for a close after each answer. SIGTERM and SIGINT
+end the visits as the time limit does. Exit 0, or 1 if an answer was no answer at all.
 """
 
 import argparse
@@ -259,6 +259,7 @@ def parse_options():
     ending.add_argument("--reconnect", action="store_true")
     ending.add_argument("--until-close", action="store_true")
     parser.add_argument("--pipeline", type=int, default=1)
+    parser.add_argument("--close", action="store_true")
     return parser.parse_args()
 
 
@@ -266,8 +267,8 @@ def main():
     options = parse_options()
     url = urllib.parse.urlsplit(options.url)
     found = socket.getaddrinfo(url.hostname, url.port or 80, type=socket.SOCK_STREAM)[0]
-    request = ("GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n\r\n"
-               % (url.path or "/", url.netloc)).encode()
+    request = ("GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n%s\r\n"
+               % (url.path or "/", url.netloc, "Connection: close\r\n" if options.close else "")).encode()
     out_fd = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     tally = Tally(out_fd, options.requests)
 
