@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,10 +51,11 @@ static int make_mark(char mark[MARK_LENGTH + 1], int file, uint64_t size)
 static bool read_mark(int mark, int file, uint64_t size, uint64_t *ret_number)
 {
     char found[MARK_LENGTH + 1] = "", expected[MARK_LENGTH + 1];
-    uint64_t number;
-    if (read_at(mark, found, MARK_LENGTH, 0) != MARK_LENGTH ||
-        sscanf(found, "%20" SCNu64, &number) != 1 || number > size ||
-        make_mark(expected, file, number) != 0 || memcmp(found, expected, MARK_LENGTH) != 0)
+    if (read_at(mark, found, MARK_LENGTH, 0) != MARK_LENGTH)
+        return false;
+    uint64_t number = strtoull(found, NULL, 10);
+    if (number > size || make_mark(expected, file, number) != 0 ||
+        memcmp(found, expected, MARK_LENGTH) != 0)
         return false;
     *ret_number = number;
     return true;
