@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MARK_FILE VISITS_FILE ".durable"
 #define TAIL_FILE VISITS_FILE ".tail"
 #define NEW_TAIL_FILE TAIL_FILE ".new" /* not known to be durable */
-#define OLD_TAIL_FILE TAIL_FILE ".old" /* of another visits.txt */
 
 enum {
     CHECKED_BYTES = 4096, /* before the number: their hash tells which file it is of */
@@ -47,23 +47,32 @@ static int make_mark(char mark[MARK_LENGTH + 1], int file, uint64_t size)
     return 0;
 }
 
-/* Takes the number that MARK begins with, but only if it is just what would be written of FILE. */
-static bool read_mark(int mark, int file, uint64_t size, uint64_t *ret_number)
+/* Takes the number that MARK begins with if it is just what would be written of FILE: returns 1, or
+ * 0 if it is not, or -1 with errno. */
+static int read_mark(int mark, int file, uint64_t size, uint64_t *ret_number)
 {
     char found[MARK_LENGTH + 1] = "", expected[MARK_LENGTH + 1];
-    if (read_at(mark, found, MARK_LENGTH, 0) != MARK_LENGTH)
-        return false;
+    ssize_t got = read_at(mark, found, MARK_LENGTH, 0);
+    if (got < 0)
+        return -1;
     uint64_t number = strtoull(found, NULL, 10);
-    if (number > size || make_mark(expected, file, number) != 0 ||
-        memcmp(found, expected, MARK_LENGTH) != 0)
-        return false;
+    if (got < MARK_LENGTH || number > size)
+        return 0;
+    if (make_mark(expected, file, number) != 0)
+        return -1;
     *ret_number = number;
-    return true;
+    return memcmp(found, expected, MARK_LENGTH) == 0;
 }
 
 static int open_beside(int folder, const char *name, int flags)
 {
     return openat(folder, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+}
+
+static bool is_regular(int file)
+{
+    struct stat status;
+    return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 uint64_t durable_read(int folder, int file, uint64_t size)
@@ -72,9 +81,9 @@ uint64_t durable_read(int folder, int file, uint64_t size)
     int mark = open_beside(folder, MARK_FILE, O_RDONLY);
     if (mark < 0)
         return 0;
-    (void)read_mark(mark, file, size, &number);
+    bool is_of_file = read_mark(mark, file, size, &number) == 1;
     (void)close(mark);
-    return number;
+    return is_of_file ? number : 0;
 }
 
 int durable_open(int folder)
@@ -108,62 +117,137 @@ static int append_rest(int to, int from, uint64_t offset)
     return got < 0 ? -1 : 0;
 }
 
+/* No room for a copy, or no right to make one: what is no sign of a failed write-back. */
+static bool is_lack(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EACCES ||
+           error == EPERM || error == EROFS;
+}
+
+static void remove_keeping_errno(int folder, const char *name)
+{
+    int saved_errno = errno;
+    (void)unlinkat(folder, name, 0);
+    errno = saved_errno;
+}
+
 int durable_save_tail(int folder, int file, uint64_t from, uint64_t size)
 {
     char mark[MARK_LENGTH + 1];
     struct stat status;
-    int tail = open_beside(folder, NEW_TAIL_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND);
-    if (tail < 0)
-        return -1;
-    if (make_mark(mark, file, from) != 0 || write_all(tail, mark, MARK_LENGTH, NULL) != 0 ||
-        append_rest(tail, file, from) != 0 || sync_all(tail) != 0 || fstat(tail, &status) != 0)
-        goto remove_tail;
-    if ((uint64_t)status.st_size != MARK_LENGTH + size - from) {
-        errno = ESTALE; /* another process has changed the file */
-        goto remove_tail;
-    }
-    (void)close(tail);
-    return renameat(folder, NEW_TAIL_FILE, folder, TAIL_FILE);
-
-remove_tail:
-    close_keeping_errno(tail);
-    int saved_errno = errno;
     (void)unlinkat(folder, NEW_TAIL_FILE, 0);
-    errno = saved_errno;
-    return -1;
+    int tail = open_beside(folder, NEW_TAIL_FILE, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
+    if (tail < 0)
+        return is_lack(errno) ? 1 : -1;
+    int result = make_mark(mark, file, from);
+    if (result == 0 &&
+        (write_all(tail, mark, MARK_LENGTH, NULL) != 0 || append_rest(tail, file, from) != 0))
+        result = is_lack(errno) ? 1 : -1;
+    if (result == 0)
+        result = sync_all(tail);
+    if (result == 0)
+        result = fstat(tail, &status);
+    if (result == 0 && (uint64_t)status.st_size != MARK_LENGTH + size - from) {
+        errno = ESTALE; /* another process has changed the file */
+        result = -1;
+    }
+    close_keeping_errno(tail);
+    if (result == 0)
+        result = renameat(folder, NEW_TAIL_FILE, folder, TAIL_FILE);
+    if (result != 0)
+        remove_keeping_errno(folder, NEW_TAIL_FILE);
+    return result;
 }
 
-/* The tail keeps its name over a power cut before the file is truncated. Returns 0, or -1 with
- * errno; EPERM where the file may only be appended to (chattr +a). */
-static int replace_tail(int folder, int file, uint64_t from, int tail, bool *ret_sync_failed)
+enum rest { DIFFERS, BEGINS_TAIL, GOES_ON_BEHIND_TAIL };
+
+/* What of TAIL stands in FILE from FROM on. Returns 0, or -1 with errno. */
+static int compare_rest(int file, uint64_t from, int tail, enum rest *ret_rest)
 {
-    *ret_sync_failed = sync_all(folder) != 0;
-    if (*ret_sync_failed || ftruncate(file, (off_t)from) != 0 ||
-        append_rest(file, tail, MARK_LENGTH) != 0)
+    char ours[BLOCK_SIZE / 2], theirs[BLOCK_SIZE / 2];
+    uint64_t offset = 0;
+    for (;;) {
+        ssize_t got = read_at(file, ours, sizeof ours, (off_t)(from + offset));
+        ssize_t held = read_at(tail, theirs, sizeof theirs, (off_t)(MARK_LENGTH + offset));
+        if (got < 0 || held < 0)
+            return -1;
+        size_t both = (size_t)(got < held ? got : held);
+        *ret_rest = got > held ? GOES_ON_BEHIND_TAIL : BEGINS_TAIL;
+        if (memcmp(ours, theirs, both) != 0)
+            *ret_rest = DIFFERS;
+        if (*ret_rest == DIFFERS || got != held || both < sizeof ours)
+            return 0;
+        offset += both;
+    }
+}
+
+/* A file that may only be appended to (chattr +a) gets what it lacks: that is all that can be done
+ * for it. */
+static int replace_tail(int file, uint64_t size, uint64_t from, int tail, bool *ret_sync_failed)
+{
+    uint64_t kept = 0;
+    if (ftruncate(file, (off_t)from) != 0) {
+        if (errno != EPERM)
+            return -1;
+        kept = size - from;
+    }
+    if (append_rest(file, tail, MARK_LENGTH + kept) != 0)
         return -1;
     *ret_sync_failed = sync_all(file) != 0;
     return *ret_sync_failed ? -1 : 0;
 }
 
-int durable_restore_tail(int folder, int file, bool *ret_sync_failed)
+/* It may hold visits that are nowhere else. */
+static int set_aside(int folder, char ret_aside[DURABLE_NAME_SIZE])
+{
+    char name[DURABLE_NAME_SIZE];
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)snprintf(name, sizeof name, TAIL_FILE ".old-%lld%09ld", (long long)now.tv_sec,
+                   now.tv_nsec);
+    if (renameat(folder, TAIL_FILE, folder, name) != 0)
+        return -1;
+    memcpy(ret_aside, name, sizeof name);
+    return 0;
+}
+
+/* Finds out what is to be done with TAIL. The folder is synced first: the tail's name must outlive
+ * a power cut before the file is truncated, and nothing may come between the look and that. */
+static int examine_tail(int folder, int file, int tail, uint64_t *ret_size, uint64_t *ret_from,
+                        enum rest *ret_rest, bool *ret_sync_failed)
 {
     struct stat status;
-    uint64_t from;
-    int tail = open_beside(folder, TAIL_FILE, O_RDONLY);
-    if (tail < 0)
-        return errno == ENOENT ? 0 : -1;
-    if (fstat(file, &status) != 0)
-        goto close_tail;
-    if (!read_mark(tail, file, (uint64_t)status.st_size, &from)) {
-        (void)close(tail);
-        return renameat(folder, TAIL_FILE, folder, OLD_TAIL_FILE);
-    }
-    if (replace_tail(folder, file, from, tail, ret_sync_failed) != 0 && errno != EPERM)
-        goto close_tail;
-    (void)close(tail);
-    return unlinkat(folder, TAIL_FILE, 0);
+    *ret_sync_failed = sync_all(folder) != 0;
+    if (*ret_sync_failed || fstat(file, &status) != 0)
+        return -1;
+    *ret_size = (uint64_t)status.st_size;
+    int is_of_file = read_mark(tail, file, *ret_size, ret_from);
+    if (is_of_file < 0)
+        return -1;
+    *ret_rest = DIFFERS;
+    return is_of_file ? compare_rest(file, *ret_from, tail, ret_rest) : 0;
+}
 
-close_tail:
+int durable_restore_tail(int folder, int file, char ret_aside[DURABLE_NAME_SIZE],
+                         bool *ret_sync_failed)
+{
+    uint64_t size, from;
+    enum rest rest;
+    ret_aside[0] = '\0';
+    int tail = open_beside(folder, TAIL_FILE, O_RDONLY);
+    if (tail < 0 && errno == ENOENT)
+        return 0;
+    if (tail < 0)
+        return errno == ELOOP || errno == ENXIO ? set_aside(folder, ret_aside) : -1;
+    if (!is_regular(tail)) {
+        (void)close(tail);
+        return set_aside(folder, ret_aside);
+    }
+    int result = examine_tail(folder, file, tail, &size, &from, &rest, ret_sync_failed);
+    if (result == 0 && rest == BEGINS_TAIL)
+        result = replace_tail(file, size, from, tail, ret_sync_failed);
     close_keeping_errno(tail);
-    return -1;
+    if (result != 0)
+        return -1;
+    return rest == DIFFERS ? set_aside(folder, ret_aside) : unlinkat(folder, TAIL_FILE, 0);
 }

@@ -9,12 +9,13 @@
  * blocks that its extent tree still calls unwritten, which read as NULs once the volume is mounted
  * again.
  *
- * The number may be too small: then more is appended again than need be. It is never too large,
- * because it is written after the fdatasync(2) that it tells of. So it needs no sync of its own.
+ * The number may be too small: then more is appended again than need be. It is written after the
+ * fdatasync(2) that it tells of, so it needs no sync of its own.
  *
- * While the end of the file is out of it, a third file holds it: visits.txt.tail, durable under
- * that name before visits.txt is truncated, and removed once visits.txt is durable. A start that
- * finds it does what the one before has begun. */
+ * While the end of the file is out of it, a third file holds it: visits.txt.tail, durable with its
+ * name before visits.txt is truncated, and removed once visits.txt is durable. Whoever opens
+ * visits.txt and finds it does what a start that was killed has begun. Nothing is truncated that
+ * the tail does not hold. */
 #ifndef DURABLE_H
 #define DURABLE_H
 
@@ -41,13 +42,20 @@ int durable_write(int mark, int file, uint64_t size);
 /* Forgets the number. Returns 0, or -1 with the errno of unlinkat(2). */
 int durable_forget(int folder);
 
-/* Copies the bytes of FILE from FROM to its end at SIZE into visits.txt.tail, durably. Returns 0,
- * or -1 with errno: there is no such file then, and FILE is as it was. */
+/* Copies the bytes of FILE from FROM to its end at SIZE into visits.txt.tail, whose content is
+ * durable before it gets that name. FILE is as it was. Returns 0; 1 with errno if the folder has no
+ * room for the copy or may not hold it; or -1 with errno. There is no visits.txt.tail then. */
 int durable_save_tail(int folder, int file, uint64_t from, uint64_t size);
 
-/* If there is a visits.txt.tail of FILE, which is open for appending: has FILE end in it, durably,
- * and removes it; the removal is for the caller to sync, before anything else is appended. Returns
- * 0, or -1 with errno: it can be called again. *RET_SYNC_FAILED is set if fsync(2) failed. */
-int durable_restore_tail(int folder, int file, bool *ret_sync_failed);
+enum { DURABLE_NAME_SIZE = 64 };
+
+/* If there is a visits.txt.tail whose beginning FILE, open for appending, ends in: has FILE end in
+ * all of it, durably, and removes it; the removal is for the caller to sync, before anything else
+ * is appended. A tail that does not fit what FILE holds is set aside: RET_ASIDE is its new name,
+ * else
+ * "". Returns 0, or -1 with errno: nothing is lost then, and it can be called again.
+ * *RET_SYNC_FAILED is set if fsync(2) failed. */
+int durable_restore_tail(int folder, int file, char ret_aside[DURABLE_NAME_SIZE],
+                         bool *ret_sync_failed);
 
 #endif

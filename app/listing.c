@@ -54,9 +54,10 @@ static int search_block(struct listing *listing)
         }
     }
     listing->search_end = end - size;
-    if (listing->search_end == 0)
-        listing->search_left = 0;
-    return 0;
+    if (listing->search_end > 0)
+        return 0;
+    errno = EIO; /* another process has changed the file */
+    return -1;
 }
 
 /* Looks on for where the lines begin. Returns 0, or -1 with errno; EAGAIN: not found yet. */

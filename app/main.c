@@ -178,6 +178,10 @@ static void report_repair(const char *folder, const struct visits_report *report
     if (report->torn > 0)
         warn("cut %llu torn bytes off the end of %s/" VISITS_FILE " and kept them in %s/%s",
              (unsigned long long)report->torn, folder, folder, report->torn_name);
+    if (report->aside_name[0])
+        warn("%s/" VISITS_FILE ".tail does not fit %s/" VISITS_FILE
+             "; it is kept as %s/%s, and may hold visits that are nowhere else",
+             folder, folder, folder, report->aside_name);
     if (report->completed)
         warn("the last line of %s/" VISITS_FILE " had lost its newline and got it again", folder);
     if (report->damaged > 0)
@@ -215,7 +219,7 @@ static void explain(const char *folder, int error)
 static bool may_pass(int error)
 {
     return error == EWOULDBLOCK || error == ENOSPC || error == EDQUOT || error == EROFS ||
-           error == EIO || error == EINTR;
+           error == EIO || error == EINTR || error == EFBIG || error == ESTALE;
 }
 
 static void open_or_die(struct visits *visits)

@@ -99,30 +99,46 @@ static int read_recent(struct opened *opened)
     return got >= 0 && (size_t)got == size ? 0 : -1;
 }
 
-/* What is too much to be appended again is at least read from the disk: what the page cache has of
- * the file is written and dropped (posix_fadvise(2)). */
-static int find_known(struct opened *opened)
+/* What cannot be appended again is at least read from the disk: what the page cache has of the file
+ * is written and dropped (posix_fadvise(2)). */
+static void drop_cache(int file)
 {
-    struct stat status;
-    if (fstat(opened->file, &status) != 0)
+    (void)sync_data(file);
+    (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* Is the end of the file to be appended again? Not that of a file of which nothing is known, as
+ * when it comes from elsewhere: it may be all of a volume. Nor where the file alone is mounted into
+ * the folder, so that a copy beside it would go with the container. */
+static int find_unknown(struct opened *opened, bool *ret_append_again)
+{
+    struct stat file, folder;
+    if (fstat(opened->file, &file) != 0 || fstat(opened->folder, &folder) != 0)
         return -1;
-    uint64_t size = (uint64_t)status.st_size;
-    opened->known_durable = durable_read(opened->folder, opened->file, size);
-    if (size - opened->known_durable <= DURABLE_TAIL_MAX)
-        return 0;
-    (void)sync_data(opened->file);
-    (void)posix_fadvise(opened->file, 0, 0, POSIX_FADV_DONTNEED);
+    uint64_t size = (uint64_t)file.st_size;
+    uint64_t known = durable_read(opened->folder, opened->file, size);
+    opened->known_durable = known;
+    bool is_possible =
+        known > 0 && size - known <= DURABLE_TAIL_MAX && file.st_dev == folder.st_dev;
+    if (size > known && !is_possible)
+        drop_cache(opened->file);
+    *ret_append_again = size > known && is_possible;
     return 0;
 }
 
-static int append_unknown_again(const struct opened *opened, bool *ret_sync_failed)
+/* Returns 0, or -1 with errno, or 1 if there is no room for it: the file has to be read again. */
+static int append_again(const struct opened *opened, struct visits_report *report,
+                        bool *ret_sync_failed)
 {
     uint64_t known = opened->known_durable, size = opened->found.size;
-    if (size <= known || size - known > DURABLE_TAIL_MAX)
+    if (size <= known)
         return 0;
-    if (durable_save_tail(opened->folder, opened->file, known, size) != 0)
-        return -1;
-    return durable_restore_tail(opened->folder, opened->file, ret_sync_failed);
+    int result = durable_save_tail(opened->folder, opened->file, known, size);
+    if (result > 0)
+        drop_cache(opened->file);
+    if (result != 0)
+        return result;
+    return durable_restore_tail(opened->folder, opened->file, report->aside_name, ret_sync_failed);
 }
 
 /* Reads the file, repairs its end, and has all of it on the disk: from here on it counts as kept.
@@ -130,16 +146,22 @@ static int append_unknown_again(const struct opened *opened, bool *ret_sync_fail
 static int recover(struct opened *opened, bool is_first, struct torn_files *torn,
                    struct visits_report *ret_report, bool *ret_sync_failed)
 {
-    opened->known_durable = 0;
-    if (is_first && (durable_restore_tail(opened->folder, opened->file, ret_sync_failed) != 0 ||
-                     find_known(opened) != 0))
+    char aside[DURABLE_NAME_SIZE];
+    bool again = false;
+    int result;
+    if (durable_restore_tail(opened->folder, opened->file, aside, ret_sync_failed) != 0 ||
+        (is_first && find_unknown(opened, &again) != 0))
         return -1;
-    if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
+    do {
+        result = repair(opened->folder, opened->file, torn, &opened->found, ret_report);
+        if (result == 0 && again)
+            result = append_again(opened, ret_report, ret_sync_failed);
+        again = false;
+    } while (result > 0);
+    if (result != 0 || read_recent(opened) != 0)
         return -1;
-    if (is_first && append_unknown_again(opened, ret_sync_failed) != 0)
-        return -1;
-    if (read_recent(opened) != 0)
-        return -1;
+    if (aside[0])
+        memcpy(ret_report->aside_name, aside, sizeof aside);
     *ret_sync_failed = sync_all(opened->file) != 0 || sync_all(opened->folder) != 0;
     return *ret_sync_failed ? -1 : 0;
 }

@@ -67,9 +67,8 @@ static int install(struct visits *visits, const struct opened *opened)
     visits->file = file;
     visits->folder = opened->folder;
     visits->mark = durable_open(opened->folder);
-    visits->marked = opened->known_durable;
-    if (visits->marked != opened->found.size)
-        mark_durable(visits, opened->found.size);
+    visits->marked = UINT64_MAX;
+    mark_durable(visits, opened->found.size);
     /* What it said of a longer file must not be believed of this one once it has grown. */
     if (visits->marked != opened->found.size)
         (void)durable_forget(opened->folder);

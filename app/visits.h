@@ -77,6 +77,7 @@ struct visits_report {
     uint64_t torn;    /* bytes that were cut off the end into `torn_name` */
     bool completed;   /* the last line lacked its newline and got it */
     char torn_name[TORN_NAME_SIZE];
+    char aside_name[TORN_NAME_SIZE]; /* of a visits.txt.tail that fits no more, or "" */
 };
 
 /* Prepares VISITS, still closed, for the folder at PATH, which must outlive it. */

@@ -306,8 +306,8 @@ static void expect_rewrites(void)
     size_t length;
     folder = folder_make();
     folder_write(folder, VISITS_FILE, LINE_A LINE_B LINE_C, 3 * LINE_LENGTH);
-    ok(opening_rewrites(0, 99), "a file of which nothing is known is written again at the start");
-    ok(opening_rewrites(99, 99), "after a clean end nothing is");
+    ok(opening_rewrites(99, 99), "of a file of which nothing is known nothing is appended again");
+    ok(opening_rewrites(99, 99), "nor after a clean end");
     ok(append_of_somebody_else(LINE_A LINE_B) && opening_rewrites(99, 165),
        "what was never synced is, and no more");
     char *mark = folder_read(folder, VISITS_FILE ".durable", &length);
@@ -315,13 +315,13 @@ static void expect_rewrites(void)
        "the mark says how much is known to be durable");
     mark[10]++;
     folder_write(folder, VISITS_FILE ".durable", mark, length);
-    ok(opening_rewrites(0, 165), "a mark that says too much is not believed");
+    ok(opening_rewrites(165, 165), "a mark that says too much is not believed");
     folder_write(folder, VISITS_FILE ".durable", "", 0);
-    ok(opening_rewrites(0, 165), "nor one that is empty");
+    ok(opening_rewrites(165, 165), "nor one that is empty");
     folder_write(folder, VISITS_FILE, LINE_B LINE_B LINE_C LINE_A LINE_B, 165);
-    ok(opening_rewrites(0, 165), "nor that of another file of the same length");
+    ok(opening_rewrites(165, 165), "nor that of another file of the same length");
     folder_write(folder, VISITS_FILE, LINE_B LINE_B, 66);
-    ok(opening_rewrites(0, 66), "nor that of a longer file");
+    ok(opening_rewrites(66, 66), "nor that of a longer file");
     ok(append_of_somebody_else("torn") && opening_rewrites(66, 66) && report.torn == 4 &&
            file_is(LINE_B LINE_B),
        "a torn end is not written again");
@@ -345,7 +345,7 @@ static void expect_restored_tails(void)
     size_t length;
     folder = folder_make();
     folder_write(folder, VISITS_FILE, LINE_A, LINE_LENGTH);
-    ok(opening_rewrites(0, 33), "a file of one line");
+    ok(opening_rewrites(33, 33), "a file of one line");
     char tail[256], *mark = folder_read(folder, VISITS_FILE ".durable", &length);
     ok(mark && strncmp(mark, of_one, sizeof of_one - 1) == 0, "that is durable");
     (void)snprintf(tail, sizeof tail, "%s" LINE_B LINE_C, mark);
@@ -359,15 +359,40 @@ static void expect_restored_tails(void)
         ok(file_is(LINE_A LINE_B LINE_C) && report.torn == 0,
            "and has all of it, where %zu bytes of the end were in it", strlen(rests[i]));
     }
-    folder_write(folder, VISITS_FILE, LINE_C LINE_B, 2 * LINE_LENGTH);
-    folder_write(folder, VISITS_FILE ".tail", tail, strlen(tail));
-    visits_init(&visits, folder);
-    ok(visits_open(&visits, &report) == 0 && visits_close(&visits) == 0 && file_is(LINE_C LINE_B),
-       "the end of another file is not appended to this one");
-    ok(strcmp(folder_find(folder, VISITS_FILE ".tail"), VISITS_FILE ".tail.old") == 0,
-       "and kept beside it");
     free(mark);
     remove_folder();
+}
+
+/* Opens the log, of which a tail of B and C behind A is left, with BYTES in the file. Are they all
+ * still there, and is a tail set aside? */
+static void expect_kept_beside_tail(const char *bytes, bool is_aside, const char *claim)
+{
+    size_t length;
+    char tail[256];
+    folder = folder_make();
+    folder_write(folder, VISITS_FILE, LINE_A, LINE_LENGTH);
+    (void)opening_rewrites(33, 33);
+    char *mark = folder_read(folder, VISITS_FILE ".durable", &length);
+    (void)snprintf(tail, sizeof tail, "%s" LINE_B LINE_C, mark);
+    folder_write(folder, VISITS_FILE, bytes, strlen(bytes));
+    folder_write(folder, VISITS_FILE ".tail", tail, strlen(tail));
+    visits_init(&visits, folder);
+    bool opened = visits_open(&visits, &report) == 0 && visits_close(&visits) == 0;
+    const char *left = folder_find(folder, VISITS_FILE ".tail");
+    ok(opened && file_is(bytes) && (left != NULL) == is_aside &&
+           (!is_aside || strcmp(left, report.aside_name) == 0),
+       "%s", claim);
+    free(mark);
+    remove_folder();
+}
+
+static void expect_no_truncation_by_tails(void)
+{
+    expect_kept_beside_tail(LINE_C LINE_B, true, "the tail of another file is set aside");
+    expect_kept_beside_tail(LINE_A LINE_A LINE_B, true,
+                            "as is one that lacks what was appended in its place");
+    expect_kept_beside_tail(LINE_A LINE_B LINE_C LINE_A, false,
+                            "one that is in the file, with more behind it, is removed");
 }
 
 /* A mark that is not kept, here because a folder has its name, makes starts slower and not wrong.
@@ -377,9 +402,8 @@ static void expect_start_without_mark(void)
     folder = folder_make();
     char *mark = strdup(folder_path(folder, VISITS_FILE ".durable"));
     ok(mkdir(mark, 0755) == 0, "the mark cannot be written");
-    ok(opening_rewrites(0, 0) && append_of_somebody_else(LINE_A) && opening_rewrites(0, 33) &&
-           opening_rewrites(0, 33),
-       "then each start writes all of the file again");
+    ok(opening_rewrites(0, 0) && append_of_somebody_else(LINE_A) && opening_rewrites(33, 33),
+       "then each start reads all of the file from the disk");
     free(mark);
     remove_folder();
 }
@@ -388,6 +412,7 @@ void test_visits_faults(void)
 {
     expect_rewrites();
     expect_restored_tails();
+    expect_no_truncation_by_tails();
     expect_start_without_mark();
     expect_cut();
     expect_failed_sync();

@@ -211,8 +211,15 @@ class Program:
             self.end(signal.SIGKILL)
 
     def content(self):
+        """What is in the file, and behind it what a start has taken out to append it again."""
         with open(self.file, "rb") as file:
-            return file.read()
+            content = file.read()
+        try:
+            with open(self.file + ".tail", "rb") as tail:
+                mark, rest = tail.readline(), tail.read()
+        except FileNotFoundError:
+            return content
+        return content[:int(mark.split()[0])] + rest
 
 
 def check_kept(program, before):
@@ -265,17 +272,22 @@ def mark_of(content):
     return b"%020d %016x\n" % (len(content), checksum)
 
 
-def prepare(folder, before, rest=b"", known=True):
-    """A data folder with BEFORE, which is KNOWN to be durable, and with REST, which is not."""
+def prepare(folder, before, rest=b"", known=True, tail=b""):
+    """A data folder with BEFORE, which is KNOWN to be durable, and with REST, which is not. The end of BEFORE that is
+    TAIL is out of the file, as a start leaves it that was killed."""
     data = os.path.join(folder, "data")
     if before is None:
         return b""
     os.mkdir(data)
+    there = before[:len(before) - len(tail)]
     with open(os.path.join(data, "visits.txt"), "wb") as file:
-        file.write(before + rest)
+        file.write(there + rest)
+    if tail:
+        with open(os.path.join(data, "visits.txt.tail"), "wb") as file:
+            file.write(mark_of(there) + tail)
     if known:
         with open(os.path.join(data, "visits.txt.durable"), "wb") as mark:
-            mark.write(mark_of(before))
+            mark.write(mark_of(there if tail else known if isinstance(known, bytes) else before))
     return before
 
 
@@ -549,12 +561,16 @@ def suite_sync():
 
 RETRIED = {"EINTR"}  # errnos after which the call is simply made again
 FOLDER = ("DATA", "DATA/visits.txt")
-STATES = {
+STATES = {  # what is in the file, whole lines and the rest
     "a new folder": (None, b""),
     "three lines": (LINES, b""),
     "a torn line": (LINES, TORN),
     "a lost newline": (LINES[:66], LINES[66:98]),
+    "an end to be appended again": (LINES, b""),
+    "an end that is out of the file": (LINES, b""),
 }
+KNOWN = {"an end to be appended again": LINES[:33], "an end that is out of the file": True}
+TAILS = {"an end that is out of the file": LINES[33:]}
 
 
 def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, arguments=(), crowd=None):
@@ -562,7 +578,7 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
     two visits of a CROWD if there is one."""
     def run(options, folder, n, programs):
         lines, rest = STATES[state]
-        before = prepare(folder, lines, rest, known=replace)
+        before = prepare(folder, lines, rest, known=replace or KNOWN.get(state, False), tail=TAILS.get(state, b""))
         program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
@@ -584,7 +600,7 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
         # Where lines are appended again, a copy of them that cannot be synced is simply made once more.
-        appended_again = lines and not replace
+        appended_again = state in KNOWN
         check_end(program, [3] if lost and not appended_again else [0, 3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
         # What started late has read the file anew, and so has the last line of a file that lacked its newline.
         check_next_start(options, folder, program, content if replace else before, TORN if rest == TORN else b"")
@@ -654,16 +670,17 @@ def listing_loop(error):
 
 def suite_start():
     loops = [uncut_start_loop()]
-    new, lines, torn, newline = STATES
+    new, _, torn, newline = list(STATES)[:4]
     calls = {
         new: {"mkdir": "EIO ENOSPC EACCES", "open": "EIO EMFILE", "openat": "EIO ENOSPC EMFILE", "flock": "EIO ENOLCK",
               "fsync": "EIO ENOSPC EINTR", "pread64": "EIO", "?fstat,?newfstatat": "EIO"},
         torn: {"openat": "EIO ENOSPC", "ftruncate": "EIO", "fsync": "EIO EINTR", "pread64": "EIO EINTR"},
         newline: {"fsync": "EIO", "pread64": "EIO"},
-        # Nothing is known of it, so it is appended again.
-        lines: {"write": "EIO ENOSPC EINTR", "ftruncate": "EIO", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC",
-                "renameat": "EIO ENOSPC", "unlinkat": "EIO", "pread64": "EIO EINTR"},
     }
+    for state in KNOWN:
+        calls[state] = {"write": "EIO ENOSPC EPERM EINTR", "ftruncate": "EIO EPERM", "fsync": "EIO ENOSPC EINTR",
+                        "openat": "EIO ENOSPC", "renameat": "EIO ENOSPC", "unlinkat": "EIO", "pread64": "EIO EPERM EINTR",
+                        "fstat": "EIO"}
     for state, of_state in calls.items():
         for call, errors in of_state.items():
             only = () if call in ("fsync", "mkdir", "ftruncate", "renameat", "unlinkat") else FOLDER
@@ -675,7 +692,7 @@ def suite_start():
 
 
 def suite_anew():
-    _, lines, _, _ = STATES
+    lines = list(STATES)[1]
     calls = {"open": "EIO", "openat": "EIO ENOSPC", "flock": "EIO", "fsync": "EIO", "fdatasync": "EIO",
              "pread64": "EIO", "fstat": "EIO", "newfstatat": "EIO", "stat": "EIO"}
     return [start_loop(lines, call, error, () if call in ("fsync", "fdatasync") else FOLDER, 12, True)
