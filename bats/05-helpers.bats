@@ -115,8 +115,11 @@ bats_require_minimum_version 1.5.0
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30 --pipeline 5
   assert_success
   assert_output "answered 30 refused 0 errors 0 unanswered 0"
-  assert_visits 80
-  assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | uniq | wc -l)" 80
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 20 --pipeline 2 --visits-per-connection 3
+  assert_success
+  assert_output "answered 20 refused 0 errors 0 unanswered 0"
+  assert_visits 100
+  assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | uniq | wc -l)" 100
   assert_recorded "$BATS_TEST_TMPDIR/out"
   stop_web_app KILL || true
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30

@@ -181,7 +181,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   threads=$(metric process_threads)
   stop_web_app
   start_web_app --workers 4
-  run visitor "$BATS_TEST_TMPDIR/out" --connections 64 --requests 8000
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 64 --visits-per-connection 5 --requests 8000
   assert_output "answered 8000 refused 0 errors 0 unanswered 0"
   assert_visits 8000
   assert_recorded "$BATS_TEST_TMPDIR/out"

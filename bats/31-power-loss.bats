@@ -15,8 +15,8 @@ teardown() {
 cut_power() {
   requires "command:mkfs.$1" command:mkfs.xfs
   mkdir -p "$BATS_TEST_TMPDIR/work"
-  "$TOOLS/power.py" --program "$WEB_APP" --work "$BATS_TEST_TMPDIR/work" --file-system "$1" --cuts "$2" "${@:5}" \
-    -- --sync "$3" --workers "$4" 3>&-
+  "$TOOLS/power.py" --program "$WEB_APP" --work "$BATS_TEST_TMPDIR/work" --file-system "$1" --cuts "$2" \
+    --workers "$4" "${@:5}" -- --sync "$3" 3>&-
 }
 
 # keeps_all FILE-SYSTEM WORKERS
@@ -28,12 +28,12 @@ keeps_all() {
   assert_output --regexp "^$1 seed [0-9]+ cuts $cuts answered [0-9]{3,} lost 0$"
 }
 
-# loses_some FILE-SYSTEM SYNC WORKERS: what keeps_all would fail on.
+# loses_some FILE-SYSTEM SYNC WORKERS [CUTS]: what keeps_all would fail on.
 loses_some() {
-  run cut_power "$1" 4 "$2" "$3"
+  run cut_power "$1" "${4:-4}" "$2" "$3"
   echo "# $output" >&3
   assert_failure 1
-  assert_output --regexp "^$1 seed [0-9]+ cuts 4 answered [0-9]+ lost [1-9][0-9]*$"
+  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} answered [0-9]+ lost [1-9][0-9]*$"
 }
 
 @test "power loss on ext4: every answered visit is there" { keeps_all ext4 1; }
@@ -54,8 +54,11 @@ loses_some() {
 }
 
 @test "control: a worker that takes what others wrote during its sync for synced is found out" {
-  broken_program counting-late visits.c '/^static int sync_now/,/^}/ s/visits->synced = size;/visits->synced = visits->size;/'
-  loses_some ext4 always 4
+  # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
+  broken_program counting-late visits.c '/^static int sync_now/,/^}/ {
+    s/result = sync_data/static bool late; late = !late; (void)usleep(late ? 0 : 20000); &/
+    s/visits->synced = size;/(void)usleep(late ? 5000 : 0); visits->synced = late ? visits->size : size;/ }'
+  loses_some ext4 always 4 10
 }
 
 @test "with --sync=interval power loss takes the visits of the last seconds, and no others" {
@@ -74,7 +77,7 @@ shut_down() {
   requires command:xfs_io
   volume "$1" 512M
   DATA=$volume/data start_web_app --workers "$2"
-  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 60
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --visits-per-connection 5 --seconds 60
   many_visits() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge 500 ]; }
   try --max 400 --delay 0.02 -- many_visits
   cp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/before"

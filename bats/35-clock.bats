@@ -138,7 +138,7 @@ steps_back() {
 step_under_load() {
   local times=("2026-03-01 12:00:00Z" "2026-03-01 11:59:59Z" "2026-03-01 12:00:00Z" "2022-11-28 00:00:00Z" "2038-01-19 03:14:07Z") step
   start_clocked "${times[0]}" --sync "$1" --workers "$2" || return
-  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 60
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --visits-per-connection 5 --seconds 60
   for ((step = 1; step <= 50; step++)); do
     set_clock "${times[step % 5]}"
     try --max "$patience" --delay 0.02 -- has_visits $(($(count_visits) + 40)) || return

@@ -26,6 +26,13 @@ broken_program() {
   WEB_APP=$folder/web-app
 }
 
+# unlocked_program: its workers append without a lock, and take their time between a line and its number.
+unlocked_program() {
+  broken_program unlocked visits.c '
+    /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
+    /^int visits_append/,/^}/ { /pthread_mutex_(un)?lock/d; s/\*ret_first = .*;/& (void)usleep(100);/ }'
+}
+
 break_files() {
   local folder=$1
   shift

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill a program with SIGKILL again and again, at random moments of its life and load.
 
-    crash.py --program P --data D --rounds N --work W [--seed S] [-- OPTION...]
+    crash.py --program P --data D --rounds N --work W [--seed S] [--workers M] [-- OPTION...]
 
 Each round starts P on the data folder D, which its predecessor left as it was, and kills it: in every fifth
 round while it starts, else under the load of visitor.py. After each round: what was answered is in the file
@@ -9,7 +9,7 @@ under its number, no number was given twice, and the program counts on from the 
 
     seed 4711 rounds 100 answered 51234 lines 51411
 
-or says what was lost and exits with 1.
+or says what was lost and exits with 1; of several workers also if only one was busy.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def kill_while_starting(options, rng):
     return []
 
 
-def kill_under_load(options, rng, expected):
+def kill_under_load(options, rng, expected, spread):
     """Returns what was answered."""
     answers_path = os.path.join(options.work, "crash.answers")
     if os.path.exists(answers_path):
@@ -59,10 +59,11 @@ def kill_under_load(options, rng, expected):
             raise ledger.Broken("the file has %d lines, and the program counts %d" % (expected, server.count))
         visitor = subprocess.Popen(
             [sys.executable, VISITOR, "--url", "http://%s/" % server.address, "--out", answers_path,
-             "--connections", str(CONNECTIONS), "--seconds", "30"],
+             "--connections", str(CONNECTIONS), "--seconds", "30", *(ledger.SPREAD if options.workers > 1 else [])],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for_answers(answers_path, visitor)
         time.sleep(rng.uniform(0, LOAD_SECONDS_MAX))
+        spread.note(server)
     finally:
         server.end(signal.SIGKILL)
         status = visitor.wait(timeout=30) if visitor else 0
@@ -94,22 +95,27 @@ def parse_options():
     parser.add_argument("--work", required=True, help="an existing folder for logs and answers")
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("options", nargs="*")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.options += ["--workers", str(options.workers)]
+    return options
 
 
 def main():
     options = parse_options()
     rng = random.Random(options.seed)
     path = os.path.join(options.data, "visits.txt")
-    lines, answered = [], 0
+    lines, answered, spread = [], 0, ledger.Spread()
     for number in range(options.rounds):
         try:
             if number % 5 == 0:
                 fresh = kill_while_starting(options, rng)
             else:
-                fresh = kill_under_load(options, rng, len(lines))
+                fresh = kill_under_load(options, rng, len(lines), spread)
             lines = check_round(path, fresh, lines)
+            if options.workers > 1 and number + 1 == options.rounds:
+                spread.check()
         except ledger.Broken as error:
             print("seed %d round %d: %s" % (options.seed, number + 1, error))
             return 1

@@ -49,7 +49,8 @@ def visit_until_its_end(server, connections, path):
     """Returns visitor.py's counts; what was answered goes to the file at PATH."""
     host, port = server.address.split(":")
     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n"
-    options = argparse.Namespace(pipeline=1, reconnect=False, until_close=True)
+    options = argparse.Namespace(pipeline=1, reconnect=False, until_close=True,
+                                 visits_per_connection=5)
     with open(path, "wb") as out, selectors.DefaultSelector() as selector:
         tally = visitor.Tally(out.fileno(), None)
         visitors = [visitor.Visitor(selector, tally, (socket.AF_INET, (host, int(port))), request, options)

@@ -4,6 +4,7 @@ A visit is promised once its answer was read: visitor.py notes it then as `NUMBE
 promise if line NUMBER of it is exactly TIME.
 """
 
+import os
 import re
 import subprocess
 import time
@@ -69,6 +70,25 @@ def check_kept(answers, lines):
                      % (len(missing), len(answers), number, text, found))
 
 
+# What has visitor.py's connections spread over the workers, at the price of many more of them.
+SPREAD = ["--visits-per-connection", "5"]
+
+
+class Spread:
+    """Under how many loads several workers were busy. One that takes all connections would leave nothing to test."""
+
+    def __init__(self):
+        self.loads = self.several = 0
+
+    def note(self, server):
+        self.loads += 1
+        self.several += server.busy_workers() > 1
+
+    def check(self):
+        if 4 * self.several < self.loads:
+            raise Broken("under %d of %d loads only was more than one worker busy" % (self.several, self.loads))
+
+
 class Server:
     """web-app in the background, on free ports of the loopback."""
 
@@ -93,6 +113,15 @@ class Server:
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def busy_workers(self):
+        """How many threads beside the first have waited again and again; an idle one has done so twice."""
+        busy, tasks = 0, "/proc/%d/task" % self.process.pid
+        for thread in os.listdir(tasks):
+            with open("%s/%s/status" % (tasks, thread), encoding="ascii") as status:
+                waits = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read(), re.MULTILINE)
+            busy += int(thread) != self.process.pid and int(waits[1]) >= 6
+        return busy
 
     def wait_serving(self, seconds=20):
         """Sets address, admin and count from the start-up line; False if it ended before that."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cut the power of a disk under load, and see what a file system gives back of the visits.
 
-    power.py --program P --work W --file-system ext4|xfs|btrfs --cuts N [-- OPTION...]
+    power.py --program P --work W --file-system ext4|xfs|btrfs --cuts N [--workers M] [-- OPTION...]
 
 W/outer is XFS on a loop device, and a file in it is the disk: a second loop device with the file system that
 holds the data folder. FICLONE copies that file within one lock, so the copy is the disk as it stood at one
@@ -13,7 +13,8 @@ has to be there, under its number. Prints
     ext4 seed 4711 cuts 20 answered 20345 lost 0
 
 where `answered` is what was at stake, summed over the cuts, and exits with 1 if anything was lost. With
---grace S a visit may be lost that was answered less than S seconds before its cut.
+--grace S a visit may be lost that was answered less than S seconds before its cut. Of several workers it fails also
+if only one was busy.
 """
 
 import argparse
@@ -65,7 +66,8 @@ class Load:
             raise ledger.Broken("it does not start: " + self.server.log())
         self.visitor = subprocess.Popen(
             [sys.executable, VISITOR, "--url", "http://%s/" % self.server.address, "--out", answers,
-             "--connections", "16", "--seconds", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+             "--connections", "16", "--seconds", "600", *(ledger.SPREAD if options.workers > 1 else [])],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def wait_first(self):
         until = time.monotonic() + 20
@@ -124,7 +126,7 @@ def unmount_all(work):
 
 def cut_under_load(disk, options, rng):
     """Returns [(copy, {data folder: its answers before the copy}, moment)]."""
-    cuts, answers = [], {}
+    cuts, answers, spread = [], {}, ledger.Spread()
     while len(cuts) < options.cuts:
         name = "data.%d" % len(cuts)
         answers[name] = os.path.join(options.work, name)
@@ -136,9 +138,12 @@ def cut_under_load(disk, options, rng):
                 moment = time.time()
                 cuts.append((disk.cut(len(cuts)), before, moment))
                 time.sleep(options.seconds * rng.uniform(0.5, 1.5))
+            spread.note(load.server)
         finally:
             # A program that syncs now and then owes its last visits to the next cuts only if it may sync them.
             load.end(signal.SIGTERM if options.grace else signal.SIGKILL)
+    if options.workers > 1:
+        spread.check()
     return cuts[:options.cuts]
 
 
@@ -194,9 +199,11 @@ def parse_options():
     parser.add_argument("--seconds", type=float, default=0.15, help="between two cuts, on average")
     parser.add_argument("--grace", type=float, default=0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("options", nargs="*")
     options = parser.parse_args()
     options.work = os.path.realpath(options.work)
+    options.options += ["--workers", str(options.workers)]
     return options
 
 

@@ -103,7 +103,8 @@ def short_loop():
     """Short writes that are real, of whichever batch meets the limit first, and of those that follow."""
     def run(options, folder, _n, programs):
         before = faults.prepare(folder, faults.LINES)
-        program = faults.Program(options, folder, arguments=WORKERS)
+        # Each write takes a while, for others to come meanwhile.
+        program = faults.Program(options, folder, ["write:delay_exit=200"], ["DATA/visits.txt"], WORKERS)
         programs.append(program)
         for extra in range(0, 3 * len(faults.LINE), 9):
             refused = program.statuses.count(503)
@@ -113,6 +114,7 @@ def short_loop():
             demand(program.statuses.count(503) > refused, "no visit was refused")
             check_exact(program, before)
             demand(program.visit() == 200, "no visit is taken once there is room")
+        loop.note_threads(program, "write")
         demand(None not in program.statuses, "a visit was not answered")
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         program.end()
@@ -120,7 +122,8 @@ def short_loop():
         check_exact(program, before)
         faults.check_next_start(options, folder, program, before)
         return program.statuses.count(503)
-    return faults.Loop("short writes of several workers", run, n_max=1, n_min=100)
+    loop = Loop("short writes of several workers", run, n_max=1, n_min=100)
+    return loop
 
 
 def sync_loop(mode, error, n_max):

@@ -3,6 +3,7 @@
 
     visitor.py --connections C (--seconds S | --requests N) --out FILE
                [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P] [--close]
+               [--visits-per-connection V]
 
 Each answered visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole answer
 was read: what is in FILE was promised to a visitor. FILE is appended to. The summary on stdout is
@@ -12,8 +13,10 @@ was read: what is in FILE was promised to a visitor. FILE is appended to. The su
 refused: answers other than 200; errors: connections that broke or could not be made; unanswered:
 requests on connections that were made and then broke, each of which may or may not have been recorded. A
 broken connection ends, unless --reconnect has it made again every 50 ms; one that the server announces to
-close is made again, unless --until-close. --close asks for a close after each answer. SIGTERM and SIGINT
-end the visits as the time limit does. Exit 0, or 1 if an answer was no answer at all.
+close is made again, unless --until-close. --close asks for a close after each answer. Connections that come
+at once may all go to one worker of the server; those that are made again after V visits come while it is at
+work, and go to the others too. SIGTERM and SIGINT end the visits as the time limit does. Exit 0, or 1 if an
+answer was no answer at all.
 """
 
 import argparse
@@ -98,6 +101,7 @@ class Visitor:
         self.depth = options.pipeline
         self.reconnect = options.reconnect
         self.until_close = options.until_close
+        self.visits_max = options.visits_per_connection
         self.socket = None
         self.retry_at = 0.0
         self.done = False
@@ -106,7 +110,7 @@ class Visitor:
         """Start a connection; its outcome shows when the socket becomes writable."""
         self.output = b""
         self.input = bytearray()
-        self.outstanding = 0
+        self.outstanding = self.asked = 0
         self.connected = False
         self.socket = socket.socket(self.address[0], socket.SOCK_STREAM)
         self.socket.setblocking(False)
@@ -122,9 +126,10 @@ class Visitor:
 
     def ask(self):
         """Keep up to `depth` requests outstanding."""
-        while self.outstanding < self.depth and self.tally.take_request():
+        while self.outstanding < self.depth and self.asked != self.visits_max and self.tally.take_request():
             self.output += self.request
             self.outstanding += 1
+            self.asked += 1
 
     def fail(self):
         """The connection broke: its open requests are nobody's any more."""
@@ -154,7 +159,7 @@ class Visitor:
             return
         if self.outstanding == 0:
             self.close()
-            self.done = True
+            self.done = self.asked != self.visits_max
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.output else 0)
         self.selector.modify(self.socket, wanted, self)
@@ -260,6 +265,7 @@ def parse_options():
     ending.add_argument("--until-close", action="store_true")
     parser.add_argument("--pipeline", type=int, default=1)
     parser.add_argument("--close", action="store_true")
+    parser.add_argument("--visits-per-connection", type=int)
     return parser.parse_args()
 
 
