@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define MARK_FILE VISITS_FILE ".durable"
-#define TAIL_FILE VISITS_FILE ".tail"
-#define NEW_TAIL_FILE TAIL_FILE ".new" /* not known to be durable */
+#define COPY_FILE VISITS_FILE ".new" /* not known to be durable */
 
 enum {
     CHECKED_BYTES = 4096, /* before the number: their hash tells which file it is of */
@@ -47,32 +47,23 @@ static int make_mark(char mark[MARK_LENGTH + 1], int file, uint64_t size)
     return 0;
 }
 
-/* Takes the number that MARK begins with if it is just what would be written of FILE: returns 1, or
- * 0 if it is not, or -1 with errno. */
-static int read_mark(int mark, int file, uint64_t size, uint64_t *ret_number)
+/* Takes the number that MARK begins with, but only if it is just what would be written of FILE. */
+static bool read_mark(int mark, int file, uint64_t size, uint64_t *ret_number)
 {
     char found[MARK_LENGTH + 1] = "", expected[MARK_LENGTH + 1];
-    ssize_t got = read_at(mark, found, MARK_LENGTH, 0);
-    if (got < 0)
-        return -1;
+    if (read_at(mark, found, MARK_LENGTH, 0) != MARK_LENGTH)
+        return false;
     uint64_t number = strtoull(found, NULL, 10);
-    if (got < MARK_LENGTH || number > size)
-        return 0;
-    if (make_mark(expected, file, number) != 0)
-        return -1;
+    if (number > size || make_mark(expected, file, number) != 0 ||
+        memcmp(found, expected, MARK_LENGTH) != 0)
+        return false;
     *ret_number = number;
-    return memcmp(found, expected, MARK_LENGTH) == 0;
+    return true;
 }
 
 static int open_beside(int folder, const char *name, int flags)
 {
     return openat(folder, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
-}
-
-static bool is_regular(int file)
-{
-    struct stat status;
-    return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 uint64_t durable_read(int folder, int file, uint64_t size)
@@ -81,9 +72,9 @@ uint64_t durable_read(int folder, int file, uint64_t size)
     int mark = open_beside(folder, MARK_FILE, O_RDONLY);
     if (mark < 0)
         return 0;
-    bool is_of_file = read_mark(mark, file, size, &number) == 1;
+    (void)read_mark(mark, file, size, &number);
     (void)close(mark);
-    return is_of_file ? number : 0;
+    return number;
 }
 
 int durable_open(int folder)
@@ -104,150 +95,140 @@ int durable_forget(int folder)
     return unlinkat(folder, MARK_FILE, 0);
 }
 
-/* Appends to TO what FROM has from OFFSET up to its end. */
-static int append_rest(int to, int from, uint64_t offset)
+/* What can be known of a file on the file system of FILE: UNWRITTEN where O_DIRECT leads past every
+ * cache, so that it can be looked; DURABLE where there is no disk to lose anything from; else
+ * UNKNOWABLE, since a server may answer from its own cache, or the flag may mean nothing. */
+static enum durable_state knowable(int file)
+{
+    static const struct {
+        unsigned type; /* statfs(2) */
+        enum durable_state state;
+    } known[] = {
+        {0xef53, UNWRITTEN},     /* ext4 */
+        {0x58465342, UNWRITTEN}, /* xfs */
+        {0x9123683e, UNWRITTEN}, /* btrfs */
+        {0xf2f52010, UNWRITTEN}, /* f2fs */
+        {0x794c7630, UNWRITTEN}, /* overlayfs */
+        {0x01021994, DURABLE},   /* tmpfs */
+    };
+    struct statfs status;
+    if (fstatfs(file, &status) != 0)
+        return UNKNOWABLE;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if ((unsigned)status.f_type == known[i].type)
+            return known[i].state;
+    return UNKNOWABLE;
+}
+
+enum { DIRECT_SIZE = 512 * 1024, ALIGNMENT = 4096 }; /* of a read with O_DIRECT */
+
+/* Both descriptors are of the same file: are its bytes from FROM to SIZE the same through both?
+ * BUFFER is aligned, and has room for twice DIRECT_SIZE. */
+static int compare(int file, int direct, uint64_t from, uint64_t size, char *buffer, bool *ret_same)
+{
+    char *cached = buffer + DIRECT_SIZE;
+    *ret_same = true;
+    for (uint64_t at = from / ALIGNMENT * ALIGNMENT; at < size && *ret_same; at += DIRECT_SIZE) {
+        size_t length = size - at < DIRECT_SIZE ? (size_t)(size - at) : DIRECT_SIZE;
+        ssize_t got;
+        do
+            got = pread(direct, buffer, DIRECT_SIZE, (off_t)at);
+        while (got < 0 && errno == EINTR);
+        ssize_t known = read_at(file, cached, length, (off_t)at);
+        if (got < 0 || known < 0)
+            return -1;
+        *ret_same = got >= (ssize_t)length && known == (ssize_t)length &&
+                    memcmp(buffer, cached, length) == 0;
+    }
+    return 0;
+}
+
+int durable_examine(int folder, int file, uint64_t from, uint64_t size,
+                    enum durable_state *ret_state)
+{
+    bool same;
+    *ret_state = knowable(file);
+    if (*ret_state != UNWRITTEN)
+        return 0;
+    int result = -1, direct = open_beside(folder, VISITS_FILE, O_RDONLY | O_DIRECT);
+    char *buffer = direct < 0 ? NULL : aligned_alloc(ALIGNMENT, 2 * DIRECT_SIZE);
+    if (buffer) {
+        /* What is dirty is only on its way; a failure to write it is what is looked for. */
+        (void)sync_data(file);
+        result = compare(file, direct, from, size, buffer, &same);
+    }
+    int saved_errno = errno;
+    free(buffer);
+    if (direct >= 0)
+        (void)close(direct);
+    errno = saved_errno;
+    if (result == 0)
+        *ret_state = same ? DURABLE : UNWRITTEN;
+    else if (errno == EINVAL) /* no O_DIRECT here */
+        *ret_state = UNKNOWABLE;
+    return result == 0 || errno == EINVAL ? 0 : -1;
+}
+
+/* No room for a copy, or no right to make one: what is no sign of a failed write-back. EBUSY: the
+ * file alone is mounted into the folder. */
+static bool is_lack(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EACCES ||
+           error == EPERM || error == EROFS || error == EBUSY || error == EXDEV;
+}
+
+static int copy_bytes(int to, int from, uint64_t size)
 {
     char block[BLOCK_SIZE];
+    uint64_t offset = 0;
     ssize_t got;
     while ((got = read_at(from, block, sizeof block, (off_t)offset)) > 0) {
         if (write_all(to, block, (size_t)got, NULL) != 0)
             return -1;
         offset += (uint64_t)got;
     }
-    return got < 0 ? -1 : 0;
-}
-
-/* No room for a copy, or no right to make one: what is no sign of a failed write-back. */
-static bool is_lack(int error)
-{
-    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EACCES ||
-           error == EPERM || error == EROFS;
-}
-
-static void remove_keeping_errno(int folder, const char *name)
-{
-    int saved_errno = errno;
-    (void)unlinkat(folder, name, 0);
-    errno = saved_errno;
-}
-
-int durable_save_tail(int folder, int file, uint64_t from, uint64_t size)
-{
-    char mark[MARK_LENGTH + 1];
-    struct stat status;
-    (void)unlinkat(folder, NEW_TAIL_FILE, 0);
-    int tail = open_beside(folder, NEW_TAIL_FILE, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
-    if (tail < 0)
-        return is_lack(errno) ? 1 : -1;
-    int result = make_mark(mark, file, from);
-    if (result == 0 &&
-        (write_all(tail, mark, MARK_LENGTH, NULL) != 0 || append_rest(tail, file, from) != 0))
-        result = is_lack(errno) ? 1 : -1;
-    if (result == 0)
-        result = sync_all(tail);
-    if (result == 0)
-        result = fstat(tail, &status);
-    if (result == 0 && (uint64_t)status.st_size != MARK_LENGTH + size - from) {
+    if (got == 0 && offset != size)
         errno = ESTALE; /* another process has changed the file */
-        result = -1;
-    }
-    close_keeping_errno(tail);
-    if (result == 0)
-        result = renameat(folder, NEW_TAIL_FILE, folder, TAIL_FILE);
-    if (result != 0)
-        remove_keeping_errno(folder, NEW_TAIL_FILE);
-    return result;
+    return got == 0 && offset == size ? 0 : -1;
 }
 
-enum rest { DIFFERS, BEGINS_TAIL, GOES_ON_BEHIND_TAIL };
-
-/* What of TAIL stands in FILE from FROM on. Returns 0, or -1 with errno. */
-static int compare_rest(int file, uint64_t from, int tail, enum rest *ret_rest)
-{
-    char ours[BLOCK_SIZE / 2], theirs[BLOCK_SIZE / 2];
-    uint64_t offset = 0;
-    for (;;) {
-        ssize_t got = read_at(file, ours, sizeof ours, (off_t)(from + offset));
-        ssize_t held = read_at(tail, theirs, sizeof theirs, (off_t)(MARK_LENGTH + offset));
-        if (got < 0 || held < 0)
-            return -1;
-        size_t both = (size_t)(got < held ? got : held);
-        *ret_rest = got > held ? GOES_ON_BEHIND_TAIL : BEGINS_TAIL;
-        if (memcmp(ours, theirs, both) != 0)
-            *ret_rest = DIFFERS;
-        if (*ret_rest == DIFFERS || got != held || both < sizeof ours)
-            return 0;
-        offset += both;
-    }
-}
-
-/* A file that may only be appended to (chattr +a) gets what it lacks: that is all that can be done
- * for it. */
-static int replace_tail(int file, uint64_t size, uint64_t from, int tail, bool *ret_sync_failed)
-{
-    uint64_t kept = 0;
-    if (ftruncate(file, (off_t)from) != 0) {
-        if (errno != EPERM)
-            return -1;
-        kept = size - from;
-    }
-    if (append_rest(file, tail, MARK_LENGTH + kept) != 0)
-        return -1;
-    *ret_sync_failed = sync_all(file) != 0;
-    return *ret_sync_failed ? -1 : 0;
-}
-
-/* It may hold visits that are nowhere else. */
-static int set_aside(int folder, char ret_aside[DURABLE_NAME_SIZE])
-{
-    char name[DURABLE_NAME_SIZE];
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)snprintf(name, sizeof name, TAIL_FILE ".old-%lld%09ld", (long long)now.tv_sec,
-                   now.tv_nsec);
-    if (renameat(folder, TAIL_FILE, folder, name) != 0)
-        return -1;
-    memcpy(ret_aside, name, sizeof name);
-    return 0;
-}
-
-/* Finds out what is to be done with TAIL. The folder is synced first: the tail's name must outlive
- * a power cut before the file is truncated, and nothing may come between the look and that. */
-static int examine_tail(int folder, int file, int tail, uint64_t *ret_size, uint64_t *ret_from,
-                        enum rest *ret_rest, bool *ret_sync_failed)
+/* Fills COPY; what can fail for lack of room or rights comes before its sync. */
+static int fill_copy(int copy, int file, uint64_t size, bool *ret_impossible)
 {
     struct stat status;
-    *ret_sync_failed = sync_all(folder) != 0;
-    if (*ret_sync_failed || fstat(file, &status) != 0)
+    if (fstat(file, &status) != 0 || fchown(copy, status.st_uid, status.st_gid) != 0 ||
+        fchmod(copy, status.st_mode & 07777) != 0 || flock(copy, LOCK_EX | LOCK_NB) != 0 ||
+        copy_bytes(copy, file, size) != 0) {
+        *ret_impossible = is_lack(errno);
         return -1;
-    *ret_size = (uint64_t)status.st_size;
-    int is_of_file = read_mark(tail, file, *ret_size, ret_from);
-    if (is_of_file < 0)
-        return -1;
-    *ret_rest = DIFFERS;
-    return is_of_file ? compare_rest(file, *ret_from, tail, ret_rest) : 0;
+    }
+    return sync_all(copy);
 }
 
-int durable_restore_tail(int folder, int file, char ret_aside[DURABLE_NAME_SIZE],
-                         bool *ret_sync_failed)
+void durable_remove_copy(int folder)
 {
-    uint64_t size, from;
-    enum rest rest;
-    ret_aside[0] = '\0';
-    int tail = open_beside(folder, TAIL_FILE, O_RDONLY);
-    if (tail < 0 && errno == ENOENT)
-        return 0;
-    if (tail < 0)
-        return errno == ELOOP || errno == ENXIO ? set_aside(folder, ret_aside) : -1;
-    if (!is_regular(tail)) {
-        (void)close(tail);
-        return set_aside(folder, ret_aside);
-    }
-    int result = examine_tail(folder, file, tail, &size, &from, &rest, ret_sync_failed);
-    if (result == 0 && rest == BEGINS_TAIL)
-        result = replace_tail(file, size, from, tail, ret_sync_failed);
-    close_keeping_errno(tail);
-    if (result != 0)
+    (void)unlinkat(folder, COPY_FILE, 0);
+}
+
+int durable_copy(int folder, int file, uint64_t size, bool *ret_impossible)
+{
+    *ret_impossible = false;
+    durable_remove_copy(folder);
+    int copy = open_beside(folder, COPY_FILE, O_RDWR | O_APPEND | O_CREAT | O_EXCL);
+    if (copy < 0) {
+        *ret_impossible = is_lack(errno) || errno == EEXIST;
         return -1;
-    return rest == DIFFERS ? set_aside(folder, ret_aside) : unlinkat(folder, TAIL_FILE, 0);
+    }
+    if (fill_copy(copy, file, size, ret_impossible) != 0)
+        goto remove_copy;
+    if (renameat(folder, COPY_FILE, folder, VISITS_FILE) == 0)
+        return copy;
+    *ret_impossible = is_lack(errno);
+
+remove_copy:
+    close_keeping_errno(copy);
+    int saved_errno = errno;
+    durable_remove_copy(folder);
+    errno = saved_errno;
+    return -1;
 }

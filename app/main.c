@@ -178,10 +178,6 @@ static void report_repair(const char *folder, const struct visits_report *report
     if (report->torn > 0)
         warn("cut %llu torn bytes off the end of %s/" VISITS_FILE " and kept them in %s/%s",
              (unsigned long long)report->torn, folder, folder, report->torn_name);
-    if (report->aside_name[0])
-        warn("%s/" VISITS_FILE ".tail does not fit %s/" VISITS_FILE
-             "; it is kept as %s/%s, and may hold visits that are nowhere else",
-             folder, folder, folder, report->aside_name);
     if (report->completed)
         warn("the last line of %s/" VISITS_FILE " had lost its newline and got it again", folder);
     if (report->damaged > 0)

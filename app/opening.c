@@ -79,6 +79,13 @@ static int open_file(int folder)
     }
     if (flock(file, LOCK_EX | LOCK_NB) != 0)
         goto close_file;
+    /* The process before may have let a copy take its name just now. */
+    if (fstat(file, &status) != 0)
+        goto close_file;
+    if (status.st_nlink == 0) {
+        errno = ESTALE;
+        goto close_file;
+    }
     return file;
 
 close_file:
@@ -99,46 +106,30 @@ static int read_recent(struct opened *opened)
     return got >= 0 && (size_t)got == size ? 0 : -1;
 }
 
-/* What cannot be appended again is at least read from the disk: what the page cache has of the file
- * is written and dropped (posix_fadvise(2)). */
-static void drop_cache(int file)
+/* Has the disk hold all that the file says, from what is known to be there on. Where that cannot be
+ * had, what the page cache has of it is dropped, and the file is what the disk says: returns 1
+ * then, for the file has to be read again; else 0, or -1 with errno. */
+static int secure(struct opened *opened)
 {
-    (void)sync_data(file);
-    (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-}
-
-/* Is the end of the file to be appended again? Not that of a file of which nothing is known, as
- * when it comes from elsewhere: it may be all of a volume. Nor where the file alone is mounted into
- * the folder, so that a copy beside it would go with the container. */
-static int find_unknown(struct opened *opened, bool *ret_append_again)
-{
-    struct stat file, folder;
-    if (fstat(opened->file, &file) != 0 || fstat(opened->folder, &folder) != 0)
+    uint64_t size = opened->found.size, known = opened->known_durable;
+    enum durable_state state = DURABLE;
+    bool impossible = size > DURABLE_COPY_MAX;
+    durable_remove_copy(opened->folder);
+    if (known < size && durable_examine(opened->folder, opened->file, known, size, &state) != 0)
         return -1;
-    uint64_t size = (uint64_t)file.st_size;
-    uint64_t known = durable_read(opened->folder, opened->file, size);
-    opened->known_durable = known;
-    bool is_possible =
-        known > 0 && size - known <= DURABLE_TAIL_MAX && file.st_dev == folder.st_dev;
-    if (size > known && !is_possible)
-        drop_cache(opened->file);
-    *ret_append_again = size > known && is_possible;
-    return 0;
-}
-
-/* Returns 0, or -1 with errno, or 1 if there is no room for it: the file has to be read again. */
-static int append_again(const struct opened *opened, struct visits_report *report,
-                        bool *ret_sync_failed)
-{
-    uint64_t known = opened->known_durable, size = opened->found.size;
-    if (size <= known)
+    if (state == DURABLE)
         return 0;
-    int result = durable_save_tail(opened->folder, opened->file, known, size);
-    if (result > 0)
-        drop_cache(opened->file);
-    if (result != 0)
-        return result;
-    return durable_restore_tail(opened->folder, opened->file, report->aside_name, ret_sync_failed);
+    int copy = impossible ? -1 : durable_copy(opened->folder, opened->file, size, &impossible);
+    if (copy >= 0) {
+        (void)close(opened->file);
+        opened->file = copy;
+        return 0;
+    }
+    if (!impossible)
+        return -1;
+    (void)sync_data(opened->file);
+    (void)posix_fadvise(opened->file, 0, 0, POSIX_FADV_DONTNEED);
+    return 1;
 }
 
 /* Reads the file, repairs its end, and has all of it on the disk: from here on it counts as kept.
@@ -146,22 +137,14 @@ static int append_again(const struct opened *opened, struct visits_report *repor
 static int recover(struct opened *opened, bool is_first, struct torn_files *torn,
                    struct visits_report *ret_report, bool *ret_sync_failed)
 {
-    char aside[DURABLE_NAME_SIZE];
-    bool again = false;
-    int result;
-    if (durable_restore_tail(opened->folder, opened->file, aside, ret_sync_failed) != 0 ||
-        (is_first && find_unknown(opened, &again) != 0))
+    if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
         return -1;
-    do {
+    opened->known_durable = durable_read(opened->folder, opened->file, opened->found.size);
+    int result = is_first ? secure(opened) : 0;
+    if (result > 0)
         result = repair(opened->folder, opened->file, torn, &opened->found, ret_report);
-        if (result == 0 && again)
-            result = append_again(opened, ret_report, ret_sync_failed);
-        again = false;
-    } while (result > 0);
     if (result != 0 || read_recent(opened) != 0)
         return -1;
-    if (aside[0])
-        memcpy(ret_report->aside_name, aside, sizeof aside);
     *ret_sync_failed = sync_all(opened->file) != 0 || sync_all(opened->folder) != 0;
     return *ret_sync_failed ? -1 : 0;
 }

@@ -16,10 +16,9 @@ struct opened {
 };
 
 /* Does what visits_open() promises for the folder at PATH. TORN is as in repair.h. IS_FIRST: this
- * process has had no file open there, and does not know how the one before has ended. Later the end
- * is not appended again, since that could take away what another process appends meanwhile. Returns
- * 0, or -1 with errno and nothing left open; *RET_SYNC_FAILED is then set if the failure was that
- * of an fsync(2), after which nobody knows what is on the disk. */
+ * process has had no file open there, and does not know how the one before has ended (durable.h).
+ * Returns 0, or -1 with errno and nothing left open; *RET_SYNC_FAILED is then set if the failure
+ * was that of an fsync(2), after which nobody knows what is on the disk. */
 int opening_open(const char *path, bool is_first, struct torn_files *torn,
                  struct opened *ret_opened, struct visits_report *ret_report,
                  bool *ret_sync_failed);

@@ -290,10 +290,11 @@ static void probe(struct visits *visits)
  * read all the time. The caller holds both locks. */
 static int reopen(struct visits *visits, struct visits_report *ret_report)
 {
-    enum { PAUSE_FACTOR = 4, PAUSE_MAX_MS = 60000 };
+    enum { SHORT_MS = 100, PAUSE_FACTOR = 4, PAUSE_MAX_MS = 60000 };
     int64_t since_ms = clock_ms();
     int result = open_in_place(visits, ret_report), saved_errno = errno;
     int64_t now_ms = clock_ms(), pause_ms = (now_ms - since_ms) * PAUSE_FACTOR;
+    pause_ms = now_ms - since_ms < SHORT_MS ? 0 : pause_ms;
     visits->reopen_after_ms = now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
     errno = saved_errno;
     return result;

@@ -7,7 +7,7 @@
  *   written; nothing is once somebody else has changed the file's length, until it is read anew;
  * - bytes [0, synced) have been reported stable by fdatasync(2);
  * - after one failed sync nobody knows what is durable behind `synced`: no visit is accepted, the
- *   process must exit with EXIT_DURABILITY_LOST, and its next start writes those bytes again;
+ *   process must exit with EXIT_DURABILITY_LOST, and its next start looks at the disk;
  * - no other process that keeps to flock(2) writes to it.
  *
  * Several threads may append and sync. Functions return 0, or -1 with errno set. */
@@ -77,7 +77,6 @@ struct visits_report {
     uint64_t torn;    /* bytes that were cut off the end into `torn_name` */
     bool completed;   /* the last line lacked its newline and got it */
     char torn_name[TORN_NAME_SIZE];
-    char aside_name[TORN_NAME_SIZE]; /* of a visits.txt.tail that fits no more, or "" */
 };
 
 /* Prepares VISITS, still closed, for the folder at PATH, which must outlive it. */
@@ -110,8 +109,8 @@ void visits_release(struct visits_file *file);
 
 /* Opens it if it is closed; after a failed write finds out whether a line could be written again;
  * and reopens the file if another process has replaced or changed it. To be called about once a
- * second, and after ESTALE. Reading the file takes at most a fifth of the time, however long it is
- * and however often another process changes it. Returns 1 if it read the file, with *RET_REPORT
+ * second, and after ESTALE. A file that takes long to read is read for a fifth of the time at most,
+ * however often another process changes it. Returns 1 if it read the file, with *RET_REPORT
  * filled in, else 0, or -1 as above. */
 int visits_tend(struct visits *visits, struct visits_report *ret_report);
 

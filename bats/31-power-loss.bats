@@ -56,7 +56,7 @@ loses_some() {
 @test "control: a worker that takes what others wrote during its sync for synced is found out" {
   # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
   broken_program counting-late visits.c '/^static int sync_now/,/^}/ {
-    s/result = sync_data/static bool late; late = !late; (void)usleep(late ? 0 : 20000); &/
+    s/int result = sync_data/static bool late; late = !late; (void)usleep(late ? 0 : 20000); &/
     s/visits->synced = size;/(void)usleep(late ? 5000 : 0); visits->synced = late ? visits->size : size;/ }'
   loses_some ext4 always 4 10
 }

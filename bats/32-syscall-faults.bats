@@ -12,6 +12,7 @@ setup() {
 
 teardown() {
   stop_started
+  umount --lazy "$work/fuse" 2>/dev/null || true
   rm -rf "$work"
 }
 
@@ -61,6 +62,15 @@ careless_program() {
 
 @test "a failed call at the start: a line that says so and exit code 1 or 3, or not ready until it succeeds" {
   fail_each start
+  kept_all
+}
+
+@test "a failed call while the start copies the file, as it does on FUSE: the same" {
+  requires root command:bindfs
+  mkdir "$work/below" "$work/fuse"
+  bindfs "$work/below" "$work/fuse"
+  work=$work/fuse fail_each copy
+  umount "$work/fuse"
   kept_all
 }
 

@@ -211,15 +211,8 @@ class Program:
             self.end(signal.SIGKILL)
 
     def content(self):
-        """What is in the file, and behind it what a start has taken out to append it again."""
         with open(self.file, "rb") as file:
-            content = file.read()
-        try:
-            with open(self.file + ".tail", "rb") as tail:
-                mark, rest = tail.readline(), tail.read()
-        except FileNotFoundError:
-            return content
-        return content[:int(mark.split()[0])] + rest
+            return file.read()
 
 
 def check_kept(program, before):
@@ -272,22 +265,17 @@ def mark_of(content):
     return b"%020d %016x\n" % (len(content), checksum)
 
 
-def prepare(folder, before, rest=b"", known=True, tail=b""):
-    """A data folder with BEFORE, which is KNOWN to be durable, and with REST, which is not. The end of BEFORE that is
-    TAIL is out of the file, as a start leaves it that was killed."""
+def prepare(folder, before, rest=b"", known=True):
+    """A data folder with BEFORE, which is KNOWN to be durable, and with REST, which is not."""
     data = os.path.join(folder, "data")
     if before is None:
         return b""
     os.mkdir(data)
-    there = before[:len(before) - len(tail)]
     with open(os.path.join(data, "visits.txt"), "wb") as file:
-        file.write(there + rest)
-    if tail:
-        with open(os.path.join(data, "visits.txt.tail"), "wb") as file:
-            file.write(mark_of(there) + tail)
+        file.write(before + rest)
     if known:
         with open(os.path.join(data, "visits.txt.durable"), "wb") as mark:
-            mark.write(mark_of(there if tail else known if isinstance(known, bytes) else before))
+            mark.write(mark_of(before))
     return before
 
 
@@ -566,19 +554,17 @@ STATES = {  # what is in the file, whole lines and the rest
     "three lines": (LINES, b""),
     "a torn line": (LINES, TORN),
     "a lost newline": (LINES[:66], LINES[66:98]),
-    "an end to be appended again": (LINES, b""),
-    "an end that is out of the file": (LINES, b""),
 }
-KNOWN = {"an end to be appended again": LINES[:33], "an end that is out of the file": True}
-TAILS = {"an end that is out of the file": LINES[33:]}
 
 
-def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, arguments=(), crowd=None):
+
+def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, arguments=(), crowd=None,
+               copies=False):
     """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs, between
-    two visits of a CROWD if there is one."""
+    two visits of a CROWD if there is one; with COPIES on a file system where the start copies the file."""
     def run(options, folder, n, programs):
         lines, rest = STATES[state]
-        before = prepare(folder, lines, rest, known=replace or KNOWN.get(state, False), tail=TAILS.get(state, b""))
+        before = prepare(folder, lines, rest, known=replace)
         program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
@@ -599,9 +585,8 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
         hits = program.hits()
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
-        # Where lines are appended again, a copy of them that cannot be synced is simply made once more.
-        appended_again = state in KNOWN
-        check_end(program, [3] if lost and not appended_again else [0, 3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
+        # A copy that cannot be synced is simply made once more.
+        check_end(program, [0, 3] if lost and copies else [3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
         # What started late has read the file anew, and so has the last line of a file that lacked its newline.
         check_next_start(options, folder, program, content if replace else before, TORN if rest == TORN else b"")
         return hits
@@ -677,10 +662,6 @@ def suite_start():
         torn: {"openat": "EIO ENOSPC", "ftruncate": "EIO", "fsync": "EIO EINTR", "pread64": "EIO EINTR"},
         newline: {"fsync": "EIO", "pread64": "EIO"},
     }
-    for state in KNOWN:
-        calls[state] = {"write": "EIO ENOSPC EPERM EINTR", "ftruncate": "EIO EPERM", "fsync": "EIO ENOSPC EINTR",
-                        "openat": "EIO ENOSPC", "renameat": "EIO ENOSPC", "unlinkat": "EIO", "pread64": "EIO EPERM EINTR",
-                        "fstat": "EIO"}
     for state, of_state in calls.items():
         for call, errors in of_state.items():
             only = () if call in ("fsync", "mkdir", "ftruncate", "renameat", "unlinkat") else FOLDER
@@ -689,6 +670,17 @@ def suite_start():
     loops += [start_loop(torn, "write", error, (), 1) for error in ("EIO", "ENOSPC", "EINTR")]
     loops += [start_loop(newline, "write", error, FOLDER, 1) for error in ("EIO", "ENOSPC", "EINTR")]
     return loops
+
+
+def suite_copy():
+    """On a file system where nothing can be known of the disk (FUSE): the start makes a copy of the file."""
+    calls = {"write": "EIO ENOSPC EPERM EINTR", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC EACCES",
+             "renameat": "EIO ENOSPC EBUSY", "unlinkat": "EIO", "pread64": "EIO EINTR", "?fstat,?newfstatat": "EIO",
+             "fchown": "EPERM", "fchmod": "EIO", "flock": "EIO", "fstatfs": "EIO"}
+    files = FOLDER + ("DATA/visits.txt.new",)
+    by_name = ("write", "openat", "pread64", "?fstat,?newfstatat")
+    return [start_loop("three lines", call, error, files if call in by_name else (), copies=True)
+            for call, errors in calls.items() for error in errors.split()]
 
 
 def suite_anew():
@@ -703,7 +695,7 @@ def suite_listing():
     return [listing_loop(error) for error in ("EIO", "EINTR")]
 
 
-SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start": suite_start,
+SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start": suite_start, "copy": suite_copy,
           "anew": suite_anew, "listing": suite_listing}
 
 
