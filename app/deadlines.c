@@ -82,6 +82,11 @@ static void run_out(struct event_loop *loop, struct connection *connection)
     }
 }
 
+bool deadlines_is_over(const struct event_loop *loop, const struct connection *connection)
+{
+    return connection->since_ms <= loop->polled_ms - timeouts_ms[connection->state];
+}
+
 int deadlines_expire(struct event_loop *loop)
 {
     int64_t next_ms = INT64_MAX;

@@ -133,6 +133,9 @@ static void turn(struct event_loop *loop, int timeout_ms)
 {
     struct epoll_event events[EVENTS_MAX];
     bool newcomers = false, woken = false;
+    const struct connection *idle = loop->lists[CONNECTION_IDLE].first;
+    atomic_store_explicit(&loop->idle_since_ms, idle ? idle->since_ms : INT64_MAX,
+                          memory_order_relaxed);
     atomic_store_explicit(&loop->busy_since_ms, 0, memory_order_relaxed);
     int count = epoll_wait(loop->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;

@@ -26,6 +26,7 @@ struct event_loop {
     _Atomic unsigned connections;   /* with those in the inbox */
     _Atomic int64_t drain_until_ms; /* 0: not draining */
     _Atomic int64_t busy_since_ms;  /* when this turn began; 0: waiting */
+    _Atomic int64_t idle_since_ms;  /* of the first that is CONNECTION_IDLE; INT64_MAX: none */
     _Atomic bool listening;         /* a client that connects may wake it */
     _Atomic bool asked;             /* by another loop, to accept in its place */
     struct connection_list inbox;   /* accepted by other loops; under the group's lock */
@@ -68,6 +69,9 @@ void event_loop_want(struct event_loop *loop, struct connection *connection, uin
  * a sync took its time is no silence. Returns how long until the next one does, in ms, or -1. */
 int deadlines_expire(struct event_loop *loop);
 
+/* Has it been in its state for as long as it may? */
+bool deadlines_is_over(const struct event_loop *loop, const struct connection *connection);
+
 /* C or the first behind it in its list that has been there since SINCE_MS or earlier, or NULL.
  * Without those whose next bytes have come already, and those whose client has taken a part of what
  * was sent: they go to the end of the list. */
@@ -94,6 +98,11 @@ void loop_group_pass(struct event_loop *receiver, struct connection *connection)
 
 /* What has been put into the inbox of LOOP. */
 struct connection_list loop_group_take(struct event_loop *loop);
+
+/* Can another loop be asked that has a connection which has been idle for much longer than
+ * SINCE_MS?
+ */
+bool loop_group_has_idler(const struct event_loop *loop, int64_t since_ms);
 
 /* Has another loop accept in place of LOOP, which has no room or is about to be busy. A loop that
  * has found no room of late is not asked, so a round of all loops ends. */

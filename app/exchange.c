@@ -17,8 +17,8 @@ static bool is_sending(const struct connection *connection)
 
 /* The answer is out. To close at once with bytes unread would send a reset, which can overtake the
  * answer: so this side is shut first, and the client's bytes are thrown away until it closes too
- * (RFC 9112 §9.6). Where nothing has come it is closed at once: to wait for every client costs an
- * eighth of the processor's time for connections of one request. */
+ * (RFC 9112 §9.6). Where nothing has come it is closed at once: to wait for each client would cost
+ * an eighth more processor time for each connection of one request. */
 static void finish_answer(struct event_loop *loop, struct connection *connection)
 {
     event_loop_want(loop, connection, EPOLLIN);
@@ -168,11 +168,16 @@ static void handle_request(struct event_loop *loop, struct connection *connectio
         exchange_commit(loop);
 }
 
-/* A request that is not whole yet. The deadline is for all of it: another byte does not extend it.
- * Nor do empty lines, or half of one, extend the time that a connection may be idle. */
+/* A request that is not whole yet. The deadline is for all of it: another byte does not extend it,
+ * and where it is over all that came in time has been read now. Nor do empty lines, or half of one,
+ * extend the time that a connection may be idle. */
 static void keep_partial(struct event_loop *loop, struct connection *connection, const char *data,
                          size_t length)
 {
+    if (connection->state == CONNECTION_READING && deadlines_is_over(loop, connection)) {
+        exchange_refuse(loop, connection, 408);
+        return;
+    }
     if (connection->state == CONNECTION_IDLE && request_has_begun(data, length))
         event_loop_enter(loop, connection, CONNECTION_READING);
     if (connection_keep_input(connection, data, length) != 0)

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-enum { HELD_UP_MS = 100 }; /* in one turn: longer than a sync of most disks */
+enum {
+    HELD_UP_MS = 100,      /* in one turn: longer than a sync of most disks */
+    MUCH_LONGER_MS = 1000, /* idle; below that it is not worth to wake another loop */
+};
 
 struct loop_group *loop_group_new(struct listeners *listeners, unsigned connections_max,
                                   unsigned loops_max)
@@ -97,17 +100,37 @@ struct connection_list loop_group_take(struct event_loop *loop)
     return passed;
 }
 
-void loop_group_ask(struct event_loop *loop)
+static int64_t idle_since_ms(const struct event_loop *loop)
+{
+    return atomic_load_explicit(&loop->idle_since_ms, memory_order_relaxed);
+}
+
+/* The loop to ask: of those that can accept the one with the connection that has been idle for
+ * longest, else the next one, or NULL. */
+static struct event_loop *most_idle(const struct event_loop *loop)
 {
     const struct loop_group *group = loop->group;
+    struct event_loop *found = NULL;
     for (unsigned i = 1; i < group->loops_count; i++) {
         struct event_loop *other = group->loops[(loop->index + i) % group->loops_count];
-        if (other->listening && !is_held_up(other, loop->now_ms) &&
-            !atomic_exchange(&other->asked, true)) {
-            (void)eventfd_write(other->wake, 1);
-            return;
-        }
+        if (other->listening && !other->asked && !is_held_up(other, loop->now_ms) &&
+            (!found || idle_since_ms(other) < idle_since_ms(found)))
+            found = other;
     }
+    return found;
+}
+
+bool loop_group_has_idler(const struct event_loop *loop, int64_t since_ms)
+{
+    const struct event_loop *other = most_idle(loop);
+    return other && idle_since_ms(other) < since_ms - MUCH_LONGER_MS;
+}
+
+void loop_group_ask(struct event_loop *loop)
+{
+    struct event_loop *other = most_idle(loop);
+    if (other && !atomic_exchange(&other->asked, true))
+        (void)eventfd_write(other->wake, 1);
 }
 
 bool loop_group_leave(struct event_loop *loop, bool time_is_up, bool *ret_last)

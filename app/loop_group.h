@@ -2,9 +2,8 @@
  *
  * What always holds: all loops together have no more connections than the limit. Whichever loop
  * accepts a connection, the loop with the fewest gets it; a loop that has made its last call gets
- * none. At the limit one connection is closed for each that is accepted: one of the loop that
- * accepts if it has any that may be closed, else one of another loop. A group of one loop needs no
- * lock. */
+ * none. At the limit one connection is closed for each that is accepted, of whichever loop: the one
+ * that has been idle for longest, give or take a second. A group of one loop needs no lock. */
 #ifndef LOOP_GROUP_H
 #define LOOP_GROUP_H
 

@@ -40,11 +40,21 @@ static bool has_event(int socket, short events)
     return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
 }
 
+/* Is there one in another loop that will be missed less? */
+static bool is_better_elsewhere(const struct event_loop *loop, const struct connection *connection)
+{
+    bool idle = connection->state == CONNECTION_IDLE;
+    return connection->state != CONNECTION_LINGERING &&
+           loop_group_has_idler(loop, idle ? connection->since_ms : loop->now_ms);
+}
+
 /* A client that takes its answer slowly, but takes it, is closed only after no other was found for
  * a while. It must be then: a few thousand of them would keep all others out. */
 static bool evict(struct event_loop *loop)
 {
     struct connection *connection = least_missed(loop);
+    if (connection && is_better_elsewhere(loop, connection))
+        return false;
     if (!connection && loop->no_room_since_ms > 0 &&
         loop->now_ms - loop->no_room_since_ms >= EVICT_ANY_SLOW_AFTER_MS) {
         connection = loop->lists[CONNECTION_SLOW].first;

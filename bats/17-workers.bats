@@ -37,23 +37,34 @@ are_even() { awk '{ for (i = 6; i <= 9; i++) if ($i < 80 || $i > 120) exit 1 }' 
   done
 }
 
-# full_loops: one more client than may be, whichever loop has the connections that may be closed for it.
+# full_loops [--lately]: one more client than may be, whichever loop has the connection that is to be closed for it.
 full_loops() {
   local loop
   for loop in 0 1 2; do
     start_web_app --workers 3 --max-connections 9
-    loops full --connections 9 --idle "$loop"
+    loops full --connections 9 --idle "$loop" "$@"
     assert_success || return
     stop_web_app || return
   done
 }
 
-@test "at the limit one connection is closed for one client, whichever loop has it" {
+@test "at the limit one connection is closed for one client, whichever loop has one that may be" {
   full_loops
 }
 
+@test "it is one that has been idle for long, whichever loop has it" {
+  full_loops --lately
+}
+
+@test "control: a program that prefers connections of the loop that accepts is found out" {
+  broken_program selfish newcomers.c 's/if \(connection \&\& is_better_elsewhere/if (connection \&\& !loop \&\& is_better_elsewhere/'
+  run full_loops --lately
+  assert_failure
+  assert_output --partial "closed 0 idle, 1 others"
+}
+
 @test "control: a program that closes only connections of the loop that accepts is found out" {
-  broken_program unasking loop_group.c 's/if \(other->listening/if (false \&\& other->listening/'
+  broken_program unasking loop_group.c 's/if \(other->listening \&\& /if (other != loop \&\& !other->listening \&\& /'
   run full_loops
   assert_failure
   assert_output --partial "one client more is not answered"

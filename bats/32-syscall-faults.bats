@@ -169,6 +169,26 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
   assert_output --partial "HTTP/1.1 408"
 }
 
+# ends_in_time: a head that comes a byte at a time is refused, though there is always a byte that came during a sync.
+ends_in_time() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=100000" start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 2 --seconds 30 --pipeline 64
+  in_background "$BATS_TEST_TMPDIR/head" "$TOOLS/slow.py" --port "$port" --connections 1 --kind head --period 0.02
+  try --max 190 --delay 0.1 -- heads_are_refused
+}
+
+heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="408"}')" = 1 ]; }
+
+@test "slow syncs give nobody more than ten seconds for a head that comes a byte at a time" { ends_in_time; }
+
+@test "control: a program that waits as long as another byte has come is found out" {
+  broken_program hopeful exchange.c 's/(connection->state == CONNECTION_READING) \&\& deadlines_is_over/\1 \&\& !loop \&\& deadlines_is_over/'
+  run ends_in_time
+  assert_failure
+  assert_output --partial "gave up after 190 attempts"
+}
+
 # free_loops: those which no slow sync holds up get the clients that come meanwhile.
 free_loops() {
   requires command:strace

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -97,7 +98,13 @@ static void expect_asking(void)
     ok(is_woken(0) && loops[0]->asked && !is_woken(2), "then the one after it");
     loop_group_ask(loops[1]);
     ok(!is_woken(0) && !is_woken(1) && !is_woken(2), "and never the one that asks");
-    loops[2]->asked = false;
+    loops[0]->asked = loops[2]->asked = false;
+    loops[0]->idle_since_ms = NOW_MS - 5000;
+    loops[2]->idle_since_ms = NOW_MS - 1500;
+    ok(loop_group_has_idler(loops[1], NOW_MS) && !loop_group_has_idler(loops[1], NOW_MS - 4500),
+       "a loop knows of connections that have been idle for much longer elsewhere");
+    loop_group_ask(loops[1]);
+    ok(is_woken(0) && !is_woken(2), "and asks the loop that has the longest idle one");
     loops[2]->busy_since_ms = NOW_MS - 1000;
     loop_group_ask(loops[1]);
     ok(!is_woken(2), "nor one that is held up");
@@ -115,6 +122,23 @@ static void expect_leaving(void)
     ok(loop_group_leave(loops[0], true, &last) && !last, "and one whose time is up");
     ok(loop_group_leave(loops[2], false, &last) && last, "of which the last one is told");
     stop();
+}
+
+static int requests, refusals;
+
+static int take(void *context, const struct request *request, struct reply *reply)
+{
+    (void)context, (void)request;
+    requests++;
+    reply->length = 0;
+    return -1;
+}
+
+static void refuse(void *context, int status, struct reply *reply)
+{
+    (void)context;
+    refusals = status;
+    reply->length = 0;
 }
 
 /* A connection of loop 0 that has been in STATE for long, and the client's end of it. */
@@ -176,6 +200,35 @@ static void expect_words(void)
     stop();
 }
 
+/* Reads BYTES that come after "GET", which has come SINCE_MS. */
+static void read_rest(int64_t since_ms, const char *bytes)
+{
+    static const struct handler handler = {.request = take, .refuse = refuse};
+    int client = -1;
+    struct connection *connection = old_connection(CONNECTION_READING, &client);
+    size_t length = strlen(bytes);
+    requests = refusals = 0;
+    loops[0]->handler = &handler;
+    connection->since_ms = since_ms;
+    ok(connection_keep_input(connection, "GET", 3) == 0 &&
+           write(client, bytes, length) == (ssize_t)length,
+       "a client goes on with its request");
+    exchange_continue(loops[0], connection, EPOLLIN);
+    end(connection, client);
+}
+
+static void expect_in_time(void)
+{
+    start();
+    read_rest(NOW_MS - 9000, " ");
+    ok(!requests && !refusals, "in time it may go on");
+    read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ok(requests == 1 && !refusals, "what was whole by its time is answered");
+    read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n");
+    same(refusals, 408, "what was not is refused, though more has come");
+    stop();
+}
+
 static void expect_progress(void)
 {
     char bytes[1000] = {0};
@@ -226,6 +279,7 @@ void test_loops(void)
     expect_asking();
     expect_leaving();
     expect_words();
+    expect_in_time();
     expect_progress();
     expect_lingering();
 }

@@ -3,9 +3,10 @@
 
     loops.py spread   --port P --pid ID --connections N   N clients, each answered before the next connects
     loops.py second   --port P                            two clients who ask by turns
-    loops.py full     --port P --pid ID --connections N --idle I
+    loops.py full     --port P --pid ID --connections N --idle I [--lately]
                                                           N clients, as many as may be: those of loop I are idle, all
-                                                          others in the middle of requests; then one more client
+                                                          others in the middle of requests, or were answered lately;
+                                                          then one more client, for whom one of the idle ones is closed
     loops.py held-up  --port P --visits FILE              a client whose visit is synced slowly, then six others
 
 FILE is the program's visits.txt: a line is there before its sync begins. Prints what has become of them; exits with 1
@@ -27,6 +28,7 @@ PATIENCE_SECONDS = 5.0
 SLOW_SECONDS = 60.0
 HALF_SECONDS = 0.3  # a request is not let go for another client before it is one second old
 IDLE_SECONDS = 0.5  # a connection is, after a tenth of that
+MUCH_LONGER_SECONDS = 2.0  # idle
 WAITS_SECONDS = 1.0
 
 
@@ -93,10 +95,8 @@ def second(options):
     return True
 
 
-def full(options):
-    clients = are_answered_one_by_one(options)
-    loops = clients_of_loops(options.pid, options.port)
-    asking = [client for client in clients if client.port not in loops[options.idle]]
+def comes_in_the_middle(options, asking):
+    """A newcomer, while all of these are in the middle of requests."""
     for client in asking:
         client.socket.sendall(REQUEST[:9])
     newcomer, came, ready = None, time.monotonic() + IDLE_SECONDS, False
@@ -113,10 +113,30 @@ def full(options):
         ready = newcomer and not newcomer.is_silent()
         if time.monotonic() > came + PATIENCE_SECONDS:
             sys.exit("loops: one client more is not answered")
+    return newcomer
+
+
+def comes_after(options, asking):
+    """A newcomer, after these have been answered."""
+    time.sleep(MUCH_LONGER_SECONDS)
+    for client in asking:
+        client.ask()
+    time.sleep(IDLE_SECONDS)
+    newcomer = Client(options.port)
+    newcomer.socket.sendall(REQUEST)
+    return newcomer
+
+
+def full(options):
+    clients = are_answered_one_by_one(options)
+    loops = clients_of_loops(options.pid, options.port)
+    idle = [client for client in clients if client.port in loops[options.idle]]
+    others = [client for client in clients if client not in idle]
+    newcomer = (comes_after if options.lately else comes_in_the_middle)(options, others)
     newcomer.hear()
-    closed = sum(not client.is_silent() for client in clients)
-    print("of each loop", *map(len, loops), "answered one more, closed %d" % closed)
-    return closed == 1
+    closed, wrong = (sum(not client.is_silent() for client in some) for some in (idle, others))
+    print("of each loop", *map(len, loops), "answered one more, closed %d idle, %d others" % (closed, wrong))
+    return (closed, wrong) == (1, 0)
 
 
 def held_up(options):
@@ -145,6 +165,7 @@ def main():
     parser.add_argument("--visits")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--idle", type=int)
+    parser.add_argument("--lately", action="store_true")
     options = parser.parse_args()
     try:
         return 0 if scenes[options.scene](options) else 1

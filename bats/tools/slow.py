@@ -2,9 +2,10 @@
 """Hold many connections open that are no use to anybody.
 
     slow.py --port P --connections N --kind idle|kept|head|reader|sipper [--path /visits] [--rate 3000]
+            [--period 0.5]
 
 idle: nothing is ever sent. kept: one request is answered before the next connection is made, then nothing is sent.
-head: the beginning of a request, then a byte of a field each half second. reader: a request for PATH whose answer
+head: the beginning of a request, then a byte of a field each PERIOD seconds. reader: a request for PATH whose answer
 is not read. sipper: the same, but of the answer RATE bytes are read in a second. Prints `open N` once all are
 connected, and at SIGTERM `still open K` (those that the server has not closed).
 """
@@ -22,7 +23,6 @@ BEGINNINGS = {
     "kept": b"GET /healthz HTTP/1.1\r\nHost: slow\r\n\r\n",
 }
 BEGINNINGS["sipper"] = BEGINNINGS["reader"]
-BYTE_SECONDS = 0.5
 
 
 class Stop(Exception):
@@ -58,10 +58,10 @@ def is_open(connection):
 
 
 def hold(connections, options):
-    sip_bytes = int(options.rate * BYTE_SECONDS)
+    sip_bytes = int(options.rate * options.period)
     acts = {"head": lambda connection: connection.send(b"x"), "sipper": lambda connection: connection.recv(sip_bytes)}
     while True:
-        select.select([], [], [], BYTE_SECONDS)
+        select.select([], [], [], options.period)
         for connection in connections if options.kind in acts else []:
             try:
                 acts[options.kind](connection)
@@ -77,6 +77,7 @@ def main():
     parser.add_argument("--kind", choices=sorted(BEGINNINGS), required=True)
     parser.add_argument("--path", default="/visits")
     parser.add_argument("--rate", type=int, default=3000)
+    parser.add_argument("--period", type=float, default=0.5)
     options = parser.parse_args()
     beginning = BEGINNINGS[options.kind]
     if options.kind in ("reader", "sipper"):
