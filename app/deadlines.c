@@ -1,5 +1,6 @@
 #include "event_loop_internal.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -7,7 +8,8 @@ enum {
     HEAD_TIMEOUT_MS = 10000, /* from a request's first byte to its last */
     IDLE_TIMEOUT_MS =
         75000, /* without a request: longer than the proxies that sit in front of it */
-    WRITE_TIMEOUT_MS = 10000, /* without the client's having taken a byte of its answer */
+    WRITE_TIMEOUT_MS = 30000, /* without the client's kernel having acknowledged a byte: it does so
+                                 in steps of tens of kilobytes where the client reads slowly */
     SLOW_AFTER_MS = 500,      /* of these: then it is first looked how much the client has taken */
     LINGER_TIMEOUT_MS = 1000, /* for the client to close after the last answer */
     DRAIN_IDLE_MS = 500,      /* how long a connection may be idle while draining */
@@ -20,6 +22,12 @@ static const int64_t timeouts_ms[CONNECTION_STATES] = {
     [CONNECTION_SLOW] = WRITE_TIMEOUT_MS - SLOW_AFTER_MS,
     [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
 };
+
+bool is_ready(int socket, short events)
+{
+    struct pollfd pollfd = {.fd = socket, .events = events};
+    return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
+}
 
 /* Has something come since epoll_wait(2) told of others? It tells of EVENTS_MAX sockets at a time,
  * and what comes while a sync takes its time waits for the next. An idle client's empty lines are
@@ -51,6 +59,9 @@ static bool has_moved(struct event_loop *loop, struct connection *connection)
     enum connection_state state = connection->state;
     if (state == CONNECTION_IDLE || state == CONNECTION_READING)
         return has_spoken(connection);
+    /* A socket that takes bytes is one that the loop owes them. */
+    if (state != CONNECTION_LINGERING && is_ready(connection->socket, POLLOUT))
+        return true;
     if (state == CONNECTION_WRITING || !has_taken_some(connection))
         return false;
     uint32_t unacknowledged = connection->unacknowledged;

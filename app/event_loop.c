@@ -95,6 +95,16 @@ static void drop_all_but_lingering(struct event_loop *loop)
             event_loop_drop(loop, loop->lists[state].first);
 }
 
+/* There may be more clients in the kernel's queue than the limit has room for: while time is left,
+ * it is over only once none of them waits. */
+static void end_if_due(struct event_loop *loop, bool time_is_up)
+{
+    if (!time_is_up && loop->connections == 0)
+        newcomers_accept(loop);
+    if (time_is_up || loop->connections == 0)
+        newcomers_last_call(loop, time_is_up);
+}
+
 /* Returns whether the loop is to go on. */
 static bool look_after_drain(struct event_loop *loop)
 {
@@ -103,8 +113,8 @@ static bool look_after_drain(struct event_loop *loop)
         return true;
     if (!loop->draining)
         start_draining(loop);
-    else if (!loop->last_call && (loop->now_ms >= until_ms || loop->connections == 0))
-        newcomers_last_call(loop, loop->now_ms >= until_ms);
+    else if (!loop->last_call)
+        end_if_due(loop, loop->now_ms >= until_ms);
     if (!loop->last_call)
         return true;
     /* So many turns find everybody who has come, for epoll(7) tells of sockets in rotation. */
@@ -150,18 +160,18 @@ static void turn(struct event_loop *loop, int timeout_ms)
         else
             exchange_continue(loop, events[i].data.ptr, events[i].events);
     }
+    if (newcomers && loop->deferred_count > 0)
+        loop_group_ask(loop);
     if (woken) {
         newcomers_take_passed(loop);
         newcomers |= atomic_exchange(&loop->asked, false) && !loop->last_call;
     }
-    if (newcomers && loop->deferred_count > 0)
-        loop_group_ask(loop);
     exchange_commit(loop);
     if (!loop->listening && !loop->last_call && loop->now_ms >= loop->listen_again_ms) {
         newcomers_listen(loop, true);
         newcomers = true;
     }
-    if (newcomers)
+    if (newcomers && !loop->last_call)
         newcomers_accept(loop);
 }
 

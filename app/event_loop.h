@@ -64,7 +64,8 @@ void *event_loop_run(void *event_loop);
 
 /* From any thread. Drain: every answer announces that it is the last, connections close as they
  * fall idle, and when the last is gone, or DRAIN_MS have passed and whoever had come by then is
- * answered, the loop stops. Clients that have just been answered have a moment to close first. */
+ * answered, as far as the limit of connections has room for them, the loop stops. Clients that have
+ * just been answered have a moment to close first. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
 /* After event_loop_run() of all loops of its group has returned. */

@@ -58,8 +58,8 @@ void event_loop_enter(struct event_loop *loop, struct connection *connection,
 void event_loop_close(struct event_loop *loop, struct connection *connection);
 
 /* The same of a connection whose client is not done. In the middle of an answer with a reset, so
- * that what has come of it does not look whole. After the last answer without one, though the
- * client goes on sending: a reset could overtake that answer. */
+ * that what has come of it does not look whole. After the last answer bytes
+ * that have come already cause none: a reset could overtake that answer. */
 void event_loop_drop(struct event_loop *loop, struct connection *connection);
 
 /* Asks epoll(7) for EVENTS of it from now on. */
@@ -71,6 +71,9 @@ int deadlines_expire(struct event_loop *loop);
 
 /* Has it been in its state for as long as it may? */
 bool deadlines_is_over(const struct event_loop *loop, const struct connection *connection);
+
+/* Is one of EVENTS of poll(2) there now? */
+bool is_ready(int socket, short events);
 
 /* C or the first behind it in its list that has been there since SINCE_MS or earlier, or NULL.
  * Without those whose next bytes have come already, and those whose client has taken a part of what
@@ -104,8 +107,9 @@ struct connection_list loop_group_take(struct event_loop *loop);
  */
 bool loop_group_has_idler(const struct event_loop *loop, int64_t since_ms);
 
-/* Has another loop accept in place of LOOP, which has no room or is about to be busy. A loop that
- * has found no room of late is not asked, so a round of all loops ends. */
+/* Has another loop accept in place of LOOP, which has no room, or a client that waits while
+ * it is about to be busy. A loop that has found no room of late is not asked, so a round of all
+ * loops ends. */
 void loop_group_ask(struct event_loop *loop);
 
 /* Closes the inbox of LOOP. Unless TIME_IS_UP, not while it has connections: then returns false.

@@ -34,12 +34,6 @@ static struct connection *least_missed(struct event_loop *loop)
     return connection;
 }
 
-static bool has_event(int socket, short events)
-{
-    struct pollfd pollfd = {.fd = socket, .events = events};
-    return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
-}
-
 /* Is there one in another loop that will be missed less? */
 static bool is_better_elsewhere(const struct event_loop *loop, const struct connection *connection)
 {
@@ -58,7 +52,7 @@ static bool evict(struct event_loop *loop)
     if (!connection && loop->no_room_since_ms > 0 &&
         loop->now_ms - loop->no_room_since_ms >= EVICT_ANY_SLOW_AFTER_MS) {
         connection = loop->lists[CONNECTION_SLOW].first;
-        while (connection && has_event(connection->socket, POLLOUT))
+        while (connection && is_ready(connection->socket, POLLOUT))
             connection = connection->next;
     }
     if (connection)
@@ -78,6 +72,8 @@ void newcomers_listen(struct event_loop *loop, bool listening)
                             listeners_socket(listeners, i), &event) != 0 &&
                   errno != EEXIST;
     /* Without memory for it now, it is tried again. */
+    for (unsigned i = 0; listening && failed && i < listeners_count(listeners); i++)
+        (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, listeners_socket(listeners, i), NULL);
     loop->listening = listening && !failed;
     loop->listen_again_ms = loop->now_ms + ACCEPT_AGAIN_MS;
 }
@@ -136,7 +132,7 @@ static enum outcome accept_one(struct event_loop *loop, int listener)
         if (errno != EMFILE && errno != ENFILE)
             return NO_ROOM;
     }
-    if (!has_event(listener, POLLIN))
+    if (!is_ready(listener, POLLIN))
         return NOBODY_WAITS;
     return evict(loop) ? TRY_AGAIN : NO_ROOM;
 }
@@ -177,7 +173,7 @@ void newcomers_last_call(struct event_loop *loop, bool time_is_up)
         return;
     for (unsigned i = 0; (last || time_is_up) && i < listeners_count(listeners); i++) {
         int listener = listeners_socket(listeners, i);
-        for (int left = LISTENERS_BACKLOG; left > 0 && has_event(listener, POLLIN);
+        for (int left = LISTENERS_BACKLOG; left > 0 && is_ready(listener, POLLIN);
              left -= ACCEPTS_MAX)
             if (!accept_from(loop, listener))
                 break;

@@ -63,11 +63,9 @@ long_file() {
   assert_equal "$(wc -c <"$BATS_TEST_TMPDIR/listing")" $((33 * 200000))
 }
 
-@test "what is not finished within ten seconds is refused or let go, in the form that its request asks for" {
-  long_file 200000
+@test "a request that is not finished within ten seconds is refused, in the form that it asks for" {
   start_web_app
   slow_clients 20 head
-  slow_clients 20 reader
   printf '408 closed %s\n' 'GET / HTTP/1.1\r\nHost: a\r\n' >"$BATS_TEST_TMPDIR/get"
   # RFC 9110 9.3.2: no body to HEAD, not even to half of one; and what came before on the connection is over.
   printf '408 closed %s\n' 'HEAD / HTTP/1.1\r\nHost: a\r\n' >"$BATS_TEST_TMPDIR/head"
@@ -83,14 +81,14 @@ long_file() {
   assert_equal "$(metric 'web_app_http_requests_total{path="other",code="408"}')" 23
 }
 
-# sippers_stay: for twice the time that a client has which reads nothing.
+# sippers_stay: for longer than the 30 s that a client has which reads nothing.
 sippers_stay() {
   long_file 200000
   start_web_app
   slow_clients 5 sipper
   slow_clients 5 reader
   local since=$SECONDS
-  while [ $((SECONDS - since)) -lt 20 ]; do
+  while [ $((SECONDS - since)) -lt 35 ]; do
     connections_are -ge 5 || fail "$(metric web_app_connections) are left after $((SECONDS - since)) s" || return
   done
   connections_are -eq 5
@@ -102,7 +100,7 @@ sippers_stay() {
   broken_program deaf deadlines.c 's/return before == 0 \?/return before == 1 \?/; s/: now < before;/: now == 1;/'
   run sippers_stay
   assert_failure
-  assert_output --regexp '[0-4] are left after 1[0-9] s'
+  assert_output --regexp '[0-4] are left after 3[0-9] s'
 }
 
 # pushes_in: a visitor where slow readers have taken all connections that may be open.

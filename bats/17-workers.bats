@@ -104,3 +104,25 @@ visits_are() { test "$(count_visits)" "$@"; }
   assert_failure
   assert_output --regexp "answered [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
 }
+
+# drains_queue WORKERS
+drains_queue() {
+  start_web_app --workers "$1" --max-connections 4 --drain 60s
+  run timeout 120 "$TOOLS/loops.py" queue --port "$port" --pid "$pid" --log "$log" --connections 4
+}
+
+@test "while the drain time lasts, clients in the kernel's queue are answered, though there is room for few at a time" {
+  local workers
+  for workers in 1 3; do
+    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") drains_queue "$workers"
+    assert_success
+    assert_output "all 40 in the queue were answered"
+    wait "$pid"
+  done
+}
+
+@test "control: a program that ends its drain once none of its own connections is left is found out" {
+  broken_program hurried event_loop.c 's/if \(!time_is_up \&\& loop->connections == 0\)/if (loop->draining != loop->draining)/'
+  drains_queue 1
+  assert_failure
+}

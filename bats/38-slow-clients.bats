@@ -98,7 +98,7 @@ assert_memory_bounded() {
 
 counted() { metric "web_app_http_requests_total{$1}" || echo 0; }
 
-# have_come NUMBER: so many are there, or were let go after their ten seconds; or so many have asked for the listing.
+# have_come NUMBER: so many are there, or were let go after their time; or so many have asked for the listing.
 have_come() {
   [ $(($(metric web_app_connections) + $(counted 'path="other",code="408"'))) -ge "$1" ] ||
     [ "$(counted 'path="/visits",code="200"')" -ge "$1" ]

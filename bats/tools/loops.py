@@ -8,8 +8,11 @@
                                                           others in the middle of requests, or were answered lately;
                                                           then one more client, for whom one of the idle ones is closed
     loops.py held-up  --port P --visits FILE              a client whose visit is synced slowly, then six others
+    loops.py queue    --port P --pid ID --log FILE --connections N
+                                                          N clients, as many as may be, in the middle of requests, and
+                                                          ten times as many in the kernel's queue; SIGTERM; the N leave
 
-FILE is the program's visits.txt: a line is there before its sync begins. Prints what has become of them; exits with 1
+FILE is the program's visits.txt, where a line is there before its sync begins, or its log. Prints what has become of them; exits with 1
 if one of them was not answered, or had to wait.
 """
 
@@ -17,6 +20,7 @@ import argparse
 import collections
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -156,13 +160,37 @@ def held_up(options):
     return waits
 
 
+def queue(options):
+    """Those in the queue have time until the drain time is up, however few the limit has room for at a time."""
+    first = [Client(options.port) for _ in range(options.connections)]
+    for client in first:
+        client.socket.sendall(VISIT[:-2])
+    queued = [Client(options.port) for _ in range(10 * options.connections)]
+    for client in queued:
+        client.socket.sendall(VISIT)
+    os.kill(options.pid, signal.SIGTERM)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while "SIGTERM: " not in open(options.log, encoding="utf-8").read():
+        if time.monotonic() > until:
+            sys.exit("loops: it does not drain")
+        time.sleep(0.01)
+    for client in first:
+        client.socket.close()
+    for client in queued:
+        client.socket.settimeout(SLOW_SECONDS)
+        client.hear()
+    print("all %d in the queue were answered" % len(queued))
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    scenes = {"spread": spread, "second": second, "full": full, "held-up": held_up}
+    scenes = {"spread": spread, "second": second, "full": full, "held-up": held_up, "queue": queue}
     parser.add_argument("scene", choices=scenes)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pid", type=int)
     parser.add_argument("--visits")
+    parser.add_argument("--log")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--idle", type=int)
     parser.add_argument("--lately", action="store_true")
