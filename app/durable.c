@@ -177,7 +177,17 @@ static bool is_lack(int error)
            error == EPERM || error == EROFS || error == EBUSY || error == EXDEV;
 }
 
-static int copy_bytes(int to, int from, uint64_t size)
+/* Fails with ESTALE where another process has changed the size of FILE. */
+static int check_size(int file, uint64_t size)
+{
+    struct stat status;
+    if (fstat(file, &status) != 0)
+        return -1;
+    errno = ESTALE;
+    return (uint64_t)status.st_size == size ? 0 : -1;
+}
+
+static int copy_bytes(int to, int from)
 {
     char block[BLOCK_SIZE];
     uint64_t offset = 0;
@@ -187,18 +197,16 @@ static int copy_bytes(int to, int from, uint64_t size)
             return -1;
         offset += (uint64_t)got;
     }
-    if (got == 0 && offset != size)
-        errno = ESTALE; /* another process has changed the file */
-    return got == 0 && offset == size ? 0 : -1;
+    return got < 0 ? -1 : 0;
 }
 
 /* Fills COPY; what can fail for lack of room or rights comes before its sync. */
-static int fill_copy(int copy, int file, uint64_t size, bool *ret_impossible)
+static int fill_copy(int copy, int file, bool *ret_impossible)
 {
     struct stat status;
     if (fstat(file, &status) != 0 || fchown(copy, status.st_uid, status.st_gid) != 0 ||
         fchmod(copy, status.st_mode & 07777) != 0 || flock(copy, LOCK_EX | LOCK_NB) != 0 ||
-        copy_bytes(copy, file, size) != 0) {
+        copy_bytes(copy, file) != 0) {
         *ret_impossible = is_lack(errno);
         return -1;
     }
@@ -219,7 +227,8 @@ int durable_copy(int folder, int file, uint64_t size, bool *ret_impossible)
         *ret_impossible = is_lack(errno) || errno == EEXIST;
         return -1;
     }
-    if (fill_copy(copy, file, size, ret_impossible) != 0)
+    if (fill_copy(copy, file, ret_impossible) != 0 || check_size(file, size) != 0 ||
+        check_size(copy, size) != 0)
         goto remove_copy;
     if (renameat(folder, COPY_FILE, folder, VISITS_FILE) == 0)
         return copy;
