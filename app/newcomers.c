@@ -11,7 +11,7 @@ enum {
     EVICT_IDLE_AFTER_MS = 100,     /* the first request is on its way and has to be seen first */
     EVICT_READING_AFTER_MS = 1000, /* then an unfinished request is closed for another client */
     EVICT_SLOW_AFTER_MS = 1000,    /* the same of an answer, from when it became slow */
-    EVICT_ANY_SLOW_AFTER_MS = 250, /* of having found no room: see evict() */
+    EVICT_ANY_SLOW_AFTER_MS = 500, /* of having found no room: see slowest() */
     ACCEPT_AGAIN_MS = 50,          /* after there was no room, descriptor or memory for another */
 };
 
@@ -44,17 +44,24 @@ static bool is_better_elsewhere(const struct event_loop *loop, const struct conn
 
 /* A client that takes its answer slowly, but takes it, is closed only after no other was found for
  * a while. It must be then: a few thousand of them would keep all others out. */
+static struct connection *slowest(const struct event_loop *loop)
+{
+    int64_t since_ms = loop->polled_ms - EVICT_ANY_SLOW_AFTER_MS;
+    if (loop->no_room_since_ms == 0 || loop->no_room_since_ms > since_ms)
+        return NULL;
+    struct connection *connection = loop->lists[CONNECTION_SLOW].first;
+    while (connection && is_ready(connection->socket, POLLOUT))
+        connection = connection->next;
+    return connection && connection->since_ms <= since_ms ? connection : NULL;
+}
+
 static bool evict(struct event_loop *loop)
 {
     struct connection *connection = least_missed(loop);
     if (connection && is_better_elsewhere(loop, connection))
         return false;
-    if (!connection && loop->no_room_since_ms > 0 &&
-        loop->now_ms - loop->no_room_since_ms >= EVICT_ANY_SLOW_AFTER_MS) {
-        connection = loop->lists[CONNECTION_SLOW].first;
-        while (connection && is_ready(connection->socket, POLLOUT))
-            connection = connection->next;
-    }
+    if (!connection)
+        connection = slowest(loop);
     if (connection)
         event_loop_drop(loop, connection);
     return connection != NULL;

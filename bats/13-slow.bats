@@ -115,7 +115,7 @@ pushes_in() {
 @test "slow readers do not keep all others out" { pushes_in; }
 
 @test "control: a program that never closes who goes on reading is found out" {
-  broken_program polite newcomers.c 's/EVICT_ANY_SLOW_AFTER_MS = 250/EVICT_ANY_SLOW_AFTER_MS = 3600000/'
+  broken_program polite newcomers.c 's/EVICT_ANY_SLOW_AFTER_MS = 500/EVICT_ANY_SLOW_AFTER_MS = 3600000/'
   run pushes_in
   assert_failure
   assert_output --partial "timed out"
