@@ -11,11 +11,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #define MARK_FILE VISITS_FILE ".durable"
-#define COPY_FILE VISITS_FILE ".new" /* not known to be durable */
+#define COPY_FILE VISITS_FILE ".copying" /* not known to be durable */
 
 enum {
     CHECKED_BYTES = 4096, /* before the number: their hash tells which file it is of */
@@ -95,9 +96,10 @@ int durable_forget(int folder)
     return unlinkat(folder, MARK_FILE, 0);
 }
 
-/* What can be known of a file on the file system of FILE: UNWRITTEN where O_DIRECT leads past every
- * cache, so that it can be looked; DURABLE where there is no disk to lose anything from; else
- * UNKNOWABLE, since a server may answer from its own cache, or the flag may mean nothing. */
+/* What can be known of a file on the file system of FILE: UNWRITTEN where O_DIRECT reads from the
+ * device, so that it can be looked; DURABLE where there is no device to lose anything from; else
+ * UNKNOWABLE, since a server may answer from its own cache, or what is compressed or inline is read
+ * from the page cache all the same (btrfs). */
 static enum durable_state knowable(int file)
 {
     static const struct {
@@ -106,9 +108,7 @@ static enum durable_state knowable(int file)
     } known[] = {
         {0xef53, UNWRITTEN},     /* ext4 */
         {0x58465342, UNWRITTEN}, /* xfs */
-        {0x9123683e, UNWRITTEN}, /* btrfs */
         {0xf2f52010, UNWRITTEN}, /* f2fs */
-        {0x794c7630, UNWRITTEN}, /* overlayfs */
         {0x01021994, DURABLE},   /* tmpfs */
     };
     struct statfs status;
@@ -120,7 +120,7 @@ static enum durable_state knowable(int file)
     return UNKNOWABLE;
 }
 
-enum { DIRECT_SIZE = 512 * 1024, ALIGNMENT = 4096 }; /* of a read with O_DIRECT */
+enum { DIRECT_SIZE = 512 * 1024, ALIGNMENT = 65536 }; /* of a read with O_DIRECT */
 
 /* Both descriptors are of the same file: are its bytes from FROM to SIZE the same through both?
  * BUFFER is aligned, and has room for twice DIRECT_SIZE. */
@@ -134,8 +134,10 @@ static int compare(int file, int direct, uint64_t from, uint64_t size, char *buf
         do
             got = pread(direct, buffer, DIRECT_SIZE, (off_t)at);
         while (got < 0 && errno == EINTR);
-        ssize_t known = read_at(file, cached, length, (off_t)at);
-        if (got < 0 || known < 0)
+        if (got < 0 && errno == EIO)
+            got = 0; /* what cannot be read from the disk is not there */
+        ssize_t known = got < 0 ? -1 : read_at(file, cached, length, (off_t)at);
+        if (known < 0)
             return -1;
         *ret_same = got >= (ssize_t)length && known == (ssize_t)length &&
                     memcmp(buffer, cached, length) == 0;
@@ -143,11 +145,26 @@ static int compare(int file, int direct, uint64_t from, uint64_t size, char *buf
     return 0;
 }
 
+/* Does the file system say that it has no O_DIRECT for this file (statx(2), STATX_DIOALIGN), as
+ * ext4 with data=journal or encryption? An old kernel says nothing. */
+static bool is_buffered_all_the_same(int file)
+{
+    enum { DIOALIGN = 0x2000 };
+    struct {
+        uint32_t mask, before[37], memory_align, offset_align, after[24];
+    } status = {0};
+    _Static_assert(sizeof status == 256, "struct statx");
+    return syscall(SYS_statx, file, "", AT_EMPTY_PATH, DIOALIGN, &status) == 0 &&
+           (status.mask & DIOALIGN) && status.offset_align == 0;
+}
+
 int durable_examine(int folder, int file, uint64_t from, uint64_t size,
                     enum durable_state *ret_state)
 {
     bool same;
     *ret_state = knowable(file);
+    if (*ret_state == UNWRITTEN && is_buffered_all_the_same(file))
+        *ret_state = UNKNOWABLE;
     if (*ret_state != UNWRITTEN)
         return 0;
     int result = -1, direct = open_beside(folder, VISITS_FILE, O_RDONLY | O_DIRECT);
@@ -200,16 +217,28 @@ static int copy_bytes(int to, int from)
     return got < 0 ? -1 : 0;
 }
 
-/* Fills COPY; what can fail for lack of room or rights comes before its sync. */
+static int copy_owner_and_mode(int copy, int file)
+{
+    struct stat ours, theirs;
+    if (fstat(file, &theirs) != 0 || fstat(copy, &ours) != 0)
+        return -1;
+    if ((ours.st_uid != theirs.st_uid || ours.st_gid != theirs.st_gid) &&
+        fchown(copy, theirs.st_uid, theirs.st_gid) != 0)
+        return -1;
+    return ours.st_mode == theirs.st_mode ? 0 : fchmod(copy, theirs.st_mode & 07777);
+}
+
+/* A lack of room that only the sync tells of may be a failed write-back: then it is tried again. */
 static int fill_copy(int copy, int file, bool *ret_impossible)
 {
-    struct stat status;
-    if (fstat(file, &status) != 0 || fchown(copy, status.st_uid, status.st_gid) != 0 ||
-        fchmod(copy, status.st_mode & 07777) != 0 || flock(copy, LOCK_EX | LOCK_NB) != 0 ||
-        copy_bytes(copy, file) != 0) {
+    *ret_impossible = true;
+    if (copy_owner_and_mode(copy, file) != 0)
+        return -1;
+    if (flock(copy, LOCK_EX | LOCK_NB) != 0 || copy_bytes(copy, file) != 0) {
         *ret_impossible = is_lack(errno);
         return -1;
     }
+    *ret_impossible = false;
     return sync_all(copy);
 }
 
@@ -228,7 +257,7 @@ int durable_copy(int folder, int file, uint64_t size, bool *ret_impossible)
         return -1;
     }
     if (fill_copy(copy, file, ret_impossible) != 0 || check_size(file, size) != 0 ||
-        check_size(copy, size) != 0)
+        check_size(copy, size) != 0 || check_name(folder, VISITS_FILE, file) != 0)
         goto remove_copy;
     if (renameat(folder, COPY_FILE, folder, VISITS_FILE) == 0)
         return copy;

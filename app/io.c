@@ -1,7 +1,9 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int write_all(int file, const void *data, size_t size, size_t *ret_written)
@@ -62,6 +64,17 @@ int write_at(int file, const void *data, size_t size, off_t offset)
 bool is_all_zero(const char *data, size_t length)
 {
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
+}
+
+int check_name(int folder, const char *name, int file)
+{
+    struct stat named, opened;
+    if (fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || fstat(file, &opened) != 0)
+        return -1;
+    if (named.st_dev == opened.st_dev && named.st_ino == opened.st_ino)
+        return 0;
+    errno = ESTALE;
+    return -1;
 }
 
 void close_keeping_errno(int file)

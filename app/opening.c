@@ -79,13 +79,9 @@ static int open_file(int folder)
     }
     if (flock(file, LOCK_EX | LOCK_NB) != 0)
         goto close_file;
-    /* The process before may have let a copy take its name just now. */
-    if (fstat(file, &status) != 0)
+    /* Another process may have let a copy take its name just now, and with it the lock. */
+    if (check_name(folder, VISITS_FILE, file) != 0)
         goto close_file;
-    if (status.st_nlink == 0) {
-        errno = ESTALE;
-        goto close_file;
-    }
     return file;
 
 close_file:
@@ -114,7 +110,6 @@ static int secure(struct opened *opened)
     uint64_t size = opened->found.size, known = opened->known_durable;
     enum durable_state state = DURABLE;
     bool impossible = size > DURABLE_COPY_MAX;
-    durable_remove_copy(opened->folder);
     if (known < size && durable_examine(opened->folder, opened->file, known, size, &state) != 0)
         return -1;
     if (state == DURABLE)
@@ -137,16 +132,26 @@ static int secure(struct opened *opened)
 static int recover(struct opened *opened, bool is_first, struct torn_files *torn,
                    struct visits_report *ret_report, bool *ret_sync_failed)
 {
+    struct visits_report again;
+    durable_remove_copy(opened->folder); /* it may hold the room that the repair needs */
     if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
         return -1;
     opened->known_durable = durable_read(opened->folder, opened->file, opened->found.size);
     int result = is_first ? secure(opened) : 0;
-    if (result > 0)
-        result = repair(opened->folder, opened->file, torn, &opened->found, ret_report);
+    if (result > 0) {
+        result = repair(opened->folder, opened->file, torn, &opened->found, &again);
+        if (result == 0 && ret_report->torn == 0)
+            *ret_report = again;
+    }
     if (result != 0 || read_recent(opened) != 0)
         return -1;
     *ret_sync_failed = sync_all(opened->file) != 0 || sync_all(opened->folder) != 0;
-    return *ret_sync_failed ? -1 : 0;
+    if (!*ret_sync_failed)
+        return 0;
+    int saved_errno = errno;
+    (void)durable_forget(opened->folder);
+    errno = saved_errno;
+    return -1;
 }
 
 int opening_open(const char *path, bool is_first, struct torn_files *torn,

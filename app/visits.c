@@ -97,6 +97,7 @@ static int open_in_place(struct visits *visits, struct visits_report *ret_report
      */
     if (visits->file && sync_data(visits->file->file) != 0) {
         visits->fault = errno;
+        (void)durable_forget(visits->folder);
         visits->sync_failed = true;
         return -1;
     }
@@ -229,10 +230,11 @@ static int sync_now(struct visits *visits, uint64_t *ret_duration_ns)
     *ret_duration_ns = (uint64_t)(clock_ns() - since_ns);
     if (result == 0) {
         visits->synced = size;
-        if (size >= visits->marked + DURABLE_STEP)
+        if (visits->marked <= size && size - visits->marked >= DURABLE_STEP)
             mark_durable(visits, size);
         return 0;
     }
+    (void)durable_forget(visits->folder); /* the next start is to look at all of the file */
     /* An append under way has looked at `sync_failed` already and would clear `fault`. */
     pthread_mutex_lock(&visits->append_lock);
     visits->fault = saved_errno;

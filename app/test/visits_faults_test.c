@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,8 +51,21 @@ int fstatfs(int file, struct statfs *status)
     return result;
 }
 
+static void (*_Atomic before_flock)(void), (*_Atomic before_fsync)(void);
+
+int flock(int file, int operation)
+{
+    void (*hook)(void) = before_flock;
+    if (hook)
+        hook();
+    return (int)syscall(SYS_flock, file, operation);
+}
+
 int fsync(int file)
 {
+    void (*hook)(void) = before_fsync;
+    if (hook)
+        hook();
     if (!fsync_error)
         return (int)syscall(SYS_fsync, file);
     errno = fsync_error;
@@ -297,7 +311,7 @@ static bool opening_copies(bool copies)
     bool opened = visits_open(&visits, &report) == 0 && visits_close(&visits) == 0;
     return there && opened && stat(path, &after) == 0 &&
            (before.st_ino != after.st_ino) == copies && before.st_mode == after.st_mode &&
-           !folder_find(folder, VISITS_FILE ".new");
+           !folder_find(folder, VISITS_FILE ".copying");
 }
 
 static void expect_copies(void)
@@ -306,7 +320,7 @@ static void expect_copies(void)
     folder = folder_make();
     file_system = 0x65735546; /* FUSE */
     folder_write(folder, VISITS_FILE, LINE_A LINE_B LINE_C, 3 * LINE_LENGTH);
-    folder_write(folder, VISITS_FILE ".new", "left", 4);
+    folder_write(folder, VISITS_FILE ".copying", "left", 4);
     (void)chmod(folder_path(folder, VISITS_FILE), 0660);
     ok(opening_copies(true), "a file of which nothing is known is copied at the start");
     ok(opening_copies(false), "after a clean end it is not");
@@ -333,7 +347,7 @@ static void expect_copies(void)
     fsync_error = EIO;
     visits_init(&visits, folder);
     ok(visits_open(&visits, &report) == -1 && errno == EIO && file_is(LINE_B LINE_B LINE_A) &&
-           !folder_find(folder, VISITS_FILE ".new"),
+           !folder_find(folder, VISITS_FILE ".copying"),
        "a start whose copy is not durable does not serve, and leaves all as it was");
     fsync_error = 0;
     ok(opening_copies(true), "and the next does not believe its page cache");
@@ -342,6 +356,38 @@ static void expect_copies(void)
            file_is(LINE_B LINE_B LINE_A LINE_C),
        "where there is no disk, or what it holds can be seen, nothing is copied");
     free(mark);
+    remove_folder();
+}
+
+static void an_operator_replaces(void)
+{
+    before_flock = before_fsync = NULL;
+    folder_write(folder, "edited", LINE_B LINE_C, 2 * LINE_LENGTH);
+    char *from = strdup(folder_path(folder, "edited"));
+    ok(rename(from, folder_path(folder, VISITS_FILE)) == 0, "another file takes the name");
+    free(from);
+}
+
+/* Opens a log of A and B, whose file another one replaces meanwhile. */
+static bool is_left_alone(void)
+{
+    visits_init(&visits, folder);
+    bool refused = visits_open(&visits, &report) == -1 && errno == ESTALE;
+    return refused && file_is(LINE_B LINE_C) && !folder_find(folder, VISITS_FILE ".copying");
+}
+
+/* A file that has lost its name to another must not be served, nor be copied over that one. */
+static void expect_own_name(void)
+{
+    folder = folder_make();
+    file_system = 0x65735546;
+    folder_write(folder, VISITS_FILE, LINE_A LINE_B, 2 * LINE_LENGTH);
+    before_flock = an_operator_replaces;
+    ok(is_left_alone(), "a file that loses its name before it is locked is not opened");
+    folder_write(folder, VISITS_FILE, LINE_A LINE_B, 2 * LINE_LENGTH);
+    before_fsync = an_operator_replaces;
+    ok(is_left_alone(), "one that loses it while it is copied is not put in its place");
+    file_system = 0;
     remove_folder();
 }
 
@@ -370,6 +416,7 @@ static void expect_start_without_copy(void)
 void test_visits_faults(void)
 {
     expect_copies();
+    expect_own_name();
     expect_start_without_copy();
     expect_cut();
     expect_failed_sync();

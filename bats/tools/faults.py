@@ -565,6 +565,9 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
     def run(options, folder, n, programs):
         lines, rest = STATES[state]
         before = prepare(folder, lines, rest, known=replace)
+        if copies:  # it is to have the owner and the mode of the file
+            os.chown(os.path.join(folder, "data", "visits.txt"), 1, 1)
+            os.chmod(os.path.join(folder, "data", "visits.txt"), 0o664)
         program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
@@ -677,7 +680,7 @@ def suite_copy():
     calls = {"write": "EIO ENOSPC EPERM EINTR", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC EACCES",
              "renameat": "EIO ENOSPC EBUSY", "unlinkat": "EIO", "pread64": "EIO EINTR", "?fstat,?newfstatat": "EIO",
              "fchown": "EPERM", "fchmod": "EIO", "flock": "EIO", "fstatfs": "EIO"}
-    files = FOLDER + ("DATA/visits.txt.new",)
+    files = FOLDER + ("DATA/visits.txt.copying",)
     by_name = ("write", "openat", "pread64", "?fstat,?newfstatat")
     return [start_loop("three lines", call, error, files if call in by_name else (), copies=True)
             for call, errors in calls.items() for error in errors.split()]
