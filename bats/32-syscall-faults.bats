@@ -310,7 +310,7 @@ lingers() {
   read_on 11000000
   assert_success
   stop_started
-  SCENE="--others 255 --newcomers 5" read_on 1500000 --max-connections 257
+  SCENE="--others 255 --late 5" read_on 1500000 --max-connections 257
   assert_success
 }
 
@@ -322,7 +322,7 @@ lingers() {
   assert_failure 1
   assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
   stop_started
-  SCENE="--others 255 --newcomers 5" read_on 1500000 --max-connections 257
+  SCENE="--others 255 --late 5" read_on 1500000 --max-connections 257
   assert_failure 1
   assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
 }

@@ -7,9 +7,9 @@
     crowd.py last-call --port P --pid ID --visits FILE    300 newcomers while the drain time ends
     crowd.py noise     --port P --pid ID --visits FILE    300 that send empty lines for ever, from before SIGTERM
     crowd.py halves    --port P --pid ID --visits FILE    3 that send a half of an empty line at a time, for ever
-    crowd.py reader    --port P --visits FILE [--others N] [--newcomers M]
+    crowd.py reader    --port P --visits FILE [--others N] [--late M]
                                                           N kept connections, whose requests come before one that reads
-                                                          /visits goes on, and M newcomers
+                                                          /visits goes on, and M that come late
     crowd.py last-bytes --port P --visits FILE            3 that send more after the last request of their connection
     crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last answer
 
@@ -200,7 +200,7 @@ def reader(crowd):
     ask([first])
     crowd.wait_for_lines(1)
     ask(others)
-    ask(crowd.comes(crowd.options.newcomers))
+    ask(crowd.comes(crowd.options.late))
     reads_all(client, crowd.bytes_before)
 
 
@@ -247,7 +247,7 @@ def main():
     parser.add_argument("--pid", type=int)
     parser.add_argument("--visits", required=True)
     parser.add_argument("--others", type=int, default=400)
-    parser.add_argument("--newcomers", type=int, default=0)
+    parser.add_argument("--late", type=int, default=0)
     options = parser.parse_args()
     crowd = Crowd(options)
     try:

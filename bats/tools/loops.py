@@ -100,35 +100,35 @@ def second(options):
 
 
 def comes_in_the_middle(options, asking):
-    """A newcomer, while all of these are in the middle of requests."""
+    """One client more, while all of these are in the middle of requests."""
     for client in asking:
         client.socket.sendall(REQUEST[:9])
-    newcomer, came, ready = None, time.monotonic() + IDLE_SECONDS, False
+    late, came, ready = None, time.monotonic() + IDLE_SECONDS, False
     while not ready:
         time.sleep(HALF_SECONDS / 2)  # now all loops wait, so that it is one that is woken
-        if not newcomer and time.monotonic() > came:
-            newcomer, came = Client(options.port), time.monotonic()
-            newcomer.socket.sendall(REQUEST)
+        if not late and time.monotonic() > came:
+            late, came = Client(options.port), time.monotonic()
+            late.socket.sendall(REQUEST)
         time.sleep(HALF_SECONDS / 2)
         for client in asking:
             client.socket.sendall(REQUEST[9:])
             client.hear()
             client.socket.sendall(REQUEST[:9])
-        ready = newcomer and not newcomer.is_silent()
+        ready = late and not late.is_silent()
         if time.monotonic() > came + PATIENCE_SECONDS:
             sys.exit("loops: one client more is not answered")
-    return newcomer
+    return late
 
 
 def comes_after(options, asking):
-    """A newcomer, after these have been answered."""
+    """One client more, after these have been answered."""
     time.sleep(MUCH_LONGER_SECONDS)
     for client in asking:
         client.ask()
     time.sleep(IDLE_SECONDS)
-    newcomer = Client(options.port)
-    newcomer.socket.sendall(REQUEST)
-    return newcomer
+    late = Client(options.port)
+    late.socket.sendall(REQUEST)
+    return late
 
 
 def full(options):
@@ -136,8 +136,8 @@ def full(options):
     loops = clients_of_loops(options.pid, options.port)
     idle = [client for client in clients if client.port in loops[options.idle]]
     others = [client for client in clients if client not in idle]
-    newcomer = (comes_after if options.lately else comes_in_the_middle)(options, others)
-    newcomer.hear()
+    late = (comes_after if options.lately else comes_in_the_middle)(options, others)
+    late.hear()
     closed, wrong = (sum(not client.is_silent() for client in some) for some in (idle, others))
     print("of each loop", *map(len, loops), "answered one more, closed %d idle, %d others" % (closed, wrong))
     return (closed, wrong) == (1, 0)
