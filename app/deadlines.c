@@ -60,7 +60,8 @@ static bool has_moved(struct event_loop *loop, struct connection *connection)
     if (state == CONNECTION_IDLE || state == CONNECTION_READING)
         return has_spoken(connection);
     /* A socket that takes bytes is one that the loop owes them. */
-    if (state != CONNECTION_LINGERING && is_ready(connection->socket, POLLOUT))
+    bool writes = state == CONNECTION_WRITING || state == CONNECTION_SLOW;
+    if (writes && is_ready(connection->socket, POLLOUT))
         return true;
     if (state == CONNECTION_WRITING || !has_taken_some(connection))
         return false;

@@ -307,6 +307,8 @@ lingers() {
 }
 
 @test "a listing that is read all the time is not ended by a sync that takes eleven seconds, nor at the limit by a short one" {
+  # With ten seconds for a step of the client, so that a sync of eleven is longer.
+  broken_program short-timed deadlines.c 's/WRITE_TIMEOUT_MS = 30000/WRITE_TIMEOUT_MS = 10000/'
   read_on 11000000
   assert_success
   stop_started
@@ -315,8 +317,10 @@ lingers() {
 }
 
 @test "control: a program that does not look what was read meanwhile ends the listing" {
-  broken_program blind deadlines.c 's/(CONNECTION_WRITING\] = )SLOW_AFTER_MS/\1WRITE_TIMEOUT_MS/
-    s/connection->state == CONNECTION_WRITING/connection == NULL/' \
+  broken_program blind deadlines.c 's/WRITE_TIMEOUT_MS = 30000/WRITE_TIMEOUT_MS = 10000/
+    s/(CONNECTION_WRITING\] = )SLOW_AFTER_MS/\1WRITE_TIMEOUT_MS/
+    s/connection->state == CONNECTION_WRITING/connection == NULL/
+    s/if \(writes && is_ready/if (state == CONNECTION_STATES \&\& is_ready/' \
     newcomers.c 's/\{CONNECTION_SLOW, /{CONNECTION_WRITING, /'
   read_on 11000000
   assert_failure 1
