@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -16,13 +15,6 @@ enum {
     LAST_CALL_MS = 250,   /* after the drain time: for requests that are already on their way */
     LAST_LINGER_MS = 250, /* after that: for clients to close */
 };
-
-int64_t event_loop_clock_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Each list has one timeout, so its head is the first to run out and no timer ever needs a search.
  */
@@ -149,7 +141,7 @@ static void turn(struct event_loop *loop, int timeout_ms)
     atomic_store_explicit(&loop->busy_since_ms, 0, memory_order_relaxed);
     int count = epoll_wait(loop->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;
-    loop->now_ms = loop->polled_ms = event_loop_clock_ms();
+    loop->now_ms = loop->polled_ms = clock_ms();
     atomic_store_explicit(&loop->busy_since_ms, loop->now_ms, memory_order_relaxed);
     exchange_handle_ready(loop);
     for (int i = 0; i < count; i++) {
@@ -178,7 +170,7 @@ static void turn(struct event_loop *loop, int timeout_ms)
 void *event_loop_run(void *event_loop)
 {
     struct event_loop *loop = event_loop;
-    loop->now_ms = loop->polled_ms = event_loop_clock_ms();
+    loop->now_ms = loop->polled_ms = clock_ms();
     newcomers_listen(loop, true);
     while (look_after_drain(loop)) {
         turn(loop, time_to_wait(loop));
@@ -212,7 +204,7 @@ struct event_loop *event_loop_new(struct loop_group *group, const struct handler
 
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms)
 {
-    atomic_store(&loop->drain_until_ms, event_loop_clock_ms() + drain_ms);
+    atomic_store(&loop->drain_until_ms, clock_ms() + drain_ms);
     (void)eventfd_write(loop->wake, 1);
 }
 

@@ -4,6 +4,7 @@
 #ifndef EVENT_LOOP_INTERNAL_H
 #define EVENT_LOOP_INTERNAL_H
 
+#include "clock.h"
 #include "connection.h"
 #include "event_loop.h"
 
@@ -46,8 +47,6 @@ struct event_loop {
     char input[REQUEST_HEAD_MAX];
     char output[REPLY_MAX];
 };
-
-int64_t event_loop_clock_ms(void);
 
 /* Moves a connection to the end of the list of STATE. */
 void event_loop_enter(struct event_loop *loop, struct connection *connection,

@@ -139,7 +139,7 @@ void exchange_commit(struct event_loop *loop)
     if (loop->deferred_count == 0)
         return;
     handler->commit(handler->context);
-    loop->now_ms = event_loop_clock_ms();
+    loop->now_ms = clock_ms();
     for (unsigned i = 0; i < loop->deferred_count; i++) {
         struct connection *connection = loop->deferred[i];
         struct reply reply = new_reply(loop, connection);

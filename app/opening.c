@@ -107,7 +107,8 @@ static int read_recent(struct opened *opened)
  * then, for the file has to be read again; else 0, or -1 with errno. */
 static int secure(struct opened *opened)
 {
-    uint64_t size = opened->found.size, known = opened->known_durable;
+    uint64_t size = opened->found.size;
+    uint64_t known = durable_read(opened->folder, opened->file, size);
     enum durable_state state = DURABLE;
     bool impossible = size > DURABLE_COPY_MAX;
     if (known < size && durable_examine(opened->folder, opened->file, known, size, &state) != 0)
@@ -136,7 +137,6 @@ static int recover(struct opened *opened, bool is_first, struct torn_files *torn
     durable_remove_copy(opened->folder); /* it may hold the room that the repair needs */
     if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
         return -1;
-    opened->known_durable = durable_read(opened->folder, opened->file, opened->found.size);
     int result = is_first ? secure(opened) : 0;
     if (result > 0) {
         result = repair(opened->folder, opened->file, torn, &opened->found, &again);

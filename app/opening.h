@@ -10,7 +10,6 @@
 struct opened {
     int folder;
     int file;
-    uint64_t known_durable; /* of its bytes, by durable_read(), before it was opened */
     struct repair_result found;
     struct visits_recent recent;
 };

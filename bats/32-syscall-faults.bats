@@ -163,7 +163,7 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
 @test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
 
 @test "control: a program that takes a slow sync for its clients' silence is found out" {
-  broken_program impatient deadlines.c "/^int deadlines_expire/,/^}/ s/loop->polled_ms/event_loop_clock_ms()/; $UNLOOKING"
+  broken_program impatient deadlines.c "/^int deadlines_expire/,/^}/ s/loop->polled_ms/clock_ms()/; $UNLOOKING"
   run syncs_slowly
   assert_failure
   assert_output --partial "HTTP/1.1 408"
