@@ -1,13 +1,20 @@
 #include "answer.h"
 
+#include "text.h"
+
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { HEAD_MAX = REPLY_MAX - ANSWER_BODY_MAX };
 
-void answers_init(struct answers *answers, const char *pod)
+/* The status line and the fields that every response has take less than this. */
+_Static_assert(HEAD_MAX >= 2 * ANSWER_FIELDS_MAX + 384, "a head fits in front of its body");
+
+void answers_init(struct answers *answers, const char *fields)
 {
-    *answers = (struct answers){.pod = pod, .date_second = -1};
+    assert(strlen(fields) <= ANSWER_FIELDS_MAX);
+    *answers = (struct answers){.fields = fields, .date_second = -1};
 }
 
 static const char *reason(int status)
@@ -60,7 +67,7 @@ char *answer_body(const struct reply *reply)
     return reply->data + HEAD_MAX;
 }
 
-/* "close" is always said; that it stays open goes without saying except to HTTP/1.0. */
+/* "close" is always said; "keep-alive" only to HTTP/1.0, where it is not the default. */
 static const char *connection_field(const struct reply *reply)
 {
     if (!reply->keep_alive)
@@ -68,78 +75,54 @@ static const char *connection_field(const struct reply *reply)
     return reply->http_1_0 ? "Connection: keep-alive\r\n" : "";
 }
 
-static size_t put(char *at, const char *text)
-{
-    size_t length = strlen(text);
-    memcpy(at, text, length);
-    return length;
-}
-
-static size_t put_number(char *at, size_t number)
-{
-    char digits[24];
-    size_t i = sizeof digits;
-    do
-        digits[--i] = (char)('0' + number % 10);
-    while (number /= 10);
-    memcpy(at, digits + i, sizeof digits - i);
-    return sizeof digits - i;
-}
-
 /* All but the fields that say how the body is framed. */
-static size_t put_head(struct answers *answers, const struct reply *reply, int status,
-                       const char *type, const char *extra, char *head)
+static void put_head(struct text *head, struct answers *answers, const struct reply *reply,
+                     int status, const char *type, const char *fields)
 {
-    size_t length = put(head, "HTTP/1.1 ");
-    length += put_number(head + length, (size_t)status);
-    head[length++] = ' ';
-    length += put(head + length, reason(status));
-    length += put(head + length, "\r\nDate: ");
-    length += put(head + length, date(answers));
-    length += put(head + length, "\r\nContent-Type: ");
-    length += put(head + length, type);
-    length += put(head + length,
-                  "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Pod: ");
-    length += put(head + length, answers->pod);
-    length += put(head + length, "\r\n");
-    length += put(head + length, connection_field(reply));
-    length += put(head + length, extra);
-    return length;
+    text_string(head, "HTTP/1.1 ");
+    text_number(head, (uint64_t)status);
+    text_string(head, " ");
+    text_string(head, reason(status));
+    text_string(head, "\r\nDate: ");
+    text_string(head, date(answers));
+    text_string(head, "\r\nContent-Type: ");
+    text_string(head, type);
+    text_string(head, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    text_string(head, answers->fields);
+    text_string(head, connection_field(reply));
+    text_string(head, fields);
 }
 
 void answer_finish(struct answers *answers, struct reply *reply, int status, const char *type,
-                   const char *extra, size_t body_length)
+                   const char *fields, size_t body_length)
 {
-    char head[HEAD_MAX];
-    size_t length = put_head(answers, reply, status, type, extra, head);
-    length += put(head + length, "Content-Length: ");
-    length += put_number(head + length, body_length);
-    length += put(head + length, "\r\n\r\n");
-    reply->data += HEAD_MAX - length;
-    memcpy(reply->data, head, length);
-    reply->length = length + (reply->head_only ? 0 : body_length);
+    char buffer[HEAD_MAX];
+    struct text head = text_begin(buffer, sizeof buffer);
+    assert(body_length <= ANSWER_BODY_MAX);
+    put_head(&head, answers, reply, status, type, fields);
+    text_string(&head, "Content-Length: ");
+    text_number(&head, body_length);
+    text_string(&head, "\r\n\r\n");
+    assert(!head.overflowed);
+    reply->data += HEAD_MAX - head.length;
+    memcpy(reply->data, buffer, head.length);
+    reply->length = head.length + (reply->head_only ? 0 : body_length);
 }
 
-void answer_text(struct answers *answers, struct reply *reply, int status, const char *extra,
-                 const char *text)
+void answer_head(struct answers *answers, struct reply *reply, const char *type,
+                 const char *fields)
 {
-    size_t length = put(answer_body(reply), text);
-    answer_finish(answers, reply, status, "text/plain; charset=utf-8", extra, length);
-}
-
-void answer_head(struct answers *answers, struct reply *reply, const char *type, const char *extra)
-{
-    size_t length = put_head(answers, reply, 200, type, extra, reply->data);
-    length += put(reply->data + length, "\r\n");
-    reply->length = length;
+    struct text head = text_begin(reply->data, HEAD_MAX);
+    put_head(&head, answers, reply, 200, type, fields);
+    text_string(&head, "\r\n");
+    assert(!head.overflowed);
+    reply->length = head.length;
 }
 
 void answer_stream(struct answers *answers, struct reply *reply, const char *type)
 {
     if (reply->http_1_0)
         reply->keep_alive = false;
-    size_t length = put_head(answers, reply, 200, type, "", reply->data);
-    length +=
-        put(reply->data + length, reply->http_1_0 ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
-    reply->length = length;
+    answer_head(answers, reply, type,
+                reply->http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
 }

@@ -2,6 +2,7 @@
 
 #include "request.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ void connection_list_append(struct connection_list *list, struct connection *con
 
 void connection_list_remove(struct connection_list *list, struct connection *connection)
 {
+    assert(connection->previous ? connection->previous->next == connection
+                                : list->first == connection);
     if (connection->previous)
         connection->previous->next = connection->next;
     else
@@ -55,6 +58,7 @@ static size_t input_capacity(size_t length)
 
 int connection_keep_input(struct connection *connection, const char *data, size_t length)
 {
+    assert(length < REQUEST_HEAD_MAX || length == 0);
     size_t had = input_capacity(connection->input_length), needed = input_capacity(length);
     connection->input_length = (uint32_t)length;
     if (length == 0) {
@@ -74,6 +78,7 @@ int connection_keep_input(struct connection *connection, const char *data, size_
 
 int connection_keep_output(struct connection *connection, const char *data, size_t length)
 {
+    assert(!connection->output && length > 0);
     connection->output = malloc(length);
     if (!connection->output)
         return -1;

@@ -1,69 +1,86 @@
 #include "event_loop.h"
 
-#include "event_loop_internal.h"
+#include "accept.h"
+#include "clock.h"
+#include "connections.h"
+#include "http1.h"
+#include "io.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
-    EVENTS_MAX = 256,     /* taken by one epoll_wait(2) */
-    DRAIN_TURN_MS = 50,   /* how often draining is looked after */
-    LAST_CALL_MS = 250,   /* after the drain time: for requests that are already on their way */
-    LAST_LINGER_MS = 250, /* after that: for clients to close */
+    EVENTS_MAX = 256,          /* reported by one epoll_wait(2) */
+    DRAIN_ITERATION_MS = 50,   /* how often draining is looked after */
+    FINAL_REQUESTS_MS = 250,   /* after leaving: for requests that are already on their way */
+    FINAL_LINGER_MS = 250,     /* after that: for clients to close */
 };
 
-/* Each list has one timeout, so its head is the first to run out and no timer ever needs a search.
- */
-void event_loop_enter(struct event_loop *loop, struct connection *connection,
-                      enum connection_state state)
+/* SERVING, until event_loop_drain(); DRAINING, until nothing is left to do or time is up; FINAL,
+ * when the loop has left its group and accepts nothing more. */
+enum phase { SERVING, DRAINING, FINAL };
+
+struct event_loop {
+    enum phase phase;
+    _Atomic int64_t drain_until_ms; /* 0: event_loop_drain() has not been called */
+    int64_t final_since_ms;
+    unsigned final_iterations; /* while there were more events */
+    bool more_events;          /* the last epoll_wait(2) may have left some */
+    struct loop_member member;
+    struct connections connections;
+    struct acceptor acceptor;
+    struct http1 http1;
+};
+
+static void start_draining(struct event_loop *loop)
 {
-    connection_list_remove(&loop->lists[connection->state], connection);
-    connection->state = state;
-    connection->since_ms = loop->now_ms;
-    connection->unacknowledged = 0;
-    connection_list_append(&loop->lists[state], connection);
+    struct connections *connections = &loop->connections;
+    loop->phase = DRAINING;
+    connections->draining = true;
+    for (struct connection *c = connections->lists[CONNECTION_IDLE].first; c; c = c->next)
+        c->since_ms = connections->now_ms;
 }
 
-void event_loop_close(struct event_loop *loop, struct connection *connection)
+/* There may be more clients in the backlog than the limit has room for: while time is left, nothing
+ * is left to do only once none of them waits. */
+static void leave_if_due(struct event_loop *loop)
 {
-    (void)close(connection->socket);
-    atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&loop->group->connections, 1, memory_order_relaxed);
-    event_loop_enter(loop, connection, CONNECTION_CLOSED);
-}
-
-void event_loop_drop(struct event_loop *loop, struct connection *connection)
-{
-    enum { READS_MAX = 64 }; /* a client that never stops is reset */
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    int socket = connection->socket, reads = 0;
-    if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
-        (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    if (connection->state == CONNECTION_LINGERING)
-        while (reads < READS_MAX && recv(socket, loop->input, sizeof loop->input, MSG_DONTWAIT) > 0)
-            reads++;
-    event_loop_close(loop, connection);
-}
-
-void event_loop_want(struct event_loop *loop, struct connection *connection, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = connection};
-    if (connection->events != events &&
-        epoll_ctl(loop->epoll, EPOLL_CTL_MOD, connection->socket, &event) == 0)
-        connection->events = events;
-}
-
-static void free_closed(struct event_loop *loop)
-{
-    struct connection *connection;
-    while ((connection = loop->lists[CONNECTION_CLOSED].first)) {
-        connection_list_remove(&loop->lists[CONNECTION_CLOSED], connection);
-        connection_free(connection);
+    bool time_is_up = loop->connections.now_ms >= atomic_load(&loop->drain_until_ms);
+    if (!time_is_up && loop->member.connections == 0)
+        accept_pending(&loop->acceptor);
+    if (!time_is_up && loop->member.connections > 0)
+        return;
+    if (accept_drain_backlog(&loop->acceptor, time_is_up)) {
+        loop->phase = FINAL;
+        loop->final_since_ms = loop->connections.now_ms;
     }
+}
+
+/* Requests that had been sent still get their responses, and then clients a moment to close. Returns
+ * whether the loop is to go on. */
+static bool finish(struct event_loop *loop)
+{
+    struct connections *connections = &loop->connections;
+    unsigned connections_max = loop_group_connections_max(loop->member.group);
+    /* So many iterations find everybody, since epoll(7) reports sockets in rotation. */
+    bool found_all =
+        !loop->more_events || loop->final_iterations++ > connections_max / EVENTS_MAX;
+    int64_t requests_until_ms = loop->final_since_ms + FINAL_REQUESTS_MS;
+    if (found_all && connections->polled_ms >= requests_until_ms)
+        connections_abort_all(connections, CONNECTION_LINGERING);
+    bool time_is_up = connections->polled_ms >= requests_until_ms + FINAL_LINGER_MS;
+    return loop->member.connections > 0 && !(found_all && time_is_up);
+}
+
+/* Moves from phase to phase. Returns whether the loop is to go on. */
+static bool look_after_drain(struct event_loop *loop)
+{
+    if (loop->phase == SERVING && atomic_load(&loop->drain_until_ms) != 0)
+        start_draining(loop);
+    else if (loop->phase == DRAINING)
+        leave_if_due(loop);
+    return loop->phase != FINAL || finish(loop);
 }
 
 static int earlier_of(int timeout_ms, int64_t other_ms)
@@ -72,114 +89,80 @@ static int earlier_of(int timeout_ms, int64_t other_ms)
     return timeout_ms < 0 || other_ms < timeout_ms ? (int)other_ms : timeout_ms;
 }
 
-static void start_draining(struct event_loop *loop)
+/* How long nothing is to be done unless something happens, in ms; -1: for ever. */
+static int poll_timeout_ms(const struct event_loop *loop)
 {
-    loop->draining = true;
-    for (struct connection *c = loop->lists[CONNECTION_IDLE].first; c; c = c->next)
-        c->since_ms = loop->now_ms;
-}
-
-/* Clients that have been answered for the last time stay for a moment. */
-static void drop_all_but_lingering(struct event_loop *loop)
-{
-    for (enum connection_state state = 0; state < CONNECTION_LINGERING; state++)
-        while (loop->lists[state].first)
-            event_loop_drop(loop, loop->lists[state].first);
-}
-
-/* There may be more clients in the kernel's queue than the limit has room for: while time is left,
- * it is over only once none of them waits. */
-static void end_if_due(struct event_loop *loop, bool time_is_up)
-{
-    if (!time_is_up && loop->connections == 0)
-        newcomers_accept(loop);
-    if (time_is_up || loop->connections == 0)
-        newcomers_last_call(loop, time_is_up);
-}
-
-/* Returns whether the loop is to go on. */
-static bool look_after_drain(struct event_loop *loop)
-{
-    int64_t until_ms = atomic_load(&loop->drain_until_ms);
-    if (until_ms == 0)
-        return true;
-    if (!loop->draining)
-        start_draining(loop);
-    else if (!loop->last_call)
-        end_if_due(loop, loop->now_ms >= until_ms);
-    if (!loop->last_call)
-        return true;
-    /* So many turns find everybody who has come, for epoll(7) tells of sockets in rotation. */
-    bool found_all =
-        !loop->more_events || loop->last_turns++ > loop->group->connections_max / EVENTS_MAX;
-    int64_t over_ms = loop->last_call_ms + LAST_CALL_MS;
-    if (found_all && loop->polled_ms >= over_ms)
-        drop_all_but_lingering(loop);
-    return loop->connections > 0 && !(found_all && loop->polled_ms >= over_ms + LAST_LINGER_MS);
-}
-
-/* How long nothing is to be done unless something comes, in ms; -1: for ever. */
-static int time_to_wait(struct event_loop *loop)
-{
-    int timeout_ms = deadlines_expire(loop);
-    if (loop->lists[CONNECTION_READY].first)
+    const struct connections *connections = &loop->connections;
+    int timeout_ms = connections_next_expiry_ms(connections);
+    if (connections->lists[CONNECTION_READY].first)
         return 0;
-    if (!loop->listening && !loop->last_call)
-        timeout_ms = earlier_of(timeout_ms, loop->listen_again_ms - loop->now_ms);
-    if (loop->draining)
-        timeout_ms = earlier_of(timeout_ms, DRAIN_TURN_MS);
+    if (!loop->member.accepting && loop->phase != FINAL)
+        timeout_ms =
+            earlier_of(timeout_ms, loop->acceptor.enable_after_ms - connections->now_ms);
+    if (loop->phase != SERVING)
+        timeout_ms = earlier_of(timeout_ms, DRAIN_ITERATION_MS);
     return timeout_ms;
 }
 
-static void turn(struct event_loop *loop, int timeout_ms)
+/* Tells the other loops, which may ask it to accept, what it is about to do. */
+static void publish(struct event_loop *loop, int64_t busy_since_ms)
 {
+    const struct connection *idle = loop->connections.lists[CONNECTION_IDLE].first;
+    if (busy_since_ms == 0)
+        atomic_store_explicit(&loop->member.idle_since_ms, idle ? idle->since_ms : INT64_MAX,
+                              memory_order_relaxed);
+    atomic_store_explicit(&loop->member.busy_since_ms, busy_since_ms, memory_order_relaxed);
+}
+
+static void iterate(struct event_loop *loop, int timeout_ms)
+{
+    struct connections *connections = &loop->connections;
     struct epoll_event events[EVENTS_MAX];
-    bool newcomers = false, woken = false;
-    const struct connection *idle = loop->lists[CONNECTION_IDLE].first;
-    atomic_store_explicit(&loop->idle_since_ms, idle ? idle->since_ms : INT64_MAX,
-                          memory_order_relaxed);
-    atomic_store_explicit(&loop->busy_since_ms, 0, memory_order_relaxed);
-    int count = epoll_wait(loop->epoll, events, EVENTS_MAX, timeout_ms);
+    bool clients_wait = false, woken = false;
+    publish(loop, 0);
+    int count = epoll_wait(connections->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;
-    loop->now_ms = loop->polled_ms = clock_ms();
-    atomic_store_explicit(&loop->busy_since_ms, loop->now_ms, memory_order_relaxed);
-    exchange_handle_ready(loop);
+    connections->now_ms = connections->polled_ms = clock_ms();
+    publish(loop, connections->now_ms);
+    http1_handle_ready(&loop->http1);
     for (int i = 0; i < count; i++) {
-        if (events[i].data.ptr == loop->group)
-            newcomers = true;
+        if (events[i].data.ptr == &loop->acceptor)
+            clients_wait = true;
         else if (events[i].data.ptr == loop)
             woken = true;
         else
-            exchange_continue(loop, events[i].data.ptr, events[i].events);
+            http1_continue(&loop->http1, events[i].data.ptr, events[i].events);
     }
-    if (newcomers && loop->deferred_count > 0)
-        loop_group_ask(loop);
+    if (clients_wait && loop->http1.deferred_count > 0)
+        loop_group_ask(&loop->member, connections->now_ms);
     if (woken) {
-        newcomers_take_passed(loop);
-        newcomers |= atomic_exchange(&loop->asked, false) && !loop->last_call;
+        accept_passed(&loop->acceptor);
+        clients_wait |= atomic_exchange(&loop->member.asked, false);
     }
-    exchange_commit(loop);
-    if (!loop->listening && !loop->last_call && loop->now_ms >= loop->listen_again_ms) {
-        newcomers_listen(loop, true);
-        newcomers = true;
+    http1_commit(&loop->http1);
+    if (loop->phase == FINAL)
+        return;
+    if (!loop->member.accepting && connections->now_ms >= loop->acceptor.enable_after_ms) {
+        accept_enable(&loop->acceptor);
+        clients_wait = true;
     }
-    if (newcomers && !loop->last_call)
-        newcomers_accept(loop);
+    if (clients_wait)
+        accept_pending(&loop->acceptor);
 }
 
 void *event_loop_run(void *event_loop)
 {
     struct event_loop *loop = event_loop;
-    loop->now_ms = loop->polled_ms = clock_ms();
-    newcomers_listen(loop, true);
+    struct connections *connections = &loop->connections;
+    connections->now_ms = connections->polled_ms = clock_ms();
+    accept_enable(&loop->acceptor);
     while (look_after_drain(loop)) {
-        turn(loop, time_to_wait(loop));
-        free_closed(loop);
+        http1_close_expired(&loop->http1);
+        iterate(loop, poll_timeout_ms(loop));
+        connections_free_closed(connections);
     }
-    for (int state = 0; state < CONNECTION_CLOSED; state++)
-        while (loop->lists[state].first)
-            event_loop_drop(loop, loop->lists[state].first);
-    free_closed(loop);
+    connections_abort_all(connections, CONNECTION_CLOSED);
+    connections_free_closed(connections);
     return NULL;
 }
 
@@ -188,33 +171,30 @@ struct event_loop *event_loop_new(struct loop_group *group, const struct handler
     struct event_loop *loop = calloc(1, sizeof *loop);
     if (!loop)
         return NULL;
-    loop->handler = handler;
-    loop->group = group;
-    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = loop};
-    if (loop->epoll < 0 || loop->wake < 0 ||
-        epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
+    loop->acceptor.connections = loop->http1.connections = &loop->connections;
+    loop->acceptor.member = &loop->member;
+    loop->http1.handler = handler;
+    loop->member.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (connections_init(&loop->connections, &loop->member) != 0 || loop->member.wake < 0 ||
+        epoll_ctl(loop->connections.epoll, EPOLL_CTL_ADD, loop->member.wake, &event) != 0) {
         event_loop_free(loop);
         return NULL;
     }
-    loop_group_join(loop);
+    loop_group_join(group, &loop->member);
     return loop;
 }
 
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms)
 {
     atomic_store(&loop->drain_until_ms, clock_ms() + drain_ms);
-    (void)eventfd_write(loop->wake, 1);
+    (void)eventfd_write(loop->member.wake, 1);
 }
 
 void event_loop_free(struct event_loop *loop)
 {
-    int saved_errno = errno;
-    if (loop->epoll >= 0)
-        (void)close(loop->epoll);
-    if (loop->wake >= 0)
-        (void)close(loop->wake);
+    connections_destroy(&loop->connections);
+    if (loop->member.wake >= 0)
+        close_keeping_errno(loop->member.wake);
     free(loop);
-    errno = saved_errno;
 }

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +84,30 @@ void close_keeping_errno(int file)
     int saved_errno = errno;
     (void)close(file);
     errno = saved_errno;
+}
+
+ssize_t send_now(int socket, const void *data, size_t size)
+{
+    ssize_t sent;
+    do
+        sent = send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+ssize_t receive_now(int socket, void *data, size_t size)
+{
+    ssize_t received;
+    do
+        received = recv(socket, data, size, MSG_DONTWAIT);
+    while (received < 0 && errno == EINTR);
+    return received;
+}
+
+bool is_ready(int file, short events)
+{
+    struct pollfd pollfd = {.fd = file, .events = events};
+    return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
 }
 
 int sync_data(int file)

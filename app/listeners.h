@@ -1,15 +1,11 @@
-/* What this program takes from civetweb: its listening sockets and its request parser. listeners.c
- * is the only file that knows civetweb's internals. */
+/* The sockets that event loops accept connections from. */
 #ifndef LISTENERS_H
 #define LISTENERS_H
-
-#include <civetweb.h>
 
 #include <stddef.h>
 
 enum { LISTENERS_BACKLOG = 1024 }; /* connections that wait to be accepted, of each socket */
 
-/* The sockets that event loops accept from. */
 struct listeners;
 
 /* Binds ADDRESS: PORT, ADDRESS:PORT or [ADDRESS]:PORT; a port alone means all addresses of IPv6 and
@@ -27,9 +23,5 @@ void listeners_describe(const struct listeners *listeners, char *text, size_t si
 void listeners_shut(struct listeners *listeners);
 
 void listeners_close(struct listeners *listeners);
-
-/* Splits the LENGTH bytes of a head that request_scan() has found whole into *RET_INFO, in place.
- * Returns 0 or a status. */
-int listeners_parse(char *head, size_t length, struct mg_request_info *ret_info);
 
 #endif

@@ -1,9 +1,13 @@
 #include "request.h"
 
+#include "civetweb_glue.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+_Static_assert(REQUEST_FIELDS_MAX < HEAD_FIELDS_MAX, "civetweb would refuse one more, with 400");
 
 /* RFC 9110 §5.6.2 */
 static bool is_token_character(char c)
@@ -78,7 +82,7 @@ static int scan_field(char *p, char *end)
     return 0;
 }
 
-int request_scan(char *head, size_t length)
+int request_head_length(char *head, size_t length)
 {
     char *line = head, *end = head + length;
     int status = 0, lines = 0;
@@ -160,7 +164,7 @@ struct fields {
     bool transfer_encoding, close, keep_alive, has_body, malformed;
 };
 
-static void take_field(struct fields *fields, const struct mg_header *field,
+static void take_field(struct fields *fields, const struct header_field *field,
                        struct request *request)
 {
     const char *name = field->name, *value = field->value;
@@ -198,21 +202,25 @@ static const char *find_path(const char *target)
     return authority[length] == '/' ? authority + length : "/";
 }
 
-int request_check(const struct mg_request_info *info, struct request *ret_request)
+int request_parse(char *text, size_t length, struct request *ret_request)
 {
+    struct request_head head;
     struct request request = {0};
     struct fields fields = {0};
-    for (int i = 0; i < info->num_headers; i++)
-        take_field(&fields, &info->http_headers[i], &request);
-    request.http_1_0 = strcmp(info->http_version, "1.0") == 0;
-    request.head_only = strcmp(info->request_method, "HEAD") == 0;
+    int status = civetweb_split_head(text, length, &head);
+    if (status != 0)
+        return status;
+    for (unsigned i = 0; i < head.fields_count; i++)
+        take_field(&fields, &head.fields[i], &request);
+    request.http_1_0 = strcmp(head.version, "1.0") == 0;
+    request.head_only = strcmp(head.method, "HEAD") == 0;
     request.keep_alive = !fields.close && (!request.http_1_0 || fields.keep_alive);
     if (fields.malformed || fields.transfer_encoding || fields.lengths > 1 || fields.hosts > 1 ||
         (fields.hosts == 0 && !request.http_1_0))
         return 400;
     if (fields.has_body)
         return 413;
-    request.path = find_path(info->request_uri);
+    request.path = find_path(head.target);
     if (!request.path)
         return 400;
     request.path_length = strcspn(request.path, "?");

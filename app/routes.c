@@ -1,38 +1,34 @@
-#include "page.h"
-#include "worker.h"
+#include "routes.h"
 
-#include <stdio.h>
+#include "listing.h"
+#include "page.h"
+#include "respond.h"
+#include "visit.h"
+
 #include <string.h>
 
-void route_text(struct worker *worker, struct reply *reply, enum metrics_path path, int status,
-                const char *extra, const char *text)
+static void respond_version(struct worker *worker, struct reply *reply)
 {
-    metrics_count_request(path, status);
-    answer_text(&worker->answers, reply, status, extra, text);
+    struct text body = text_begin(answer_body(reply), ANSWER_BODY_MAX);
+    text_printf(&body, "{\"name\": \"web-app\", \"version\": \"%s\", \"pod\": \"%s\"}\n",
+                WEB_APP_VERSION, worker->server->pod);
+    respond(worker, reply, METRICS_VERSION, 200, MEDIA_JSON, "", body.length);
 }
 
-static void answer_version(struct worker *worker, struct reply *reply)
+static void respond_readiness(struct worker *worker, struct reply *reply)
 {
-    size_t length =
-        (size_t)snprintf(answer_body(reply), ANSWER_BODY_MAX,
-                         "{\"name\": \"web-app\", \"version\": \"%s\", \"pod\": \"%s\"}\n",
-                         WEB_APP_VERSION, worker->answers.pod);
-    metrics_count_request(METRICS_VERSION, 200);
-    answer_finish(&worker->answers, reply, 200, "application/json", "", length);
-}
-
-static void answer_readiness(struct worker *worker, struct reply *reply)
-{
-    char text[128] = "ready\n";
     int fault = visits_fault(worker->server->visits);
     bool draining = worker->server->draining;
+    struct text body = text_begin(answer_body(reply), ANSWER_BODY_MAX);
     if (draining || fault)
-        (void)snprintf(text, sizeof text, "not ready: %s\n",
-                       draining ? "shutting down" : strerror(fault));
-    route_text(worker, reply, METRICS_READYZ, draining || fault ? 503 : 200, "", text);
+        text_printf(&body, "not ready: %s\n", draining ? "shutting down" : strerror(fault));
+    else
+        text_string(&body, "ready\n");
+    respond(worker, reply, METRICS_READYZ, draining || fault ? 503 : 200, MEDIA_TEXT, "",
+            body.length);
 }
 
-static void answer_metrics(struct worker *worker, struct reply *reply)
+static void respond_metrics(struct worker *worker, struct reply *reply)
 {
     struct server *server = worker->server;
     struct metrics_gauges gauges = {.visits = server->visits->count,
@@ -40,9 +36,7 @@ static void answer_metrics(struct worker *worker, struct reply *reply)
                                     .connections = loop_group_connections(server->visitors),
                                     .version = WEB_APP_VERSION};
     size_t length = metrics_write(&gauges, answer_body(reply), ANSWER_BODY_MAX);
-    metrics_count_request(METRICS_METRICS, 200);
-    answer_finish(&worker->answers, reply, 200, "text/plain; version=0.0.4; charset=utf-8", "",
-                  length);
+    respond(worker, reply, METRICS_METRICS, 200, MEDIA_METRICS, "", length);
 }
 
 static bool is_path(const struct request *request, const char *path)
@@ -52,12 +46,13 @@ static bool is_path(const struct request *request, const char *path)
 }
 
 /* The probes, on either port. Returns false if the path is another. */
-static bool answer_probe(struct worker *worker, const struct request *request, struct reply *reply)
+static bool respond_probe(struct worker *worker, const struct request *request,
+                          struct reply *reply)
 {
     if (is_path(request, "/healthz"))
-        route_text(worker, reply, METRICS_HEALTHZ, 200, "", "ok\n");
+        respond_text(worker, reply, METRICS_HEALTHZ, 200, "ok\n");
     else if (is_path(request, "/readyz"))
-        answer_readiness(worker, reply);
+        respond_readiness(worker, reply);
     else
         return false;
     return true;
@@ -69,17 +64,16 @@ int route_visitor(void *context, const struct request *request, struct reply *re
     if (is_path(request, "/")) {
         if (!request->head_only)
             return visit_defer(worker, request, reply);
-        /* HEAD is no visit; its answer has the fields of a GET's but no number to measure a body
+        /* HEAD is no visit. Its response has the fields of a GET's, but no number to measure a body
          * by. */
-        metrics_count_request(METRICS_ROOT, 200);
-        answer_head(&worker->answers, reply, "text/html; charset=utf-8", page_fields);
+        respond_head(worker, reply, METRICS_ROOT, MEDIA_HTML, page_fields);
     } else if (is_path(request, "/visits")) {
-        visits_answer(worker, request, reply);
+        listing_respond(worker, request, reply);
     } else if (is_path(request, "/version")) {
-        answer_version(worker, reply);
-    } else if (!answer_probe(worker, request, reply)) {
-        route_text(worker, reply, METRICS_OTHER, 404, "",
-                   "not found; there are / /visits /version\n");
+        respond_version(worker, reply);
+    } else if (!respond_probe(worker, request, reply)) {
+        respond_text(worker, reply, METRICS_OTHER, 404,
+                     "not found; there are / /visits /version\n");
     }
     return -1;
 }
@@ -88,12 +82,12 @@ int route_admin(void *context, const struct request *request, struct reply *repl
 {
     struct worker *worker = context;
     if (is_path(request, "/metrics"))
-        answer_metrics(worker, reply);
+        respond_metrics(worker, reply);
     else if (is_path(request, "/version"))
-        answer_version(worker, reply);
-    else if (!answer_probe(worker, request, reply))
-        route_text(worker, reply, METRICS_OTHER, 404, "",
-                   "not found; there are /healthz /readyz /metrics /version\n");
+        respond_version(worker, reply);
+    else if (!respond_probe(worker, request, reply))
+        respond_text(worker, reply, METRICS_OTHER, 404,
+                     "not found; there are /healthz /readyz /metrics /version\n");
     return -1;
 }
 
@@ -106,6 +100,5 @@ void route_refuse(void *context, int status, struct reply *reply)
                        : status == 408 ? "the request did not come to its end in time\n"
                        : status == 505 ? "the version is HTTP/1.1 or HTTP/1.0\n"
                                        : "this is not a valid HTTP/1.1 request\n";
-    route_text(context, reply, METRICS_OTHER, status, status == 405 ? "Allow: GET, HEAD\r\n" : "",
-               text);
+    respond_text(context, reply, METRICS_OTHER, status, text);
 }

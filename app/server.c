@@ -1,6 +1,7 @@
 #include "server.h"
 
-#include "worker.h"
+#include "routes.h"
+#include "visit.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -12,16 +13,6 @@
 #include <unistd.h>
 
 enum { STACK_SIZE = 256 * 1024 };
-
-int server_sync(struct visits *visits, uint64_t end)
-{
-    uint64_t duration_ns;
-    int result = visits_sync(visits, end, &duration_ns), saved_errno = errno;
-    if (duration_ns > 0)
-        metrics_observe_sync(duration_ns);
-    errno = saved_errno;
-    return result;
-}
 
 static void *run_worker(void *context)
 {
@@ -64,8 +55,8 @@ static struct worker *new_worker(struct server *server, struct loop_group *group
                                        .request = request,
                                        .refuse = route_refuse,
                                        .commit = visit_commit,
-                                       .answer = visit_answer};
-    answers_init(&worker->answers, server->pod);
+                                       .respond = visit_respond};
+    answers_init(&worker->answers, server->pod_field);
     worker->loop = event_loop_new(group, &worker->handler);
     if (!worker->loop) {
         free_worker(worker);
@@ -163,6 +154,7 @@ struct server *server_start(const struct options *options, struct visits *visits
     server->visits = visits;
     server->owner = pthread_self();
     find_pod_name(server->pod);
+    (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
     server->listeners = open_listeners("listen", options->listen, message, size);
     if (server->listeners)
         server->admin_listeners =

@@ -1,8 +1,5 @@
-/* The paths that are served, and what becomes of a visit: a line in the batch of its turn, its
- * number once the batch is in the file, its answer once the batch is as durable as --sync asks for.
- *
- * Visitors are served by --workers event loops on one port; probes and metrics by a loop of their
- * own on another, which no visitor and no slow disk can hold up. */
+/* Serves visitors with --workers event loops on one port, and probes and metrics with a loop of
+ * their own on another, which no visitor and no slow disk can hold up. */
 #ifndef SERVER_H
 #define SERVER_H
 
@@ -29,8 +26,5 @@ bool server_has_drained(const struct server *server);
 
 /* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */
 void server_stop(struct server *server);
-
-/* visits_sync(), with the duration of its fdatasync(2), if it made one, counted in the metrics. */
-int server_sync(struct visits *visits, uint64_t end);
 
 #endif

@@ -1,17 +1,19 @@
-/* What a long response comes from, piece by piece: a struct of its maker's begins with this one. */
+/* Makes the body of a long response piece by piece. An implementation's struct begins with this
+ * one. */
 #ifndef STREAM_H
 #define STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct stream {
-    /* Writes the next piece, up to SIZE bytes, and returns its length; 0: the response is complete;
-     * -1 with errno EAGAIN: nothing yet, ask again in the next iteration of the loop; -1 with
-     * another errno: it cannot be completed. Does a bounded amount of work. The same piece is asked
-     * for again, and begins behind what was sent, until sent() has been told of all of it. */
-    ssize_t (*next)(struct stream *stream, char *data, size_t size);
-    void (*sent)(struct stream *stream, size_t length);
+    /* Writes the present piece, up to SIZE bytes, and returns its length; *RET_LAST: no other
+     * follows. Returns -1 with errno EAGAIN if there is no piece yet: call again in the next
+     * iteration of the loop; or -1 with another errno if the response cannot be completed. Does a
+     * bounded amount of work. Until advance() is called it writes the same piece again. */
+    ssize_t (*next)(struct stream *stream, char *data, size_t size, bool *ret_last);
+    void (*advance)(struct stream *stream);
     void (*end)(struct stream *stream); /* releases all of it */
 };
 

@@ -1,40 +1,40 @@
-#include "page.h"
-#include "server.h"
-#include "worker.h"
+#include "visit.h"
 
+#include "page.h"
+#include "respond.h"
+#include "rows.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-static void answer_failure(struct worker *worker, struct reply *reply, bool json, int error)
+/* The visit is not recorded: 503, never 200. */
+static void respond_not_recorded(struct worker *worker, struct reply *reply, bool json, int error)
 {
-    char *body = answer_body(reply);
-    size_t length;
-    metrics_count_request(METRICS_ROOT, 503);
-    if (json)
-        length = (size_t)snprintf(body, ANSWER_BODY_MAX, "{\"error\": \"%s\", \"pod\": \"%s\"}\n",
-                                  strerror(error), worker->answers.pod);
-    else
-        length = page_of_failure(worker->answers.pod, strerror(error), body, ANSWER_BODY_MAX);
-    answer_finish(&worker->answers, reply, 503,
-                  json ? "application/json" : "text/html; charset=utf-8", "Retry-After: 1\r\n",
-                  length);
+    const char *pod = worker->server->pod, *reason = strerror(error);
+    if (json) {
+        struct text body = text_begin(answer_body(reply), ANSWER_BODY_MAX);
+        text_printf(&body, "{\"error\": \"%s\", \"pod\": \"%s\"}\n", reason, pod);
+        respond_unavailable(worker, reply, METRICS_ROOT, MEDIA_JSON, body.length);
+    } else {
+        size_t length = page_of_failure(pod, reason, answer_body(reply), ANSWER_BODY_MAX);
+        respond_unavailable(worker, reply, METRICS_ROOT, MEDIA_HTML, length);
+    }
 }
 
-/* A visit: its time is taken now, its line joins the batch of this turn. */
 int visit_defer(struct worker *worker, const struct request *request, struct reply *reply)
 {
     struct timespec now;
-    bool json = request_quality(request->accept, "application/json") >
-                request_quality(request->accept, "text/html");
+    bool json = media_quality(request, MEDIA_JSON) > media_quality(request, MEDIA_HTML);
     struct batch *batch = &worker->batch;
+    assert(batch->count < DEFERRED_MAX);
     char *line = batch->lines[VISITS_RECENT + batch->count];
     (void)clock_gettime(CLOCK_REALTIME, &now);
     if (stamp_write(&worker->stamps, &now, line) != 0) {
         metrics_count_errors(errno, 1);
-        answer_failure(worker, reply, json, errno);
+        respond_not_recorded(worker, reply, json, errno);
         return -1;
     }
     line[STAMP_LENGTH] = '\n';
@@ -42,8 +42,17 @@ int visit_defer(struct worker *worker, const struct request *request, struct rep
     return (int)batch->count++;
 }
 
-/* Returns 0, or the errno that kept the batch from being recorded. What cannot wait for its next
- * round the owner is woken for: to take up a file that somebody has changed, or to end. */
+static int sync_to(struct visits *visits, uint64_t end)
+{
+    uint64_t duration_ns;
+    int result = visits_sync(visits, end, &duration_ns), saved_errno = errno;
+    metrics_observe_sync(duration_ns);
+    errno = saved_errno;
+    return result;
+}
+
+/* Returns 0, or the errno that kept the batch from being recorded. The owner is woken for what must
+ * not wait for its next round: to reopen a file that another process has changed, or to exit. */
 static int record(struct server *server, struct batch *batch)
 {
     struct visits_recent recent;
@@ -55,7 +64,7 @@ static int record(struct server *server, struct batch *batch)
             (void)pthread_kill(server->owner, SIGUSR1);
         return error;
     }
-    if (server->options->sync == SYNC_ALWAYS && server_sync(server->visits, end) != 0) {
+    if (server->options->sync == SYNC_ALWAYS && sync_to(server->visits, end) != 0) {
         int error = errno ? errno : EIO;
         visits_drop_unsynced(server->visits);
         (void)pthread_kill(server->owner, SIGUSR1);
@@ -78,34 +87,35 @@ void visit_commit(void *context)
     batch->count = 0;
 }
 
-static void answer_json(struct worker *worker, struct reply *reply, uint64_t number,
-                        const char *stamp)
+static void respond_json(struct worker *worker, struct reply *reply, uint64_t number,
+                         const char *line)
 {
-    int length = snprintf(answer_body(reply), ANSWER_BODY_MAX,
-                          "{\"visit\": %llu, \"time\": \"%.32s\", \"pod\": \"%s\"}\n",
-                          (unsigned long long)number, stamp, worker->answers.pod);
-    answer_finish(&worker->answers, reply, 200, "application/json", "Vary: Accept\r\n",
-                  (size_t)length);
+    struct text body = text_begin(answer_body(reply), ANSWER_BODY_MAX);
+    text_string(&body, "{");
+    row_json(&body, number, line);
+    text_string(&body, ", \"pod\": \"");
+    text_string(&body, worker->server->pod);
+    text_string(&body, "\"}\n");
+    respond(worker, reply, METRICS_ROOT, 200, MEDIA_JSON, "Vary: Accept\r\n", body.length);
 }
 
-void visit_answer(void *context, int tag, struct reply *reply)
+void visit_respond(void *context, int tag, struct reply *reply)
 {
     struct worker *worker = context;
     const struct batch *batch = &worker->batch;
     if (batch->error) {
-        answer_failure(worker, reply, batch->json[tag], batch->error);
+        respond_not_recorded(worker, reply, batch->json[tag], batch->error);
         return;
     }
     const char(*line)[LINE_LENGTH] = &batch->lines[VISITS_RECENT + tag];
     uint64_t number = batch->first + (uint64_t)tag;
-    metrics_count_request(METRICS_ROOT, 200);
     if (batch->json[tag]) {
-        answer_json(worker, reply, number, *line);
+        respond_json(worker, reply, number, *line);
         return;
     }
     unsigned before = batch->before_count + (unsigned)tag;
     before = before < VISITS_RECENT ? before : VISITS_RECENT;
-    struct page_visit visit = {number, *line, worker->answers.pod, line - before, before};
+    struct page_visit visit = {number, *line, worker->server->pod, line - before, before};
     size_t length = page_of_visit(&visit, answer_body(reply), ANSWER_BODY_MAX);
-    answer_finish(&worker->answers, reply, 200, "text/html; charset=utf-8", page_fields, length);
+    respond(worker, reply, METRICS_ROOT, 200, MEDIA_HTML, page_fields, length);
 }

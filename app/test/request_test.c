@@ -1,4 +1,3 @@
-#include "../listeners.h"
 #include "../request.h"
 #include "tap.h"
 
@@ -13,17 +12,14 @@ enum { INCOMPLETE = 0, VALID = 200 };
 static int judge(const char *bytes, size_t length, struct request *ret_request)
 {
     static char *copy;
-    struct mg_request_info info;
     free(copy);
     copy = malloc(length + 1);
     memcpy(copy, bytes, length);
     size_t skipped = request_skip_empty_lines(copy, length);
-    int scanned = request_scan(copy + skipped, length - skipped);
+    int scanned = request_head_length(copy + skipped, length - skipped);
     if (scanned <= 0)
         return -scanned;
-    int status = listeners_parse(copy + skipped, (size_t)scanned, &info);
-    if (status == 0)
-        status = request_check(&info, ret_request);
+    int status = request_parse(copy + skipped, (size_t)scanned, ret_request);
     return status ? status : VALID;
 }
 

@@ -1,8 +1,8 @@
-/* The bytes of a connection, as exchange.c takes them apart: no step past their end, results that
+/* The bytes of a connection, as http1.c takes them apart: no step past their end, results that
  * the rest can work with, and nothing accepted that would let a second request be smuggled past a
  * proxy. */
 #include "../../request.h"
-#include "../../listeners.h"
+#include "../../civetweb_glue.h"
 #include "demand.h"
 
 #include <stdlib.h>
@@ -47,16 +47,16 @@ static void demand_no_smuggling(struct range head, const struct request *request
     demand(count_fields(head, "Host:") == 1 || request->http_1_0, "HTTP/1.1 has a Host");
 }
 
-static void demand_parts(struct range head, const struct mg_request_info *info)
+static void demand_parts(struct range head, const struct request_head *parts)
 {
-    demand(has_string(head, info->request_method), "the method lies in the head");
-    demand(has_string(head, info->request_uri), "the target lies in the head");
-    demand(has_string(head, info->http_version), "the version lies in the head");
-    demand(info->num_headers >= 0 && info->num_headers <= REQUEST_FIELDS_MAX + 1,
+    demand(has_string(head, parts->method), "the method lies in the head");
+    demand(has_string(head, parts->target), "the target lies in the head");
+    demand(has_string(head, parts->version), "the version lies in the head");
+    demand(parts->fields_count <= HEAD_FIELDS_MAX,
            "there are as many fields as there is room for");
-    for (int i = 0; i < info->num_headers; i++)
-        demand(has_string(head, info->http_headers[i].name) &&
-                   has_string(head, info->http_headers[i].value),
+    for (unsigned i = 0; i < parts->fields_count; i++)
+        demand(has_string(head, parts->fields[i].name) &&
+                   has_string(head, parts->fields[i].value),
                "the fields lie in the head");
 }
 
@@ -86,7 +86,7 @@ static void demand_same_of_part(const char *bytes, size_t length, int result)
 {
     size_t part = length > 0 ? (unsigned char)bytes[length - 1] * length / 256 : 0;
     char *copy = copy_exactly(bytes, part);
-    int early = request_scan(copy, part);
+    int early = request_head_length(copy, part);
     demand(early == 0 || early == result, "an early result is the final one");
     free(copy);
 }
@@ -105,7 +105,7 @@ static bool is_result(int result, size_t length)
  * ends. */
 static size_t take_request(const char *bytes, size_t length)
 {
-    struct mg_request_info info;
+    struct request_head parts;
     struct request request;
     char *copy = copy_exactly(bytes, length);
     size_t skipped = request_skip_empty_lines(copy, length), taken = 0;
@@ -113,18 +113,19 @@ static size_t take_request(const char *bytes, size_t length)
     char *head = copy + skipped;
     length -= skipped;
     bytes += skipped;
-    int scanned = request_scan(head, length);
+    int scanned = request_head_length(head, length);
     demand(is_result(scanned, length), "the result is a length or a status");
     demand_same_of_part(bytes, length, scanned);
     if (scanned > 0) {
         struct range range = {head, head + scanned};
-        int status = listeners_parse(head, (size_t)scanned, &info);
-        demand(status == 0 || status == 400, "what is not parsed is a bad request");
-        if (status == 0) {
-            demand_parts(range, &info);
-            status = request_check(&info, &request);
-            demand(status == 0 || status == 400 || status == 413, "a status of request_check()");
-        }
+        char *again = copy_exactly(head, (size_t)scanned);
+        int split = civetweb_split_head(again, (size_t)scanned, &parts);
+        if (split == 0)
+            demand_parts((struct range){again, again + scanned}, &parts);
+        free(again);
+        int status = request_parse(head, (size_t)scanned, &request);
+        demand(status == 0 || status == 400 || status == 413, "a status of request_parse()");
+        demand(split == 0 || status == split, "what cannot be split is refused");
         if (status == 0) {
             demand_request(range, &request);
             demand_no_smuggling((struct range){bytes, bytes + scanned}, &request);
