@@ -4,6 +4,8 @@
 #ifndef LISTING_H
 #define LISTING_H
 
+#include "scan.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,13 +16,6 @@ enum listing_format {
     LISTING_RAW,
     LISTING_JSON,
     LISTING_HTML, /* the rows of a table */
-};
-
-/* The part of a file that is listed. */
-struct listing_range {
-    int file;              /* must stay open */
-    uint64_t size, count;  /* bytes and lines; the bytes are whole lines and do not change */
-    uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
 };
 
 struct listing_position {
