@@ -1,7 +1,7 @@
 #include "durable.h"
 
 #include "io.h"
-#include "visits.h"
+#include "stamp.h"
 
 #include <errno.h>
 #include <fcntl.h>

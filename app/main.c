@@ -131,10 +131,7 @@ static int run_visits(int count, char *const *arguments)
     if (file < 0 || scan_file(file, &scan, buffer, &rest) != 0)
         die(EXIT_FAILED, "cannot read %s: %s; name its folder with --data-dir", path,
             strerror(errno));
-    struct listing_range range = {file, scan.in_long_line ? scan.good_offset : scan.offset,
-                                  scan.in_long_line ? scan.good_count : scan.count, scan.irregular};
-    if (range.uniform_from > range.size)
-        range.uniform_from = range.size;
+    struct listing_range range = scan_snapshot(&scan, file);
     listing_start(&listing, &range, options.raw ? LISTING_RAW : LISTING_TEXT, options.tail);
     while ((length = listing_piece(&listing, buffer, sizeof buffer)) != 0) {
         if (length < 0 && errno == EAGAIN)

@@ -4,6 +4,7 @@
 #ifndef PAGE_H
 #define PAGE_H
 
+#include "plot.h"
 #include "visits.h"
 
 #include <stddef.h>
@@ -24,12 +25,6 @@ size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
 
 /* The page in place of one when the visit could not be recorded, for REASON. */
 size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
-
-/* A point of the plot: the NUMBER of visits there had been at SECONDS since 1970 of local time. */
-struct page_point {
-    int64_t seconds;
-    uint64_t number;
-};
 
 /* What comes before and after the rows of the table of visits: COUNT visits in all, of which LISTED
  * are in the table, and a plot through POINTS. */

@@ -70,3 +70,14 @@ int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest)
     *ret_rest = kept;
     return 0;
 }
+
+struct listing_range scan_snapshot(const struct scan *scan, int file)
+{
+    struct listing_range range = {
+        .file = file,
+        .size = scan->in_long_line ? scan->good_offset : scan->offset,
+        .count = scan->in_long_line ? scan->good_count : scan->count,
+    };
+    range.uniform_from = scan->irregular < range.size ? scan->irregular : range.size;
+    return range;
+}

@@ -10,6 +10,13 @@
 /* A multiple of the length of a line, so that whole lines fill it. */
 enum { SCAN_BUFFER_SIZE = LINE_LENGTH * 2048 };
 
+/* The part of a file that is read: whole lines that do not change any more. */
+struct listing_range {
+    int file;              /* must stay open */
+    uint64_t size, count;  /* bytes and lines, from the start of the file */
+    uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
+};
+
 struct scan {
     uint64_t offset;         /* where the last whole line ends */
     uint64_t count;          /* whole lines */
@@ -25,5 +32,9 @@ struct scan {
 /* Reads FILE from its start to its end. What follows the last newline is left in BUFFER, of
  * SCAN_BUFFER_SIZE, its length in *RET_REST. Returns 0, or -1 with the errno of pread(2). */
 int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest);
+
+/* The whole lines of FILE that SCAN has found. If the end of the file is longer than the buffer, so
+ * that no newline ends it, only the lines up to the last credible one. */
+struct listing_range scan_snapshot(const struct scan *scan, int file);
 
 #endif

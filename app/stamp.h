@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <time.h>
 
+#define VISITS_FILE "visits.txt"
+
 #define STAMP_LENGTH 32                /* 2022-11-28 22:54:26.913511+03:00 */
 #define LINE_LENGTH (STAMP_LENGTH + 1) /* with its newline */
 

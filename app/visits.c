@@ -3,7 +3,6 @@
 #include "clock.h"
 #include "durable.h"
 #include "io.h"
-#include "listing.h"
 #include "opening.h"
 
 #include <assert.h>

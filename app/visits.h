@@ -14,15 +14,13 @@
 #ifndef VISITS_H
 #define VISITS_H
 
-#include "stamp.h"
+#include "scan.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-#define VISITS_FILE "visits.txt"
 
 enum { VISITS_RECENT = 5 }; /* how many lines before a batch visits_append() hands back */
 
@@ -102,7 +100,6 @@ int visits_sync(struct visits *visits, uint64_t end, uint64_t *ret_duration_ns);
 
 /* What can be read of it now: bytes that will not change, which are so many lines. They stay
  * readable until visits_release(). On failure errno says why it is not open. */
-struct listing_range;
 int visits_snapshot(struct visits *visits, struct listing_range *ret_range,
                     struct visits_file **ret_file);
 void visits_release(struct visits_file *file);

@@ -47,9 +47,7 @@ static struct listing_range range_of(const char *folder, const char *bytes, size
     folder_write(folder, "f", bytes, length);
     int file = open(folder_path(folder, "f"), O_RDONLY | O_CLOEXEC);
     (void)scan_file(file, &scan, rest, &rest_length);
-    return (struct listing_range){file, scan.good_offset, scan.good_count,
-                                  scan.irregular < scan.good_offset ? scan.irregular
-                                                                    : scan.good_offset};
+    return scan_snapshot(&scan, file);
 }
 
 static void expect_format(const char *bytes, enum listing_format format, uint64_t tail,
