@@ -31,9 +31,8 @@ static struct connection *least_missed(struct acceptor *acceptor)
     struct connections *connections = acceptor->connections;
     struct connection *connection = connections->lists[CONNECTION_LINGERING].first;
     for (unsigned i = 0; !connection && i < sizeof order / sizeof *order; i++)
-        connection =
-            connections_next_expired(connections, connections->lists[order[i].state].first,
-                                     connections->polled_ms - order[i].after_ms);
+        connection = connections_next_expired(connections, connections->lists[order[i].state].first,
+                                              connections->polled_ms - order[i].after_ms);
     return connection;
 }
 
@@ -138,9 +137,9 @@ static void assign(struct acceptor *acceptor, int socket)
 
 enum outcome { TRY_AGAIN, NOBODY_WAITS, NO_ROOM };
 
-/* Accepts one, or evicts one for it, under the group's lock, so that another loop that sees the same
- * client does not evict a second one. None is evicted unless a client waits: accept4(2) reports a
- * lack of descriptors before it looks whether one does. */
+/* Accepts one, or evicts one for it, under the group's lock, so that another loop that sees the
+ * same client does not evict a second one. None is evicted unless a client waits: accept4(2)
+ * reports a lack of descriptors before it looks whether one does. */
 static enum outcome accept_one(struct acceptor *acceptor, int listener)
 {
     const struct loop_group *group = acceptor->member->group;

@@ -28,8 +28,8 @@ void accept_pending(struct acceptor *acceptor);
 /* Adds the connections that other loops have accepted for this one. */
 void accept_passed(struct acceptor *acceptor);
 
-/* Leaves the group, since TIME_IS_UP or since the loop has no connection: before, accepts what is in
- * the backlog, unless it can be left to other loops. With the last of the loops the sockets are
+/* Leaves the group, since TIME_IS_UP or since the loop has no connection: before, accepts what is
+ * in the backlog, unless it can be left to other loops. With the last of the loops the sockets are
  * shut, so that clients who come later are refused and not left without a response. Returns false,
  * and has done nothing, if a connection came meanwhile. */
 bool accept_drain_backlog(struct acceptor *acceptor, bool time_is_up);

@@ -109,8 +109,7 @@ void answer_finish(struct answers *answers, struct reply *reply, int status, con
     reply->length = head.length + (reply->head_only ? 0 : body_length);
 }
 
-void answer_head(struct answers *answers, struct reply *reply, const char *type,
-                 const char *fields)
+void answer_head(struct answers *answers, struct reply *reply, const char *type, const char *fields)
 {
     struct text head = text_begin(reply->data, HEAD_MAX);
     put_head(&head, answers, reply, 200, type, fields);
@@ -123,6 +122,5 @@ void answer_stream(struct answers *answers, struct reply *reply, const char *typ
 {
     if (reply->http_1_0)
         reply->keep_alive = false;
-    answer_head(answers, reply, type,
-                reply->http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
+    answer_head(answers, reply, type, reply->http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
 }

@@ -30,7 +30,7 @@ struct connection {
     int64_t since_ms;      /* when it entered its state */
     uint32_t input_length, output_length, output_sent;
     uint32_t piece_length, piece_sent; /* of the stream's present piece, with its framing */
-    uint32_t events;         /* what epoll(7) is asked for */
+    uint32_t events;                   /* what epoll(7) is asked for */
     uint32_t unacknowledged; /* bytes sent, when last looked at in this state; 0: not yet */
     int socket;
     int tag;

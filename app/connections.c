@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 enum {
-    HEAD_TIMEOUT_MS = 10000, /* from a request's first byte to its last */
-    IDLE_TIMEOUT_MS = 75000, /* without a request: longer than the proxies in front of it */
+    HEAD_TIMEOUT_MS = 10000,  /* from a request's first byte to its last */
+    IDLE_TIMEOUT_MS = 75000,  /* without a request: longer than the proxies in front of it */
     WRITE_TIMEOUT_MS = 30000, /* until the client's kernel acknowledges a byte; where the client
                                  reads slowly it does so in steps of tens of kilobytes */
     SLOW_AFTER_MS = 500,      /* of these: then it is first looked how much the client has taken */

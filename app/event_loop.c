@@ -11,10 +11,10 @@
 #include <sys/eventfd.h>
 
 enum {
-    EVENTS_MAX = 256,          /* reported by one epoll_wait(2) */
-    DRAIN_ITERATION_MS = 50,   /* how often draining is looked after */
-    FINAL_REQUESTS_MS = 250,   /* after leaving: for requests that are already on their way */
-    FINAL_LINGER_MS = 250,     /* after that: for clients to close */
+    EVENTS_MAX = 256,        /* reported by one epoll_wait(2) */
+    DRAIN_ITERATION_MS = 50, /* how often draining is looked after */
+    FINAL_REQUESTS_MS = 250, /* after leaving: for requests that are already on their way */
+    FINAL_LINGER_MS = 250,   /* after that: for clients to close */
 };
 
 /* SERVING, until event_loop_drain(); DRAINING, until nothing is left to do or time is up; FINAL,
@@ -57,15 +57,14 @@ static void leave_if_due(struct event_loop *loop)
     }
 }
 
-/* Requests that had been sent still get their responses, and then clients a moment to close. Returns
- * whether the loop is to go on. */
+/* Requests that had been sent still get their responses, and then clients a moment to close.
+ * Returns whether the loop is to go on. */
 static bool finish(struct event_loop *loop)
 {
     struct connections *connections = &loop->connections;
     unsigned connections_max = loop_group_connections_max(loop->member.group);
     /* So many iterations find everybody, since epoll(7) reports sockets in rotation. */
-    bool found_all =
-        !loop->more_events || loop->final_iterations++ > connections_max / EVENTS_MAX;
+    bool found_all = !loop->more_events || loop->final_iterations++ > connections_max / EVENTS_MAX;
     int64_t requests_until_ms = loop->final_since_ms + FINAL_REQUESTS_MS;
     if (found_all && connections->polled_ms >= requests_until_ms)
         connections_abort_all(connections, CONNECTION_LINGERING);
@@ -97,8 +96,7 @@ static int poll_timeout_ms(const struct event_loop *loop)
     if (connections->lists[CONNECTION_READY].first)
         return 0;
     if (!loop->member.accepting && loop->phase != FINAL)
-        timeout_ms =
-            earlier_of(timeout_ms, loop->acceptor.enable_after_ms - connections->now_ms);
+        timeout_ms = earlier_of(timeout_ms, loop->acceptor.enable_after_ms - connections->now_ms);
     if (loop->phase != SERVING)
         timeout_ms = earlier_of(timeout_ms, DRAIN_ITERATION_MS);
     return timeout_ms;

@@ -167,8 +167,7 @@ static void send_reply(struct http1 *http1, struct connection *connection,
 static struct reply new_reply(struct http1 *http1, const struct connection *connection)
 {
     return (struct reply){.data = http1->output,
-                          .keep_alive =
-                              connection->keep_alive && !http1->connections->draining,
+                          .keep_alive = connection->keep_alive && !http1->connections->draining,
                           .head_only = connection->head_only,
                           .http_1_0 = connection->http_1_0};
 }

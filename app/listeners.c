@@ -23,8 +23,7 @@ struct listeners {
 
 static bool open_address(struct listeners *listeners, const char *address)
 {
-    listeners->count =
-        civetweb_listen(address, LISTENERS_BACKLOG, listeners->sockets, SOCKETS_MAX);
+    listeners->count = civetweb_listen(address, LISTENERS_BACKLOG, listeners->sockets, SOCKETS_MAX);
     return listeners->count > 0;
 }
 

@@ -129,8 +129,8 @@ static void put_head_and_foot(struct listing *listing, const char *pod)
         struct page_point points[PLOT_POINTS];
         unsigned count = plot_points(range, points);
         uint64_t listed = range->count + 1 - listing->reader.number;
-        size_t length = page_of_visits_head(pod, range->count, listed, points, count,
-                                            listing->head, sizeof listing->head - 1);
+        size_t length = page_of_visits_head(pod, range->count, listed, points, count, listing->head,
+                                            sizeof listing->head - 1);
         listing->head[length] = '\0';
         listing->foot = page_of_visits_foot;
     }

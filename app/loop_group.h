@@ -71,7 +71,8 @@ struct connection_list loop_group_take(struct loop_member *member);
 bool loop_group_has_idler(const struct loop_member *member, int64_t since_ms, int64_t now_ms);
 
 /* Asks another loop to accept in place of MEMBER, which has no room, or is about to be busy while a
- * client waits. A loop that has found no room of late is not asked, so a round of all loops ends. */
+ * client waits. A loop that has found no room of late is not asked, so a round of all loops ends.
+ */
 void loop_group_ask(struct loop_member *member, int64_t now_ms);
 
 /* Closes its inbox. Unless TIME_IS_UP, not while it has connections: then returns false.

@@ -4,9 +4,10 @@
 #include "clock.h"
 #include "die.h"
 #include "io.h"
-#include "listing.h"
+#include "metrics.h"
 #include "options.h"
 #include "relocations.h"
+#include "rows.h"
 #include "scan.h"
 #include "server.h"
 #include "timezone.h"
@@ -122,9 +123,9 @@ static int run_visits(int count, char *const *arguments)
 {
     char path[4096], buffer[SCAN_BUFFER_SIZE];
     struct scan scan;
-    struct listing listing;
+    struct reader reader;
+    int sought;
     size_t rest;
-    ssize_t length;
     struct options options = parse_or_die(VERB_VISITS, count, arguments);
     (void)snprintf(path, sizeof path, "%s/" VISITS_FILE, options.data_dir);
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -132,19 +133,22 @@ static int run_visits(int count, char *const *arguments)
         die(EXIT_FAILED, "cannot read %s: %s; name its folder with --data-dir", path,
             strerror(errno));
     struct listing_range range = scan_snapshot(&scan, file);
-    listing_start(&listing, &range, options.raw ? LISTING_RAW : LISTING_TEXT, options.tail);
-    while ((length = listing_piece(&listing, buffer, sizeof buffer)) != 0) {
-        if (length < 0 && errno == EAGAIN)
-            continue;
-        if (length < 0)
+    reader_start(&reader, &range, options.tail);
+    while ((sought = reader_seek(&reader)) != 0 && errno == EAGAIN)
+        continue;
+    if (sought != 0)
+        die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
+    struct row_position position = rows_start(&reader);
+    while (!rows_at_end(&reader, &position)) {
+        struct text text = text_begin(buffer, sizeof buffer);
+        if (rows_next(&reader, options.raw ? ROWS_RAW : ROWS_TEXT, &position, &text) < 0)
             die(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
-        if (write_all(STDOUT_FILENO, buffer, (size_t)length, NULL) != 0) {
+        if (write_all(STDOUT_FILENO, text.data, text.length, NULL) != 0) {
             /* Whoever reads only the first lines is no failure. */
             if (errno == EPIPE)
                 return EXIT_OK;
             die(EXIT_FAILED, "cannot write: %s", strerror(errno));
         }
-        listing_sent(&listing, (size_t)length);
     }
     return EXIT_OK;
 }
@@ -286,8 +290,11 @@ static void tend(struct visits *visits, const struct options *options, struct sp
     }
     speaker->last_error = error;
     /* Also while nothing can be written: what was answered before has still to become stable. */
-    if (options->sync == SYNC_INTERVAL)
-        (void)server_sync(visits, visits->size);
+    if (options->sync == SYNC_INTERVAL) {
+        uint64_t duration_ns;
+        (void)visits_sync(visits, visits->size, &duration_ns);
+        metrics_observe_sync(duration_ns);
+    }
 }
 
 /* Waits for a signal, tending the visits once a second and when a worker asks for it. Returns

@@ -113,7 +113,8 @@ void metrics_observe_batch(unsigned visits)
 
 void metrics_observe_sync(uint64_t nanoseconds)
 {
-    observe(&sync_duration, nanoseconds);
+    if (nanoseconds > 0)
+        observe(&sync_duration, nanoseconds);
 }
 
 struct text {

@@ -22,7 +22,7 @@ void metrics_count_request(enum metrics_path path, int status);
 /* COUNT visits could not be recorded, for the errno ERROR. */
 void metrics_count_errors(int error, unsigned count);
 
-/* One batch of visits was recorded; one fdatasync(2) took so long. */
+/* One batch of visits was recorded; one fdatasync(2) took so long, or 0: there was none. */
 void metrics_observe_batch(unsigned visits);
 void metrics_observe_sync(uint64_t nanoseconds);
 

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-_Static_assert(REQUEST_FIELDS_MAX < HEAD_FIELDS_MAX, "civetweb would refuse one more, with 400");
+_Static_assert((int)REQUEST_FIELDS_MAX < (int)HEAD_FIELDS_MAX,
+               "civetweb would refuse one more, with 400");
 
 /* RFC 9110 §5.6.2 */
 static bool is_token_character(char c)

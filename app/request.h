@@ -1,6 +1,7 @@
 /* Finds the end of a request and parses it. civetweb splits its head into parts, and accepts much
  * that RFC 9112 tells a server to refuse; each is a way to smuggle a second request past a proxy or
- * to confuse the log, so it is refused here. Pure functions: they can be tested and fuzzed alone. */
+ * to confuse the log, so it is refused here. Pure functions: they can be tested and fuzzed alone.
+ */
 #ifndef REQUEST_H
 #define REQUEST_H
 

@@ -3,6 +3,7 @@
 #include "listing.h"
 #include "page.h"
 #include "respond.h"
+#include "text.h"
 #include "visit.h"
 
 #include <string.h>
@@ -46,8 +47,7 @@ static bool is_path(const struct request *request, const char *path)
 }
 
 /* The probes, on either port. Returns false if the path is another. */
-static bool respond_probe(struct worker *worker, const struct request *request,
-                          struct reply *reply)
+static bool respond_probe(struct worker *worker, const struct request *request, struct reply *reply)
 {
     if (is_path(request, "/healthz"))
         respond_text(worker, reply, METRICS_HEALTHZ, 200, "ok\n");

@@ -75,8 +75,7 @@ static void put_html(struct text *text, const struct row_position *position, con
 static void put_row(struct text *text, enum row_format format, const struct row_position *position,
                     const char *line, size_t length)
 {
-    bool is_visit =
-        length == LINE_LENGTH && line[STAMP_LENGTH] == '\n' && stamp_is_exact(line);
+    bool is_visit = length == LINE_LENGTH && line[STAMP_LENGTH] == '\n' && stamp_is_exact(line);
     if (format == ROWS_TEXT && !position->mid_line)
         text_printf(text, "%6llu\t", (unsigned long long)position->number);
     if (format == ROWS_TEXT || format == ROWS_RAW)

@@ -25,11 +25,12 @@ void test_response(void);
 void test_page(void);
 void test_request(void);
 void test_scan(void);
-void test_loops(void);
+void test_loop_group(void);
+void test_http1(void);
 void test_visits(void);
 void test_visits_faults(void);
 void test_repair(void);
-void test_listing(void);
+void test_rows(void);
 void test_metrics(void);
 
 #endif

@@ -19,11 +19,12 @@ static const struct {
     {"page", test_page},
     {"request", test_request},
     {"scan", test_scan},
-    {"loops", test_loops},
+    {"loop_group", test_loop_group},
+    {"http1", test_http1},
     {"visits", test_visits},
     {"visits_faults", test_visits_faults},
     {"repair", test_repair},
-    {"listing", test_listing},
+    {"rows", test_rows},
     {"metrics", test_metrics},
 };
 /* clang-format on */

@@ -52,11 +52,9 @@ static void demand_parts(struct range head, const struct request_head *parts)
     demand(has_string(head, parts->method), "the method lies in the head");
     demand(has_string(head, parts->target), "the target lies in the head");
     demand(has_string(head, parts->version), "the version lies in the head");
-    demand(parts->fields_count <= HEAD_FIELDS_MAX,
-           "there are as many fields as there is room for");
+    demand(parts->fields_count <= HEAD_FIELDS_MAX, "there are as many fields as there is room for");
     for (unsigned i = 0; i < parts->fields_count; i++)
-        demand(has_string(head, parts->fields[i].name) &&
-                   has_string(head, parts->fields[i].value),
+        demand(has_string(head, parts->fields[i].name) && has_string(head, parts->fields[i].value),
                "the fields lie in the head");
 }
 

@@ -1,0 +1,294 @@
+/* One connection at a time, as http1.c and connections.c see it, without a loop: what its client
+ * sends and takes, when it expires, and how a long response is framed. */
+#include "../http1.h"
+#include "../io.h"
+#include "samples.h"
+#include "tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { NOW_MS = 100000, LONG_AGO_MS = 1 };
+
+static struct loop_group *group;
+static struct loop_member member;
+static struct connections connections;
+static struct http1 http1;
+
+static void start(void)
+{
+    group = loop_group_new(NULL, 10, 1);
+    connections = (struct connections){.now_ms = NOW_MS, .polled_ms = NOW_MS};
+    http1.connections = &connections;
+    if (!ok(group && connections_init(&connections, &member) == 0, "there is room for connections"))
+        exit(tap_done());
+    loop_group_join(group, &member);
+}
+
+static void stop(void)
+{
+    connections_destroy(&connections);
+    loop_group_free(group);
+}
+
+static int requests, refusals;
+
+static int take(void *context, const struct request *request, struct reply *reply)
+{
+    (void)context, (void)request;
+    requests++;
+    reply->length = 0;
+    return -1;
+}
+
+static void refuse(void *context, int status, struct reply *reply)
+{
+    (void)context;
+    refusals = status;
+    reply->length = 0;
+}
+
+/* A connection that has been in STATE for long, and the client's end of it. */
+static struct connection *old_connection(enum connection_state state, int *ret_client)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
+        return NULL;
+    struct connection *connection = connection_new(ends[0]);
+    if (!connection)
+        return NULL;
+    *ret_client = ends[1];
+    loop_group_count(&member);
+    connection->state = state;
+    connection->since_ms = LONG_AGO_MS;
+    connection_list_append(&connections.lists[state], connection);
+    return connection;
+}
+
+static bool is_due(enum connection_state state)
+{
+    return connections_next_expired(&connections, connections.lists[state].first, LONG_AGO_MS) !=
+           NULL;
+}
+
+static void end_connection(struct connection *connection, int client)
+{
+    connections_close(&connections, connection);
+    connections_free_closed(&connections);
+    (void)close(client);
+}
+
+static void expect_words(void)
+{
+    static const struct {
+        const char *claim, *bytes;
+        enum connection_state state;
+        bool due;
+    } table[] = {
+        {"an idle client that is silent", "", CONNECTION_IDLE, true},
+        {"one that has sent an empty line", "\r\n", CONNECTION_IDLE, true},
+        {"one that has sent many", "\r\n\r\n\r\n\r\n\r\n", CONNECTION_IDLE, true},
+        {"one that has begun a request", "G", CONNECTION_IDLE, false},
+        {"one that has done so after an empty line", "\r\nGET / HTTP/1.1\r\n", CONNECTION_IDLE,
+         false},
+        {"one that is silent in the middle of a request", "", CONNECTION_READING, true},
+        {"one whose request may have ended", "\r\n", CONNECTION_READING, false},
+    };
+    start();
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int client = -1;
+        struct connection *connection = old_connection(table[i].state, &client);
+        size_t length = strlen(table[i].bytes);
+        ok(connection && write(client, table[i].bytes, length) == (ssize_t)length &&
+               is_due(table[i].state) == table[i].due,
+           "%s is %s", table[i].claim, table[i].due ? "due" : "not due");
+        end_connection(connection, client);
+    }
+    stop();
+}
+
+/* Reads BYTES that come after "GET", which has come SINCE_MS. */
+static void read_rest(int64_t since_ms, const char *bytes)
+{
+    static const struct handler handler = {.request = take, .refuse = refuse};
+    int client = -1;
+    struct connection *connection = old_connection(CONNECTION_READING, &client);
+    size_t length = strlen(bytes);
+    requests = refusals = 0;
+    http1.handler = &handler;
+    connection->since_ms = since_ms;
+    ok(connection_keep_input(connection, "GET", 3) == 0 &&
+           write(client, bytes, length) == (ssize_t)length,
+       "a client goes on with its request");
+    http1_continue(&http1, connection, EPOLLIN);
+    end_connection(connection, client);
+}
+
+static void expect_in_time(void)
+{
+    start();
+    read_rest(NOW_MS - 9000, " ");
+    ok(!requests && !refusals, "in time it may go on");
+    read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ok(requests == 1 && !refusals, "what was whole by its time is answered");
+    read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n");
+    same(refusals, 408, "what was not is refused, though more has come");
+    stop();
+}
+
+static void expect_progress(void)
+{
+    char bytes[1000] = {0};
+    int client = -1;
+    start();
+    struct connection *connection = old_connection(CONNECTION_WRITING, &client);
+    ok(connection && !is_due(CONNECTION_WRITING), "a client whose socket takes bytes is owed them");
+    while (send(connection->socket, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        continue;
+    http1_close_expired(&http1);
+    same(connection->state, CONNECTION_SLOW, "if it takes nothing for a while it is slow");
+    same(connection->since_ms, NOW_MS, "from then on");
+    connection->since_ms = LONG_AGO_MS;
+    ok(is_due(CONNECTION_SLOW), "if it goes on so it is due");
+    ok(read(client, bytes, sizeof bytes) == sizeof bytes && !is_due(CONNECTION_SLOW),
+       "if it takes something it is not");
+    same(connection->since_ms, NOW_MS, "and has its time again");
+    connection->since_ms = LONG_AGO_MS;
+    ok(is_due(CONNECTION_SLOW), "once for the same bytes");
+    http1_close_expired(&http1);
+    same(connection->state, CONNECTION_CLOSED, "then it is closed");
+    same(loop_group_connections(group), 0, "and no longer counted");
+    connections_free_closed(&connections);
+    (void)close(client);
+    stop();
+}
+
+static void expect_lingering(void)
+{
+    char bytes[1000] = {0};
+    int client = -1;
+    start();
+    struct connection *connection = old_connection(CONNECTION_LINGERING, &client);
+    ok(connection && is_due(CONNECTION_LINGERING), "a client that has all of its answer is due");
+    ok(write(connection->socket, bytes, sizeof bytes) == sizeof bytes &&
+           !is_due(CONNECTION_LINGERING),
+       "one that has not gets its time again");
+    connection->since_ms = LONG_AGO_MS;
+    ok(is_due(CONNECTION_LINGERING), "unless it takes nothing");
+    end_connection(connection, client);
+    stop();
+}
+
+/* A response whose body is `body`, in pieces of random length. */
+struct sample_stream {
+    struct stream stream;
+    uint64_t *state;
+    size_t length, at, piece;
+    bool ended;
+};
+
+static char body[200000];
+
+static ssize_t sample_next(struct stream *stream, char *data, size_t size, bool *ret_last)
+{
+    struct sample_stream *sample = (struct sample_stream *)stream;
+    size_t left = sample->length - sample->at;
+    size_t most = left < size ? left : size;
+    if (sample->piece == SIZE_MAX)
+        sample->piece = most > 0 ? samples_next(sample->state) % (most + 1) : 0;
+    memcpy(data, body + sample->at, sample->piece);
+    *ret_last = sample->piece == left;
+    return (ssize_t)sample->piece;
+}
+
+static void sample_advance(struct stream *stream)
+{
+    struct sample_stream *sample = (struct sample_stream *)stream;
+    sample->at += sample->piece;
+    sample->piece = SIZE_MAX;
+}
+
+static void sample_end(struct stream *stream)
+{
+    ((struct sample_stream *)stream)->ended = true;
+}
+
+/* Takes the chunks of LENGTH bytes in BYTES apart in place. Returns the length of the body, or -1.
+ */
+static ssize_t unchunk(char *bytes, size_t length)
+{
+    size_t at = 0, put = 0;
+    for (;;) {
+        char *end;
+        unsigned long size = strtoul(bytes + at, &end, 16);
+        at = (size_t)(end - bytes);
+        if (at + 4 + size > length || memcmp(bytes + at, "\r\n", 2) != 0 ||
+            memcmp(bytes + at + 2 + size, "\r\n", 2) != 0)
+            return -1;
+        memmove(bytes + put, bytes + at + 2, size);
+        put += size;
+        at += 4 + size;
+        if (size == 0)
+            return at == length ? (ssize_t)put : -1;
+    }
+}
+
+/* Sends a response of LENGTH bytes to a client that takes a random part at a time. Returns what the
+ * client has got. */
+static size_t stream_all(uint64_t *state, size_t length, bool http_1_0, char *got, size_t size)
+{
+    int client = -1, least = 1;
+    size_t total = 0;
+    struct sample_stream sample = {
+        {sample_next, sample_advance, sample_end}, state, length, 0, SIZE_MAX, false};
+    struct connection *connection = old_connection(CONNECTION_WRITING, &client);
+    (void)setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+    connection->stream = &sample.stream;
+    connection->http_1_0 = http_1_0;
+    while (connection->state == CONNECTION_WRITING && total < size) {
+        http1_continue(&http1, connection, EPOLLOUT);
+        ssize_t taken = receive_now(client, got + total, 1 + samples_next(state) % 20000);
+        total += taken > 0 ? (size_t)taken : 0;
+    }
+    for (ssize_t taken; (taken = receive_now(client, got + total, size - total)) > 0;)
+        total += (size_t)taken;
+    if (!sample.ended || connection->state != CONNECTION_CLOSED)
+        total = 0;
+    connections_free_closed(&connections);
+    (void)close(client);
+    return total;
+}
+
+static void expect_streams(void)
+{
+    static char got[4 * sizeof body];
+    uint64_t state = 1906;
+    int wrong = 0;
+    start();
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (char)samples_next(&state);
+    for (int round = 0; round < 200; round++) {
+        size_t length = samples_next(&state) % (sizeof body / (1 + samples_next(&state) % 1000));
+        bool http_1_0 = samples_next(&state) % 2;
+        size_t total = stream_all(&state, length, http_1_0, got, sizeof got);
+        ssize_t whole = http_1_0 ? (ssize_t)total : unchunk(got, total);
+        wrong += whole != (ssize_t)length || memcmp(got, body, length) != 0;
+    }
+    same(wrong, 0,
+         "200 long responses come whole, in chunks or not, however little is taken at a time");
+    size_t total = stream_all(&state, 0, false, got, sizeof got);
+    same_bytes(got, total, "0\r\n\r\n", 5, "nothing is one last chunk");
+    stop();
+}
+
+void test_http1(void)
+{
+    expect_words();
+    expect_in_time();
+    expect_progress();
+    expect_lingering();
+    expect_streams();
+}

@@ -1,0 +1,216 @@
+#include "../rows.h"
+#include "../scan.h"
+#include "folder.h"
+#include "samples.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PIECE_SIZE = 32768, OUT_MAX = 2000000 };
+
+static char out[OUT_MAX];
+static uint64_t bytes_read, most_read;
+
+/* This comes before the C library's. */
+ssize_t pread(int file, void *data, size_t size, off_t offset)
+{
+    ssize_t got = syscall(SYS_pread64, file, data, size, offset);
+    bytes_read += got > 0 ? (uint64_t)got : 0;
+    return got;
+}
+
+static void note_read(void)
+{
+    most_read = bytes_read > most_read ? bytes_read : most_read;
+    bytes_read = 0;
+}
+
+/* Lists from READER's start to the end into `out`. Returns the length, or -1; `most_read` is the
+ * most bytes that one call read. */
+static ssize_t list_all(struct reader *reader, enum row_format format)
+{
+    size_t total = 0;
+    int sought;
+    most_read = bytes_read = 0;
+    while ((sought = reader_seek(reader)) != 0 && errno == EAGAIN)
+        note_read();
+    if (sought != 0)
+        return -1;
+    struct row_position position = rows_start(reader);
+    while (!rows_at_end(reader, &position)) {
+        struct text text = text_begin(out + total, PIECE_SIZE);
+        ssize_t length = rows_next(reader, format, &position, &text);
+        note_read();
+        if (length < 0 || total + (size_t)length + PIECE_SIZE > sizeof out)
+            return -1;
+        total += (size_t)length;
+    }
+    return (ssize_t)total;
+}
+
+/* A file of BYTES, open, with the range that the program would find in it. */
+static struct listing_range range_of(const char *folder, const char *bytes, size_t length)
+{
+    static char rest[SCAN_BUFFER_SIZE];
+    struct scan scan = {0};
+    size_t rest_length;
+    folder_write(folder, "f", bytes, length);
+    int file = open(folder_path(folder, "f"), O_RDONLY | O_CLOEXEC);
+    (void)scan_file(file, &scan, rest, &rest_length);
+    return scan_snapshot(&scan, file);
+}
+
+static void expect_format(const char *bytes, enum row_format format, uint64_t tail,
+                          const char *wanted)
+{
+    char *folder = folder_make();
+    struct reader reader;
+    struct listing_range range = range_of(folder, bytes, strlen(bytes));
+    reader_start(&reader, &range, tail);
+    ssize_t length = list_all(&reader, format);
+    same_bytes(out, length < 0 ? 0 : (size_t)length, wanted, strlen(wanted),
+               "format %d of %zu bytes, tail %lld", (int)format, strlen(bytes), (long long)tail);
+    (void)close(range.file);
+    folder_remove(folder);
+}
+
+static void expect_formats(void)
+{
+    expect_format(LINE_A LINE_B, ROWS_TEXT, UINT64_MAX, "     1\t" LINE_A "     2\t" LINE_B);
+    expect_format(LINE_A LINE_B, ROWS_RAW, UINT64_MAX, LINE_A LINE_B);
+    expect_format(LINE_A LINE_B LINE_C, ROWS_TEXT, 2, "     2\t" LINE_B "     3\t" LINE_C);
+    expect_format(LINE_A LINE_B LINE_C, ROWS_RAW, 1, LINE_C);
+    expect_format(LINE_A LINE_B, ROWS_TEXT, 0, "");
+    expect_format(LINE_A, ROWS_TEXT, 99, "     1\t" LINE_A);
+    expect_format("", ROWS_TEXT, UINT64_MAX, "");
+    expect_format("", ROWS_JSON, 5, "");
+    expect_format(LINE_A LINE_B, ROWS_JSON, UINT64_MAX,
+                  "\n{\"visit\": 1, \"time\": \"2022-11-28 22:54:26.913511+03:00\"},"
+                  "\n{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}");
+    expect_format("a\"b\n" LINE_B, ROWS_JSON, UINT64_MAX,
+                  "\n{\"visit\": 1, \"time\": null},"
+                  "\n{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}");
+    expect_format("<b>\n" LINE_B, ROWS_HTML, UINT64_MAX,
+                  "<tr><td>1<td>not a visit\n"
+                  "<tr><td>2<td><time>2022-11-28 22:54:27.000000+03:00</time>\n");
+    expect_format("<script>alert(\"1\")</script>xxxxx\n" LINE_B, ROWS_JSON, 2,
+                  "\n{\"visit\": 1, \"time\": null},\n{\"visit\": 2, \"time\": \"2022-11-28 "
+                  "22:54:27.000000+03:00\"}");
+    expect_format(
+        "<script>alert(\"1\")</script>xxxxx\n" LINE_B, ROWS_HTML, 2,
+        "<tr><td>1<td>not a visit\n<tr><td>2<td><time>2022-11-28 22:54:27.000000+03:00</time>\n");
+    expect_format("<b>\n" LINE_B, ROWS_TEXT, UINT64_MAX, "     1\t<b>\n     2\t" LINE_B);
+    expect_format(LINE_A "<b>\n\n" LINE_B, ROWS_RAW, 3, "<b>\n\n" LINE_B);
+}
+
+/* What the listing must be, made in the plainest way. Returns its length. */
+static size_t wanted_text(const struct listing_range *range, const char *bytes, uint64_t tail,
+                          bool numbered, char *wanted)
+{
+    uint64_t number = 1, from = tail < range->count ? range->count - tail + 1 : 1;
+    size_t put = 0;
+    for (size_t start = 0; start < range->size; number++) {
+        const char *newline = memchr(bytes + start, '\n', range->size - start);
+        size_t length = (size_t)(newline + 1 - (bytes + start));
+        if (number >= from) {
+            if (numbered)
+                put += (size_t)sprintf(wanted + put, "%6llu\t", (unsigned long long)number);
+            memcpy(wanted + put, bytes + start, length);
+            put += length;
+        }
+        start += length;
+    }
+    return put;
+}
+
+static void expect_samples(void)
+{
+    static char bytes[400000], wanted[OUT_MAX];
+    uint64_t state = 1906;
+    int wrong = 0;
+    for (int round = 0; round < 200; round++) {
+        char *folder = folder_make();
+        size_t length = samples_make(&state, bytes, sizeof bytes);
+        struct listing_range range = range_of(folder, bytes, length);
+        uint64_t tail =
+            samples_next(&state) % 2 ? UINT64_MAX : samples_next(&state) % (range.count + 2);
+        bool numbered = samples_next(&state) % 2;
+        struct reader reader;
+        reader_start(&reader, &range, tail);
+        ssize_t got = list_all(&reader, numbered ? ROWS_TEXT : ROWS_RAW);
+        size_t wanted_length = wanted_text(&range, bytes, tail, numbered, wanted);
+        wrong += got != (ssize_t)wanted_length || memcmp(out, wanted, wanted_length) != 0;
+        (void)close(range.file);
+        folder_remove(folder);
+    }
+    same(wrong, 0, "200 samples are listed as they are");
+}
+
+/* Another process shortens the file while it is read. */
+static void expect_truncation(void)
+{
+    static char bytes[20000 * (sizeof LINE_A - 1)], piece[PIECE_SIZE];
+    char *folder = folder_make();
+    struct reader reader;
+    for (size_t i = 0; i < sizeof bytes; i += sizeof LINE_A - 1)
+        memcpy(bytes + i, LINE_A, sizeof LINE_A - 1);
+    struct listing_range range = range_of(folder, bytes, sizeof bytes);
+    reader_start(&reader, &range, UINT64_MAX);
+    struct row_position position = rows_start(&reader);
+    struct text text = text_begin(piece, sizeof piece);
+    bool right = rows_next(&reader, ROWS_TEXT, &position, &text) > 0;
+    (void)truncate(folder_path(folder, "f"), 0);
+    text = text_begin(piece, sizeof piece);
+    ok(right && rows_next(&reader, ROWS_TEXT, &position, &text) == -1 && errno == EIO,
+       "a listing of a file that was shortened fails");
+    (void)close(range.file);
+    folder_remove(folder);
+}
+
+/* Whatever the file holds, one client must not hold the loop up. */
+static void expect_bounded_calls(void)
+{
+    enum { MOST = 64 * 1024, LINES = 40000, LONG = 3000000 };
+    char *folder = folder_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
+    struct reader reader;
+    size_t length = 0;
+    for (int i = 0; i < LINES; i++, length += LINE_LENGTH)
+        memcpy(bytes + length, i == LINES - 2 ? "# a note that an operator added.\n" : LINE_A,
+               LINE_LENGTH);
+    struct listing_range range = range_of(folder, bytes, length);
+    bytes_read = 0;
+    reader_start(&reader, &range, LINES - 1);
+    same((long long)bytes_read, 0, "to start a listing reads nothing");
+    ssize_t got = list_all(&reader, ROWS_RAW);
+    ok(most_read <= MOST && got == (LINES - 1) * LINE_LENGTH &&
+           memcmp(out, bytes + LINE_LENGTH, (size_t)got) == 0,
+       "the first of many lines before an irregular one is found a block at a time");
+    (void)close(range.file);
+
+    memset(bytes, 'x', LONG);
+    memcpy(bytes + LONG, "\n" LINE_B, 1 + LINE_LENGTH);
+    range = range_of(folder, bytes, LONG + 1 + LINE_LENGTH);
+    reader_start(&reader, &range, UINT64_MAX);
+    static const char wanted[] = "\n{\"visit\": 1, \"time\": null},"
+                                 "\n{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}";
+    got = list_all(&reader, ROWS_JSON);
+    ok(most_read <= MOST, "nor is a line of megabytes read at once");
+    same_bytes(out, got > 0 ? (size_t)got : 0, wanted, sizeof wanted - 1, "and it is one row");
+    (void)close(range.file);
+    free(bytes);
+    folder_remove(folder);
+}
+
+void test_rows(void)
+{
+    expect_bounded_calls();
+    expect_formats();
+    expect_samples();
+    expect_truncation();
+}
