@@ -1,6 +1,6 @@
 /* One line on stderr for a person, and the exit codes that scripts may rely on.
  *
- * Only the edges of the program (main, server) call these; everything below returns an errno. */
+ * Only main.c and the files of single verbs call these; everything below returns an errno. */
 #ifndef DIE_H
 #define DIE_H
 
