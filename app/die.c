@@ -56,3 +56,12 @@ void die(int exit_code, const char *format, ...)
     va_end(arguments);
     exit(exit_code);
 }
+
+/* assert(3) calls it, in musl as in glibc. The C library's own writes through stdio, which would be
+ * nearly a kilobyte of code more. */
+_Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function);
+_Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function)
+{
+    warn("%s:%d: %s(): assertion failed: %s", file, line, function, claim);
+    abort();
+}
