@@ -1,7 +1,10 @@
 #include "check.h"
 
 #include "clock.h"
+#include "io.h"
+#include "text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -107,9 +110,7 @@ static int connect_to(const struct addrinfo *address, int64_t deadline_ms)
             return connection;
         errno = error;
     }
-    int saved_errno = errno;
-    (void)close(connection);
-    errno = saved_errno;
+    close_keeping_errno(connection);
     return -1;
 }
 
@@ -128,19 +129,20 @@ static int connect_to_any(const struct addrinfo *addresses, int64_t deadline_ms)
 
 static int send_request(int connection, const struct url *url, int64_t deadline_ms)
 {
-    char request[URL_TARGET_MAX + URL_HOST_MAX + 128];
+    char buffer[URL_TARGET_MAX + URL_HOST_MAX + 128];
     bool is_ipv6 = strchr(url->host, ':') != NULL;
-    int length = snprintf(request, sizeof request,
-                          "GET %s%.*s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n\r\n",
-                          *url->target == '/' ? "" : "/", url->target_length, url->target,
-                          is_ipv6 ? "[" : "", url->host, is_ipv6 ? "]" : "", url->port);
-    for (int sent = 0; sent < length;) {
+    struct text request = text_begin(buffer, sizeof buffer);
+    text_printf(&request, "GET %s%.*s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n\r\n",
+                *url->target == '/' ? "" : "/", url->target_length, url->target, is_ipv6 ? "[" : "",
+                url->host, is_ipv6 ? "]" : "", url->port);
+    assert(!request.overflowed);
+    for (size_t sent = 0; sent < request.length;) {
         if (wait_for(connection, POLLOUT, deadline_ms) != 0)
             return -1;
-        ssize_t more = send(connection, request + sent, (size_t)(length - sent), MSG_NOSIGNAL);
-        if (more < 0 && errno != EAGAIN && errno != EINTR)
+        ssize_t more = send_some(connection, request.data + sent, request.length - sent);
+        if (more < 0)
             return -1;
-        sent += more > 0 ? (int)more : 0;
+        sent += (size_t)more;
     }
     return 0;
 }
@@ -153,8 +155,8 @@ static int receive(int connection, int64_t deadline_ms, struct response *respons
     while (response->state < RESPONSE_COMPLETE) {
         if (wait_for(connection, POLLIN, deadline_ms) != 0)
             return -1;
-        ssize_t got = recv(connection, bytes, sizeof bytes, 0);
-        if (got < 0 && errno != EAGAIN && errno != EINTR)
+        ssize_t got = receive_some(connection, bytes, sizeof bytes);
+        if (got < 0 && errno != EAGAIN)
             return -1;
         if (got == 0 && response_end(response) != 0) {
             errno = ENODATA;
@@ -225,22 +227,20 @@ int check_url(const struct url *url, struct response *ret_response, char *messag
     return response.state == RESPONSE_COMPLETE ? 0 : -1;
 }
 
-void check_describe(const struct response *response, char *text, size_t size)
+void check_describe(const struct response *response, char *buffer, size_t size)
 {
-    size_t length = 0;
+    struct text text = text_begin(buffer, size);
     if (response->status / 100 == 3 && response->location[0]) {
-        (void)snprintf(text, size, "redirects to %s, which is not followed; check that",
-                       response->location);
-        length = strlen(text);
+        text_printf(&text, "redirects to %s, which is not followed; check that",
+                    response->location);
     } else {
-        const char *body = response->body;
-        while (length < response->body_kept && length < size - 1 && body[length] != '\r' &&
-               body[length] != '\n')
+        size_t length = 0;
+        while (length < response->body_kept && response->body[length] != '\r' &&
+               response->body[length] != '\n')
             length++;
-        memcpy(text, body, length);
-        text[length] = '\0';
+        text_bytes(&text, response->body, length);
     }
-    for (size_t i = 0; i < length; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            text[i] = text[i] == '\t' ? ' ' : '?';
+    for (size_t i = 0; i < text.length; i++)
+        if (buffer[i] < ' ' || buffer[i] > '~')
+            buffer[i] = buffer[i] == '\t' ? ' ' : '?';
 }

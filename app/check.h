@@ -15,8 +15,8 @@ int check_url(const struct url *url, struct response *ret_response, char *messag
               size_t message_size);
 
 /* Writes what a person wants to know of RESPONSE beside its status: the first line of its body, or
- * where it redirects to. Bytes that are not printable ASCII become "?", so that nothing of a server
- * steers a terminal. */
-void check_describe(const struct response *response, char *text, size_t size);
+ * where it redirects to; a string, cut to SIZE > 0 bytes. Bytes that are not printable ASCII become
+ * "?", so that nothing of a server steers a terminal. */
+void check_describe(const struct response *response, char *buffer, size_t size);
 
 #endif

@@ -1,12 +1,15 @@
 #include "clock.h"
 
-#include <time.h>
+int64_t clock_read_ns(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 int64_t clock_ns(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return clock_read_ns(CLOCK_MONOTONIC);
 }
 
 int64_t clock_ms(void)

@@ -1,8 +1,9 @@
 #include "die.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,25 +11,21 @@
 __attribute__((format(printf, 1, 0))) static void put_line(const char *format, va_list arguments,
                                                            int error)
 {
-    char line[1024] = "web-app: ";
-    size_t length = strlen(line);
-    int printed = vsnprintf(line + length, sizeof line - length, format, arguments);
-    if (printed > 0)
-        length += (size_t)printed;
-    if (error && length < sizeof line) {
-        printed = snprintf(line + length, sizeof line - length, ": %s", strerror(error));
-        if (printed > 0)
-            length += (size_t)printed;
+    char buffer[1024];
+    struct text line = text_begin(buffer, sizeof buffer);
+    text_string(&line, "web-app: ");
+    text_vprintf(&line, format, arguments);
+    if (error) {
+        text_string(&line, ": ");
+        text_string(&line, strerror(error));
     }
-    if (length > sizeof line - 1)
-        length = sizeof line - 1;
-    /* What was said of an option or a path may hold a newline; it stays one line all the same. */
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 127)
-            line[i] = '?';
-    line[length++] = '\n';
+    /* A path or an option may hold a newline; this stays one line all the same. */
+    for (size_t i = 0; i < line.length; i++)
+        if ((unsigned char)buffer[i] < ' ' || buffer[i] == 127)
+            buffer[i] = '?';
+    buffer[line.length] = '\n';
     /* There is nowhere to report that stderr itself is broken. */
-    (void)!write(STDERR_FILENO, line, length);
+    (void)!write(STDERR_FILENO, buffer, line.length + 1);
 }
 
 void warn(const char *format, ...)
@@ -58,4 +55,13 @@ void die(int exit_code, const char *format, ...)
     put_line(format, arguments, 0);
     va_end(arguments);
     exit(exit_code);
+}
+
+/* assert(3) calls it, in musl as in glibc. The C library's own writes through stdio, which would be
+ * nearly a kilobyte of code more. */
+_Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function);
+_Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function)
+{
+    warn("%s:%d: %s(): assertion failed: %s", file, line, function, claim);
+    abort();
 }

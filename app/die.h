@@ -1,6 +1,6 @@
 /* One line on stderr for a person, and the exit codes that scripts may rely on.
  *
- * Only the edges of the program (main, server) call these; everything below returns an errno. */
+ * Only main.c and the files of single verbs call these; everything below returns an errno. */
 #ifndef DIE_H
 #define DIE_H
 
@@ -18,6 +18,7 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* As warn(), followed by ": " and the text of errno. */
 void warn_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* As warn(), then exits. An assert(3) that fails writes such a line too, and aborts. */
 _Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

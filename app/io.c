@@ -1,5 +1,6 @@
 #include "io.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -63,8 +64,27 @@ int write_at(int file, const void *data, size_t size, off_t offset)
     return 0;
 }
 
+ssize_t send_some(int socket, const void *data, size_t size)
+{
+    ssize_t sent;
+    do
+        sent = send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
+
+ssize_t receive_some(int socket, void *data, size_t size)
+{
+    ssize_t got;
+    do
+        got = recv(socket, data, size, MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 bool is_all_zero(const char *data, size_t length)
 {
+    assert(length > 0);
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 

@@ -18,6 +18,14 @@ ssize_t read_at(int file, void *data, size_t size, off_t offset);
  * Returns 0, or -1 with the errno of pwrite(2). */
 int write_at(int file, const void *data, size_t size, off_t offset);
 
+/* send(2) over EINTR of what goes without waiting, and without SIGPIPE. Returns the number of
+ * bytes, 0 if there is no room for any now, or -1 with errno. */
+ssize_t send_some(int socket, const void *data, size_t size);
+
+/* recv(2) over EINTR of what is there. Returns the number of bytes, 0 once the peer has sent all,
+ * or -1 with errno; EAGAIN: nothing is there yet. */
+ssize_t receive_some(int socket, void *data, size_t size);
+
 /* Are these LENGTH > 0 bytes all NUL, as a hole in a file reads? */
 bool is_all_zero(const char *data, size_t length);
 

@@ -33,7 +33,10 @@ struct metrics_gauges {
     const char *version;
 };
 
-/* Returns the length of the text, less than SIZE. */
-size_t metrics_write(const struct metrics_gauges *gauges, char *text, size_t size);
+enum { METRICS_MAX = 16384 };
+
+/* Writes a string into BUFFER, of SIZE bytes; less than METRICS_MAX may be too little, and the
+ * string is then cut. Returns its length. */
+size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t size);
 
 #endif

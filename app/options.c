@@ -1,7 +1,7 @@
 #include "options.h"
 
+#include <assert.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,30 +10,27 @@
 struct option {
     const char *name;
     unsigned verbs;
-    const char *placeholder; /* NULL: a switch */
-    const char *fallback;    /* the default, as one would write it */
+    const char *metavar;       /* NULL: a switch */
+    const char *default_value; /* the default, as one would write it */
     const char *allowed;
     const char *help;
     int (*parse)(struct options *options, const char *value);
 };
 
-static int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_number)
+static int parse_unsigned(const char *value, unsigned minimum, unsigned maximum,
+                          unsigned *ret_number)
 {
-    char *end;
-    errno = 0;
-    if (!isdigit((unsigned char)*text))
+    uint64_t number;
+    if (parse_number(value, strlen(value), minimum, maximum, &number) != 0)
         return -1;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || *end || number < minimum || number > maximum)
-        return -1;
-    *ret_number = number;
+    *ret_number = (unsigned)number;
     return 0;
 }
 
 /* PORT, ADDRESS:PORT or [ADDRESS]:PORT. What the address names is found out when it is bound. */
 static int parse_address(const char *value)
 {
-    uint64_t port;
+    unsigned port;
     const char *colon = strrchr(value, ':'), *digits = colon ? colon + 1 : value;
     if (strlen(digits) > sizeof "65535" - 1)
         return -1;
@@ -46,7 +43,7 @@ static int parse_address(const char *value)
         if (strspn(value, characters) < length)
             return -1;
     }
-    return parse_number(digits, 0, 65535, &port);
+    return parse_unsigned(digits, 0, 65535, &port);
 }
 
 static int parse_listen(struct options *options, const char *value)
@@ -69,6 +66,7 @@ static int parse_data_dir(struct options *options, const char *value)
 
 static const char *const sync_names[] = {
     [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
+_Static_assert(sizeof sync_names / sizeof *sync_names == SYNC_NONE + 1, "every mode has a name");
 
 static int parse_sync(struct options *options, const char *value)
 {
@@ -89,20 +87,12 @@ static int parse_timezone(struct options *options, const char *value)
 
 static int parse_workers(struct options *options, const char *value)
 {
-    uint64_t number;
-    if (parse_number(value, 1, 64, &number) != 0)
-        return -1;
-    options->workers = (unsigned)number;
-    return 0;
+    return parse_unsigned(value, 1, 64, &options->workers);
 }
 
 static int parse_max_connections(struct options *options, const char *value)
 {
-    uint64_t number;
-    if (parse_number(value, 1, 1000000, &number) != 0)
-        return -1;
-    options->max_connections = (unsigned)number;
-    return 0;
+    return parse_unsigned(value, 1, 1000000, &options->max_connections);
 }
 
 /* 5s, 500ms or 1m; at most an hour. */
@@ -112,16 +102,11 @@ static int parse_drain(struct options *options, const char *value)
         const char *unit;
         unsigned ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
-    char digits[16];
     size_t length = strspn(value, "0123456789");
     uint64_t number;
-    if (length == 0 || length >= sizeof digits)
-        return -1;
-    memcpy(digits, value, length);
-    digits[length] = '\0';
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (strcmp(value + length, units[i].unit) == 0 &&
-            parse_number(digits, 0, 3600000 / units[i].ms, &number) == 0) {
+            parse_number(value, length, 0, 3600000 / units[i].ms, &number) == 0) {
             options->drain_ms = (unsigned)number * units[i].ms;
             return 0;
         }
@@ -131,7 +116,7 @@ static int parse_drain(struct options *options, const char *value)
 
 static int parse_tail(struct options *options, const char *value)
 {
-    return parse_number(value, 0, UINT64_MAX - 1, &options->tail);
+    return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->tail);
 }
 
 static int parse_raw(struct options *options, const char *value)
@@ -175,9 +160,10 @@ enum { ENVIRONMENT_NAME_SIZE = 64 };
 /* max-connections is WEB_APP_MAX_CONNECTIONS. What concerns a single call has no such name. */
 static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
 {
-    if (!option->fallback)
+    if (!option->default_value)
         return false;
-    (void)snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
+    int length = snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
+    assert(length < ENVIRONMENT_NAME_SIZE);
     for (char *p = name; *p; p++)
         *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
     return true;
@@ -208,7 +194,7 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
             continue;
-        if (option->fallback && option->parse(options, option->fallback) != 0)
+        if (option->default_value && option->parse(options, option->default_value) != 0)
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
         if (value && option->parse(options, value) != 0)
@@ -233,9 +219,9 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
     if (!option)
         return complain(message, size, "there is no option --%.*s here; see web-app help",
                         (int)length, argument + 2);
-    if (!option->placeholder && value)
+    if (!option->metavar && value)
         return complain(message, size, "--%s takes no value", option->name);
-    if (option->placeholder && !value) {
+    if (option->metavar && !value) {
         if (left < 2)
             return complain(message, size, "--%s needs a value: %s", option->name, option->allowed);
         value = arguments[1];
@@ -267,38 +253,24 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
     return 0;
 }
 
-/* Appends to TEXT as far as it fits; *LENGTH counts on as snprintf(3) does. */
-__attribute__((format(printf, 4, 5))) static void add(char *text, size_t size, size_t *length,
-                                                      const char *format, ...)
+void options_help(struct text *text)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    size_t at = *length < size ? *length : size;
-    int printed = vsnprintf(text + at, size - at, format, arguments);
-    va_end(arguments);
-    *length += printed > 0 ? (size_t)printed : 0;
-}
-
-size_t options_help(char *text, size_t size)
-{
-    size_t length = 0;
-    char name[ENVIRONMENT_NAME_SIZE], flag[64];
+    char name[ENVIRONMENT_NAME_SIZE], flag_buffer[64];
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
-        (void)snprintf(flag, sizeof flag, "--%s%s%s", option->name, option->placeholder ? "=" : "",
-                       option->placeholder ? option->placeholder : "");
-        add(text, size, &length, "  %-24s %s\n", flag, option->help);
+        struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
+        text_printf(&flag, "--%s%s%s", option->name, option->metavar ? "=" : "",
+                    option->metavar ? option->metavar : "");
+        assert(!flag.overflowed);
+        text_printf(text, "  %-24s %s\n", flag.data, option->help);
         if (environment_name(option, name))
-            add(text, size, &length, "  %-24s (default %s; environment %s)\n", "", option->fallback,
-                name);
+            text_printf(text, "  %-24s (default %s; environment %s)\n", "", option->default_value,
+                        name);
     }
-    return length;
 }
 
-size_t options_describe(const struct options *options, char *text, size_t size)
+void options_describe(const struct options *options, struct text *text)
 {
-    size_t length = 0;
-    add(text, size, &length, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
-        sync_names[options->sync], options->timezone, options->workers, options->max_connections,
-        options->drain_ms);
-    return length;
+    text_printf(text, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
+                sync_names[options->sync], options->timezone, options->workers,
+                options->max_connections, options->drain_ms);
 }

@@ -3,6 +3,8 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,9 +35,9 @@ struct options {
 int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
                   char *message, size_t message_size);
 
-/* The text of `help` about the options, and "--name=value ..." of VERB_SERVE as they are in force.
- * Both return the length that the text has, cut to SIZE - 1 as snprintf(3) does. */
-size_t options_help(char *text, size_t size);
-size_t options_describe(const struct options *options, char *text, size_t size);
+/* Append the text of `help` about the options, and "name=value ..." of VERB_SERVE as they are in
+ * force. */
+void options_help(struct text *text);
+void options_describe(const struct options *options, struct text *text);
 
 #endif

@@ -1,8 +1,8 @@
 #include "page.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+#include "text.h"
+
+#include <assert.h>
 
 const char page_fields[] =
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
@@ -32,134 +32,117 @@ static const char start[] =
     "small,h2,td:first-child{color:#98a4af}}\n"
     "</style>\n";
 
-struct text {
-    char *at;
-    size_t size, length;
+/* The bounds on which PAGE_MAX rests. */
+enum {
+    POD_MAX = 64,
+    NUMBER_MAX = sizeof "18446744073709551615" - 1,
+    ROW_MAX = sizeof "<tr><td><td><time></time>\n" - 1 + NUMBER_MAX + STAMP_LENGTH,
+    POINT_MAX = sizeof "600,160 " - 1,
+    WORDS_MAX = 1024, /* all else on a page, the reason of a failure included */
 };
+_Static_assert(sizeof start + 3 * POD_MAX + VISITS_RECENT * ROW_MAX + WORDS_MAX < PAGE_MAX,
+               "a page fits");
+_Static_assert(sizeof start + 2 * POD_MAX + PLOT_POINTS * POINT_MAX + WORDS_MAX < PAGE_MAX,
+               "the head of a listing fits");
 
-static void put(struct text *text, const char *data, size_t length)
+static size_t finish(const struct text *text)
 {
-    size_t room = text->size - text->length;
-    if (length > room)
-        length = room;
-    memcpy(text->at + text->length, data, length);
-    text->length += length;
-}
-
-static void put_string(struct text *text, const char *string)
-{
-    put(text, string, strlen(string));
-}
-
-static void put_number(struct text *text, uint64_t number)
-{
-    char digits[24];
-    size_t i = sizeof digits;
-    do
-        digits[--i] = (char)('0' + number % 10);
-    while (number /= 10);
-    put(text, digits + i, sizeof digits - i);
+    assert(!text->overflowed || text->size < PAGE_MAX);
+    return text->length;
 }
 
 static void put_start(struct text *text, const char *title, const char *pod)
 {
-    put(text, start, sizeof start - 1);
-    put_string(text, "<title>");
-    put_string(text, title);
-    put_string(text, " \xc2\xb7 ");
-    put_string(text, pod);
-    put_string(text, "</title>\n");
-}
-
-static void put_row(struct text *text, uint64_t number, const char *stamp)
-{
-    put_string(text, "<tr><td>");
-    put_number(text, number);
-    put_string(text, "<td><time>");
-    put(text, stamp, STAMP_LENGTH);
-    put_string(text, "</time>\n");
+    text_bytes(text, start, sizeof start - 1);
+    text_string(text, "<title>");
+    text_string(text, title);
+    text_string(text, " \xc2\xb7 ");
+    text_string(text, pod);
+    text_string(text, "</title>\n");
 }
 
 size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
 {
-    struct text text = {html, size, 0};
+    struct text text = text_begin(html, size);
+    assert(visit->before_count <= VISITS_RECENT);
     put_start(&text, "Visit", visit->pod);
-    put_string(&text, "<h1>Visit ");
-    put_number(&text, visit->number);
-    put_string(&text, "</h1>\n<p><time>");
-    put(&text, visit->stamp, STAMP_LENGTH);
-    put_string(&text, "</time>\n<p>Answered by <b>");
-    put_string(&text, visit->pod);
-    put_string(&text, "</b>, and kept in its file.\n");
+    text_string(&text, "<h1>Visit ");
+    text_number(&text, visit->number);
+    text_string(&text, "</h1>\n<p><time>");
+    text_bytes(&text, visit->stamp, STAMP_LENGTH);
+    text_string(&text, "</time>\n<p>Answered by <b>");
+    text_string(&text, visit->pod);
+    text_string(&text, "</b>, and kept in its file.\n");
     if (visit->before_count > 0)
-        put_string(&text, "<h2>Before you</h2>\n<table>\n");
+        text_string(&text, "<h2>Before you</h2>\n<table>\n");
     for (unsigned i = visit->before_count; i > 0; i--)
-        put_row(&text, visit->number - (visit->before_count - i) - 1, visit->before[i - 1]);
+        row_html(&text, visit->number - (visit->before_count - i) - 1, visit->before[i - 1]);
     if (visit->before_count > 0)
-        put_string(&text, "</table>\n");
-    put_string(&text, "<h2><a href=/visits>All visits</a></h2>\n</html>\n");
-    return text.length;
+        text_string(&text, "</table>\n");
+    text_string(&text, "<h2><a href=/visits>All visits</a></h2>\n</html>\n");
+    return finish(&text);
 }
 
 size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size)
 {
-    struct text text = {html, size, 0};
+    struct text text = text_begin(html, size);
     put_start(&text, "Not now", pod);
-    put_string(&text,
-               "<h1>Not now</h1>\n<p>This visit could not be recorded, so it does not count: ");
-    put_string(&text, reason);
-    put_string(&text, ".\n<p>Please try again in a moment.\n<p><small>");
-    put_string(&text, pod);
-    put_string(&text, "</small>\n</html>\n");
-    return text.length;
+    text_string(&text,
+                "<h1>Not now</h1>\n<p>This visit could not be recorded, so it does not count: ");
+    text_string(&text, reason);
+    text_string(&text, ".\n<p>Please try again in a moment.\n<p><small>");
+    text_string(&text, pod);
+    text_string(&text, "</small>\n</html>\n");
+    return finish(&text);
 }
 
 /* The number of visits over time, as a line from the lower left to the upper right. */
 static void put_plot(struct text *text, const struct page_point *points, unsigned count)
 {
     enum { WIDTH = 600, HEIGHT = 160 };
+    assert(count <= PLOT_POINTS);
     int64_t start_seconds = points[0].seconds, span = points[count - 1].seconds - start_seconds;
     uint64_t first = points[0].number, rise = points[count - 1].number - first;
     if (span <= 0 || rise == 0)
         return;
-    put_string(text,
-               "<svg viewBox=\"0 -4 600 168\" role=img aria-label=\"The number of visits over "
-               "time\"><polyline points=\"");
+    text_string(text,
+                "<svg viewBox=\"0 -4 600 168\" role=img aria-label=\"The number of visits over "
+                "time\"><polyline points=\"");
     for (unsigned i = 0; i < count; i++) {
         int64_t since = points[i].seconds - start_seconds;
         /* The clock may have been set back between two visits. */
         since = since < 0 ? 0 : since > span ? span : since;
-        put_number(text, (uint64_t)(since * WIDTH / span));
-        put_string(text, ",");
-        put_number(text, HEIGHT - (points[i].number - first) * HEIGHT / rise);
-        put_string(text, " ");
+        text_number(text, (uint64_t)(since * WIDTH / span));
+        text_string(text, ",");
+        text_number(text, HEIGHT - (points[i].number - first) * HEIGHT / rise);
+        text_string(text, " ");
     }
-    put_string(text, "\"/></svg>\n");
+    text_string(text, "\"/></svg>\n");
 }
 
 size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
                            const struct page_point *points, unsigned points_count, char *html,
                            size_t size)
 {
-    struct text text = {html, size, 0};
+    struct text text = text_begin(html, size);
     put_start(&text, "Visits", pod);
-    put_string(&text, "<h1>");
-    put_number(&text, count);
-    put_string(&text, count == 1 ? " visit</h1>\n" : " visits</h1>\n");
-    put_string(&text, "<p>Kept by <b>");
-    put_string(&text, pod);
-    put_string(&text, "</b>: as <a href=\"/visits?format=text\">text</a>, "
-                      "<a href=\"/visits?format=json\">JSON</a> or "
-                      "<a href=\"/visits?format=raw\">the file</a>.\n");
+    text_string(&text, "<h1>");
+    text_number(&text, count);
+    text_string(&text, count == 1 ? " visit</h1>\n" : " visits</h1>\n");
+    text_string(&text, "<p>Kept by <b>");
+    text_string(&text, pod);
+    text_string(&text, "</b>: as <a href=\"/visits?format=text\">text</a>, "
+                       "<a href=\"/visits?format=json\">JSON</a> or "
+                       "<a href=\"/visits?format=raw\">the file</a>.\n");
     if (points_count > 1)
         put_plot(&text, points, points_count);
     if (listed < count) {
-        put_string(&text, "<h2>The last ");
-        put_number(&text, listed);
-        put_string(&text, "</h2>\n");
+        text_string(&text, "<h2>The last ");
+        text_number(&text, listed);
+        text_string(&text, "</h2>\n");
     }
-    put_string(&text, "<table>\n");
-    return text.length;
+    text_string(&text, "<table>\n");
+    return finish(&text);
 }
 
 const char page_of_visits_foot[] = "</table>\n</html>\n";

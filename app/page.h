@@ -1,6 +1,7 @@
 /* The HTML that people see, from plain data into a caller's buffer: no allocation, no I/O, nothing
- * from outside the program in it except the host's name, which cannot hold a special character.
- * Functions return the length; what does not fit is cut. */
+ * from outside the program in it except the host's name, which has at most 64 bytes and no special
+ * character. Each function writes a string into HTML, of SIZE bytes, and returns its length; less
+ * than PAGE_MAX may be too little, and the string is then cut. */
 #ifndef PAGE_H
 #define PAGE_H
 
@@ -10,12 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { PAGE_MAX = 8192 };
+
 struct page_visit {
     uint64_t number;
     const char *stamp; /* STAMP_LENGTH bytes */
     const char *pod;
     const char (*before)[LINE_LENGTH]; /* the lines before it, the oldest first */
-    unsigned before_count;
+    unsigned before_count;             /* VISITS_RECENT at most */
 };
 
 /* Fields that go with every page: nothing is loaded from anywhere, and no script runs. */
@@ -27,7 +30,7 @@ size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
 size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
 
 /* What comes before and after the rows of the table of visits: COUNT visits in all, of which LISTED
- * are in the table, and a plot through POINTS. */
+ * are in the table, and a plot through the POINTS_COUNT <= PLOT_POINTS points. */
 size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
                            const struct page_point *points, unsigned points_count, char *html,
                            size_t size);

@@ -1,6 +1,7 @@
 #include "plot.h"
 
 #include "io.h"
+#include "stamp.h"
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar: a year begins in March here, so that
  * the day of a leap year is its last. */

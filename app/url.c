@@ -1,8 +1,9 @@
 #include "url.h"
 
+#include "text.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,7 +17,8 @@ static const char bad_ipv6[] =
 /* Up to five digits, or none for 80 (RFC 3986 §6.2.3). */
 static const char *parse_port(const char *text, size_t length, struct url *url)
 {
-    if (strspn(text, "0123456789") < length || length > 5 || atoi(text) > 65535)
+    uint64_t number;
+    if (length > 5 || (length > 0 && parse_number(text, length, 0, 65535, &number) != 0))
         return "its port is not a number from 0 to 65535; give one, or leave out the colon for 80";
     (void)snprintf(url->port, sizeof url->port, "%.*s", length ? (int)length : 2,
                    length ? text : "80");

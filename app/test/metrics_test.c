@@ -18,7 +18,7 @@ void test_metrics(void)
 {
     struct metrics_gauges gauges = {
         .visits = 17, .file_bytes = 561, .connections = 3, .version = "1.2.3"};
-    static char text[32768];
+    static char text[METRICS_MAX];
     metrics_count_request(METRICS_ROOT, 200);
     metrics_count_request(METRICS_ROOT, 200);
     metrics_count_request(METRICS_OTHER, 404);

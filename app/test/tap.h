@@ -17,6 +17,7 @@ bool same_bytes(const void *got, size_t got_length, const void *wanted, size_t w
 /* Prints the plan. Returns the exit code. */
 int tap_done(void);
 
+void test_text(void);
 void test_stamp(void);
 void test_zone(void);
 void test_options(void);

@@ -11,6 +11,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } topics[] = {
+    {"text", test_text},
     {"stamp", test_stamp},
     {"zone", test_zone},
     {"options", test_options},

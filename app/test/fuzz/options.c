@@ -37,7 +37,8 @@ static void set_timezone(const char *name)
 
 static void demand_options(const struct options *options, enum verb verb)
 {
-    char text[16];
+    char buffer[16];
+    struct text text = text_begin(buffer, sizeof buffer);
     if (verb & (VERB_SERVE | VERB_VISITS))
         demand(options->data_dir && *options->data_dir, "there is a folder");
     if (verb & (VERB_SERVE | VERB_CHECK))
@@ -52,8 +53,8 @@ static void demand_options(const struct options *options, enum verb verb)
            "there are 1 to 1000000 connections");
     demand(options->drain_ms <= 3600000, "draining takes an hour at most");
     demand(options->timezone && *options->timezone, "there is a zone");
-    demand(options_describe(options, text, sizeof text) >= sizeof text && !text[sizeof text - 1],
-           "a description is cut to its room");
+    options_describe(options, &text);
+    demand(text.overflowed && !buffer[sizeof buffer - 1], "a description is cut to its room");
     set_timezone(options->timezone);
 }
 

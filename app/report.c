@@ -1,0 +1,111 @@
+#include "report.h"
+
+#include "clock.h"
+#include "die.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINES_MAX = 12, LINE_MS = 5000 };
+
+void report_recovery(const char *directory, const struct visits_report *recovery)
+{
+    if (recovery->torn > 0)
+        warn("cut %llu torn bytes off the end of %s/" VISITS_FILE " and kept them in %s/%s",
+             (unsigned long long)recovery->torn, directory, directory, recovery->torn_name);
+    if (recovery->completed)
+        warn("the last line of %s/" VISITS_FILE " had lost its newline and got it again",
+             directory);
+    if (recovery->damaged > 0)
+        warn("%llu lines of %s/" VISITS_FILE " are not visits; they are kept and counted",
+             (unsigned long long)recovery->damaged, directory);
+}
+
+void report_fault(const char *directory, int fault)
+{
+    if (fault == EWOULDBLOCK)
+        warn("%s/" VISITS_FILE " is in use by another process; not ready, trying again", directory);
+    else if (fault == EACCES || fault == EPERM)
+        warn("may not write in %s as user %u of group %u: change its owner, or run as its owner "
+             "(docker run --user \"$(id -u):$(id -g)\")",
+             directory, (unsigned)geteuid(), (unsigned)getegid());
+    else if (fault == EINVAL || fault == EISDIR || fault == ENXIO)
+        warn("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
+             directory);
+    else if (fault == ELOOP)
+        warn("%s/" VISITS_FILE " is a symbolic link; name the folder it leads to with --data-dir",
+             directory);
+    else if (fault == ENOTDIR)
+        warn("%s is not a folder; name another --data-dir", directory);
+    else if (fault == ENOENT)
+        warn("%s cannot be made, since the folder that should hold it is absent", directory);
+    else if (fault == ENOSPC || fault == EDQUOT || fault == EROFS || fault == EIO || fault == EFBIG)
+        warn("cannot write %s/" VISITS_FILE ": %s; not ready, trying again", directory,
+             strerror(fault));
+    else
+        warn("cannot use %s/" VISITS_FILE ": %s", directory, strerror(fault));
+}
+
+void report_durability_lost(const char *directory, int fault)
+{
+    errno = fault;
+    warn_errno("a sync of %s/" VISITS_FILE
+               " failed, so nobody knows what is on the disk; start again to read it",
+               directory);
+}
+
+bool is_transient(int fault)
+{
+    return fault == EWOULDBLOCK || fault == ENOSPC || fault == EDQUOT || fault == EROFS ||
+           fault == EIO || fault == EINTR || fault == EFBIG || fault == ESTALE;
+}
+
+void reporter_init(struct reporter *reporter, const char *directory, int fault)
+{
+    *reporter = (struct reporter){.directory = directory, .fault = fault, .lines = LINES_MAX};
+}
+
+/* LINES_MAX at once, and one more every LINE_MS. */
+static bool may_report(struct reporter *reporter)
+{
+    int64_t now_ms = clock_ms();
+    for (; reporter->lines < LINES_MAX && now_ms >= reporter->next_line_ms;
+         reporter->next_line_ms += LINE_MS)
+        reporter->lines++;
+    if (reporter->lines == 0) {
+        reporter->suppressed++;
+        return false;
+    }
+    if (reporter->lines == LINES_MAX)
+        reporter->next_line_ms = now_ms + LINE_MS;
+    reporter->lines--;
+    if (reporter->suppressed > 0)
+        warn("%u changes of the file or the volume were not logged: there were too many at a time",
+             reporter->suppressed);
+    reporter->suppressed = 0;
+    return true;
+}
+
+void report_reopened(struct reporter *reporter, uint64_t count,
+                     const struct visits_report *recovery)
+{
+    if (!may_report(reporter))
+        return;
+    warn("opened %s/" VISITS_FILE " anew: %llu visits so far", reporter->directory,
+         (unsigned long long)count);
+    report_recovery(reporter->directory, recovery);
+}
+
+void report_state(struct reporter *reporter, int fault)
+{
+    if (fault == reporter->fault)
+        return;
+    reporter->fault = fault;
+    if (!may_report(reporter))
+        return;
+    if (fault)
+        report_fault(reporter->directory, fault);
+    else
+        warn("ready: %s/" VISITS_FILE " can be written", reporter->directory);
+}

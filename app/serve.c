@@ -1,0 +1,160 @@
+#include "serve.h"
+
+#include "die.h"
+#include "metrics.h"
+#include "report.h"
+#include "server.h"
+#include "text.h"
+#include "timezone.h"
+#include "visits.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+/* Each connection is a descriptor. Besides them there are files, and the admin port's connections,
+ * which must never lack one because there are many visitors. Returns how many of the CONNECTIONS
+ * there can be. */
+static unsigned raise_descriptor_limit(unsigned connections)
+{
+    enum { BESIDES = 64 + 256 };
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + BESIDES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return connections;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void)prlimit(0, RLIMIT_NOFILE, &limit, NULL);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return connections;
+    rlim_t room = limit.rlim_cur > 2 * BESIDES ? limit.rlim_cur - BESIDES : limit.rlim_cur / 2;
+    unsigned possible = room > 0 ? (unsigned)room : 1;
+    warn("only %llu files may be open here, so there is room for %u connections; raise ulimit -n",
+         (unsigned long long)limit.rlim_cur, possible);
+    return possible;
+}
+
+/* Before the first thread, so that all of them leave these signals to this one. Process 1 of a
+ * container could not be ended otherwise: there the kernel drops signals without a handler. */
+static void block_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGINT);
+    sigaddset(ret_signals, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+/* A fault that can pass by itself leaves the log closed and the program not ready. */
+static void open_or_exit(struct visits *visits)
+{
+    struct visits_report recovery;
+    if (visits_open(visits, &recovery) == 0) {
+        report_recovery(visits->folder_path, &recovery);
+        return;
+    }
+    int fault = errno;
+    report_fault(visits->folder_path, fault);
+    if (visits->sync_failed)
+        exit(EXIT_DURABILITY_LOST);
+    if (!is_transient(fault))
+        exit(EXIT_FAILED);
+}
+
+static struct server *start_or_die(const struct options *options, struct visits *visits)
+{
+    char message[512], addresses[256], settings_buffer[512];
+    struct server *server = server_start(options, visits, message, sizeof message);
+    if (!server)
+        die(EXIT_FAILED, "%s", message);
+    server_describe(server, addresses, sizeof addresses);
+    struct text settings = text_begin(settings_buffer, sizeof settings_buffer);
+    options_describe(options, &settings);
+    warn("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", addresses,
+         options->data_dir, (unsigned long long)visits->count, settings.data);
+    return server;
+}
+
+static void housekeeping(struct visits *visits, enum sync_mode sync, struct reporter *reporter)
+{
+    struct visits_report recovery;
+    int refused = visits_take_refused(visits);
+    int opened = visits_tend(visits, &recovery), fault = opened < 0 ? errno : 0;
+    /* ESTALE: the file has changed, and is reported as soon as it has been read. */
+    if (fault == ESTALE)
+        fault = reporter->fault;
+    if (opened > 0)
+        report_reopened(reporter, visits->count, &recovery);
+    if (refused && refused != ESTALE)
+        report_state(reporter, refused);
+    report_state(reporter, fault);
+    /* Even while nothing can be written: visits acknowledged before must still become durable. */
+    if (sync == SYNC_INTERVAL) {
+        uint64_t duration_ns;
+        (void)visits_sync(visits, visits->size, &duration_ns);
+        metrics_observe_sync(duration_ns);
+    }
+}
+
+/* SERVING until a signal or a failed sync, DRAINING for up to --drain, STOPPING at once after
+ * another signal or a failed sync. */
+enum phase { SERVING, DRAINING, STOPPING };
+
+static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed)
+{
+    if (sync_failed)
+        return STOPPING;
+    if (has_signal)
+        return phase == SERVING ? DRAINING : STOPPING;
+    return phase;
+}
+
+/* Does the housekeeping once a second, and whenever a worker asks for it with SIGUSR1, until all
+ * visitors' loops have stopped. */
+static void serve_until_drained(struct server *server, struct visits *visits,
+                                const struct options *options, const sigset_t *signals)
+{
+    const struct timespec second = {.tv_sec = 1};
+    struct reporter reporter;
+    enum phase phase = SERVING;
+    reporter_init(&reporter, options->data_dir, visits_fault(visits));
+    while (phase == SERVING || !server_has_drained(server)) {
+        int received = sigtimedwait(signals, NULL, &second);
+        bool has_signal = received == SIGTERM || received == SIGINT;
+        if (!has_signal && !visits->sync_failed)
+            housekeeping(visits, options->sync, &reporter);
+        if (has_signal && phase == SERVING)
+            warn("%s: answering open connections for up to %u ms",
+                 received == SIGTERM ? "SIGTERM" : "SIGINT", options->drain_ms);
+        enum phase next = next_phase(phase, has_signal, visits->sync_failed);
+        if (next != phase)
+            server_drain(server, next == DRAINING ? options->drain_ms : 0);
+        phase = next;
+    }
+}
+
+int serve(const struct options *given)
+{
+    sigset_t signals;
+    struct visits visits;
+    struct options options = *given;
+    const char *complaint = timezone_set(options.timezone);
+    if (complaint)
+        die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
+    options.max_connections = raise_descriptor_limit(options.max_connections);
+    block_signals(&signals);
+    visits_init(&visits, options.data_dir);
+    open_or_exit(&visits);
+    struct server *server = start_or_die(&options, &visits);
+    serve_until_drained(server, &visits, &options, &signals);
+    server_stop(server);
+    if (visits.sync_failed || visits_close(&visits) != 0) {
+        report_durability_lost(options.data_dir, visits_fault(&visits));
+        return EXIT_DURABILITY_LOST;
+    }
+    warn("stopped with %llu visits recorded", (unsigned long long)visits.count);
+    return EXIT_OK;
+}
