@@ -21,6 +21,10 @@ int write_at(int file, const void *data, size_t size, off_t offset);
 /* Are these LENGTH > 0 bytes all NUL, as a hole in a file reads? */
 bool is_all_zero(const char *data, size_t length);
 
+/* Do both describe the same file? */
+struct stat;
+bool is_same_file(const struct stat *one, const struct stat *other);
+
 /* Is FILE the file of that NAME in FOLDER? Returns 0, or -1 with errno; ESTALE: it is another. */
 int check_name(int folder, const char *name, int file);
 

@@ -224,7 +224,7 @@ static void open_or_die(struct visits *visits)
     }
     int error = errno;
     explain(visits->folder_path, error);
-    if (visits->sync_failed)
+    if (visits_has_failed(visits))
         exit(EXIT_DURABILITY_LOST);
     if (!may_pass(error))
         exit(EXIT_FAILED);
@@ -300,9 +300,9 @@ static int serve_until_signal(struct visits *visits, const struct options *optio
         int received = sigtimedwait(signals, NULL, &second);
         if (received == SIGTERM || received == SIGINT)
             return received;
-        if (!visits->sync_failed)
+        if (!visits_has_failed(visits))
             tend(visits, options, speaker);
-        if (visits->sync_failed)
+        if (visits_has_failed(visits))
             return 0;
     }
 }
@@ -312,14 +312,14 @@ static void drain(struct server *server, struct visits *visits, const struct opt
                   struct speaker *speaker, const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
-    bool hurry = visits->sync_failed;
+    bool hurry = visits_has_failed(visits);
     server_drain(server, hurry ? 0 : options->drain_ms);
     while (!server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
         bool asked = received == SIGTERM || received == SIGINT;
-        if (!visits->sync_failed && !asked)
+        if (!visits_has_failed(visits) && !asked)
             tend(visits, options, speaker);
-        if (asked || (visits->sync_failed && !hurry)) {
+        if (asked || (visits_has_failed(visits) && !hurry)) {
             hurry = true;
             server_drain(server, 0);
         }
@@ -362,7 +362,7 @@ static int run_serve(int count, char *const *arguments)
         warn("%s: answering open connections for up to %u ms",
              received == SIGTERM ? "SIGTERM" : "SIGINT", options.drain_ms);
     drain(server, &visits, &options, &speaker, &signals);
-    if (visits.sync_failed || visits_close(&visits) != 0) {
+    if (visits_has_failed(&visits) || visits_close(&visits) != 0) {
         errno = visits_fault(&visits);
         warn_errno("a sync of %s/" VISITS_FILE
                    " failed, so nobody knows what is on the disk; start again "
