@@ -18,24 +18,33 @@
 #include <stdint.h>
 
 enum {
-    DURABLE_STEP = 64 * 1024,            /* after so many bytes the number is written again */
+    DURABLE_STEP = 64 * 1024,            /* the number is written again after so many bytes */
     DURABLE_COPY_MAX = 64 * 1024 * 1024, /* bytes of a file that a start may copy */
 };
 
-/* Returns how many of the first SIZE bytes of FILE, which is visits.txt in FOLDER, are known to be
+/* Returns how many of the first SIZE bytes of FD, which is visits.txt in DIRECTORY, are known to be
  * durable; 0 if nothing is known of this file. */
-uint64_t durable_read(int folder, int file, uint64_t size);
+uint64_t durable_read(int directory, int fd, uint64_t size);
 
-/* Opens the file of that number in FOLDER, and creates it if it is absent. Returns its descriptor,
- * or -1 with errno: nothing is known at the next start then. */
-int durable_open(int folder);
+/* The file of that number, as this process writes it. */
+struct durable_mark {
+    int fd;        /* -1: nothing can be recorded */
+    uint64_t size; /* the number, in bytes; UINT64_MAX: none could be written yet */
+};
 
-/* Records in MARK, from durable_open(), that the first SIZE bytes of FILE are durable. Returns 0,
- * or -1 with errno. */
-int durable_write(int mark, int file, uint64_t size);
+/* Opens the file of that number in DIRECTORY, creates it if it is absent, and records that the
+ * first SIZE bytes of FD are durable. If that fails the number is forgotten: what it said of a
+ * longer file must not be believed of this one once it has grown. */
+void durable_mark_open(struct durable_mark *ret_mark, int directory, int fd, uint64_t size);
 
-/* Forgets the number. Returns 0, or -1 with the errno of unlinkat(2). */
-int durable_forget(int folder);
+/* Records that the first SIZE bytes of FD are durable. On failure the number stays as it was: it is
+ * too small, and that does no harm. */
+void durable_mark_write(struct durable_mark *mark, int fd, uint64_t size);
+
+void durable_mark_close(struct durable_mark *mark);
+
+/* Removes the number, so that the next start looks at all of the file. Keeps errno. */
+void durable_forget(int directory);
 
 enum durable_state {
     DURABLE,    /* the disk holds what the file says */
@@ -43,17 +52,17 @@ enum durable_state {
     UNKNOWABLE, /* nothing here can tell */
 };
 
-/* Compares the bytes of FILE from FROM to SIZE with the disk. Returns 0, or -1 with errno. */
-int durable_examine(int folder, int file, uint64_t from, uint64_t size,
+/* Compares the bytes of FD from FROM to SIZE with the disk. Returns 0, or -1 with errno. */
+int durable_examine(int directory, int fd, uint64_t from, uint64_t size,
                     enum durable_state *ret_state);
 
-/* Removes what is left of a copy that was not completed. */
-void durable_remove_copy(int folder);
+/* Removes what is left of a copy that was not completed. Keeps errno. */
+void durable_remove_copy(int directory);
 
-/* Has a durable copy of FILE, which has SIZE bytes, take its name in FOLDER, with its owner and
- * mode and with its lock (flock(2)). Returns a descriptor of the copy, open as FILE is, whose name
- * is for the caller to sync. Or returns -1 with errno, and all is as it was; *RET_IMPOSSIBLE says
- * that it always will be: there is no room, or no right to it. */
-int durable_copy(int folder, int file, uint64_t size, bool *ret_impossible);
+/* Gives the name of FD in DIRECTORY to a durable copy of it with the same SIZE bytes, owner, mode
+ * and lock (flock(2)). Returns a descriptor of the copy, open as FD is, whose name is for the
+ * caller to sync. Or returns -1 with errno, and all is as it was; *RET_IMPOSSIBLE is then set if
+ * there is no room for a copy, or no right to make one. */
+int durable_copy(int directory, int fd, uint64_t size, bool *ret_impossible);
 
 #endif

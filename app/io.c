@@ -88,12 +88,17 @@ bool is_all_zero(const char *data, size_t length)
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 
+bool is_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
 int check_name(int folder, const char *name, int file)
 {
     struct stat named, opened;
     if (fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || fstat(file, &opened) != 0)
         return -1;
-    if (named.st_dev == opened.st_dev && named.st_ino == opened.st_ino)
+    if (is_same_file(&named, &opened))
         return 0;
     errno = ESTALE;
     return -1;

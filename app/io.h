@@ -29,6 +29,10 @@ ssize_t receive_some(int socket, void *data, size_t size);
 /* Are these LENGTH > 0 bytes all NUL, as a hole in a file reads? */
 bool is_all_zero(const char *data, size_t length);
 
+/* Do both describe the same file? */
+struct stat;
+bool is_same_file(const struct stat *one, const struct stat *other);
+
 /* Is FILE the file of that NAME in FOLDER? Returns 0, or -1 with errno; ESTALE: it is another. */
 int check_name(int folder, const char *name, int file);
 

@@ -5,13 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A descriptor of the folder that PATH is in, or -1. */
+/* A descriptor of the directory that PATH is in, or -1. */
 static int open_parent(const char *path)
 {
     char *copy = strdup(path);
@@ -24,154 +25,200 @@ static int open_parent(const char *path)
     const char *parent = !slash ? "." : slash == copy ? "/" : copy;
     if (slash && slash != copy)
         *slash = '\0';
-    int folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved_errno = errno;
+    int directory = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved_errno = errno;
     free(copy);
     errno = saved_errno;
-    return folder;
+    return directory;
 }
 
-/* Makes the entry of FOLDER, which is at PATH, stable in its parent. That is due before the file is
- * made, and whoever has made the folder: a process that was killed between the two leaves a folder
- * that nobody has synced. A parent that may not be read is synced with all of its file system. */
-static int sync_parent(const char *path, int folder, bool *ret_sync_failed)
+/* Makes the entry of DIRECTORY, which is at PATH, durable in its parent. That is due before the
+ * file is made, whichever process made the directory: one that was killed between the two leaves a
+ * directory that was never synced. If the parent cannot be read, its whole file system is synced.
+ * Returns 0, or -1 with errno; *RET_SYNC_FAILED is then set if it was the sync that failed. */
+static int sync_parent(const char *path, int directory, bool *ret_sync_failed)
 {
     int parent = open_parent(path);
     if (parent < 0 && errno != EACCES)
         return -1;
-    int result = parent < 0 ? syncfs(folder) : sync_all(parent);
+    int result = parent < 0 ? syncfs(directory) : sync_all(parent);
     if (parent >= 0)
         close_keeping_errno(parent);
     *ret_sync_failed = result != 0;
     return result;
 }
 
-static bool has_file(int folder)
+static bool has_file(int directory)
 {
     struct stat status;
-    return fstatat(folder, VISITS_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+    return fstatat(directory, VISITS_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-static int open_folder(const char *path, bool *ret_sync_failed)
+static int open_directory(const char *path, bool *ret_sync_failed)
 {
     if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS)
         return -1;
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || has_file(folder) || sync_parent(path, folder, ret_sync_failed) == 0)
-        return folder;
-    close_keeping_errno(folder);
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || has_file(directory) || sync_parent(path, directory, ret_sync_failed) == 0)
+        return directory;
+    close_keeping_errno(directory);
     return -1;
 }
 
-/* O_NONBLOCK so that a FIFO of that name does not hang; it means nothing to a regular file. */
-static int open_file(int folder)
+/* O_NONBLOCK so that a FIFO of that name does not block; it means nothing to a regular file.
+ * Returns the locked descriptor, or -1 with errno. */
+static int open_file(int directory)
 {
     struct stat status;
-    int file =
-        openat(folder, VISITS_FILE,
+    int fd =
+        openat(directory, VISITS_FILE,
                O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
-    if (file < 0)
+    if (fd < 0)
         return -1;
-    if (fstat(file, &status) != 0)
+    if (fstat(fd, &status) != 0)
         goto close_file;
     if (!S_ISREG(status.st_mode)) {
         errno = EINVAL;
         goto close_file;
     }
-    if (flock(file, LOCK_EX | LOCK_NB) != 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         goto close_file;
-    /* Another process may have let a copy take its name just now, and with it the lock. */
-    if (check_name(folder, VISITS_FILE, file) != 0)
+    /* Another process may have renamed a copy over it just now, and holds that one's lock. */
+    if (check_name(directory, VISITS_FILE, fd) != 0)
         goto close_file;
-    return file;
+    return fd;
 
 close_file:
-    close_keeping_errno(file);
+    close_keeping_errno(fd);
     return -1;
 }
 
-static int read_recent(struct opened *opened)
+/* Returns 0, or -1 with errno; EIO: another process has shortened the file. */
+static int read_recent(struct visits_file *file)
 {
-    const struct repair_result *found = &opened->found;
+    const struct visits_report *found = &file->found;
     uint64_t lines = (found->size - found->uniform_from) / LINE_LENGTH;
     unsigned count = lines < VISITS_RECENT ? (unsigned)lines : VISITS_RECENT;
     size_t size = (size_t)count * LINE_LENGTH;
-    opened->recent.count = count;
-    ssize_t got = read_at(opened->file, opened->recent.lines, size, (off_t)(found->size - size));
+    file->recent.count = count;
+    ssize_t got = read_at(file->fd, file->recent.lines, size, (off_t)(found->size - size));
     if (got >= 0 && (size_t)got != size)
         errno = EIO;
     return got >= 0 && (size_t)got == size ? 0 : -1;
 }
 
-/* Has the disk hold all that the file says, from what is known to be there on. Where that cannot be
- * had, what the page cache has of it is dropped, and the file is what the disk says: returns 1
- * then, for the file has to be read again; else 0, or -1 with errno. */
-static int secure(struct opened *opened)
+/* Makes what the file says durable, as far as it is not known to be. If that is impossible, what
+ * the page cache has of the file is dropped, so that the file is what the disk says. Returns 0; 1
+ * if the file has to be read again for that; or -1 with errno. */
+static int secure(struct visits_file *file)
 {
-    uint64_t size = opened->found.size;
-    uint64_t known = durable_read(opened->folder, opened->file, size);
+    uint64_t size = file->found.size;
+    uint64_t known = durable_read(file->directory, file->fd, size);
     enum durable_state state = DURABLE;
     bool impossible = size > DURABLE_COPY_MAX;
-    if (known < size && durable_examine(opened->folder, opened->file, known, size, &state) != 0)
+    if (known < size && durable_examine(file->directory, file->fd, known, size, &state) != 0)
         return -1;
     if (state == DURABLE)
         return 0;
-    int copy = impossible ? -1 : durable_copy(opened->folder, opened->file, size, &impossible);
+    int copy = impossible ? -1 : durable_copy(file->directory, file->fd, size, &impossible);
     if (copy >= 0) {
-        (void)close(opened->file);
-        opened->file = copy;
+        (void)close(file->fd);
+        file->fd = copy;
         return 0;
     }
     if (!impossible)
         return -1;
-    (void)sync_data(opened->file);
-    (void)posix_fadvise(opened->file, 0, 0, POSIX_FADV_DONTNEED);
+    (void)sync_data(file->fd);
+    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
     return 1;
 }
 
-/* Reads the file, repairs its end, and has all of it on the disk: from here on it counts as kept.
- */
-static int recover(struct opened *opened, bool is_first, struct torn_files *torn,
-                   struct visits_report *ret_report, bool *ret_sync_failed)
+/* A second repair found AGAIN. What the first one moved aside is still to be reported. */
+static void merge(struct visits_report *found, const struct visits_report *again)
+{
+    if (found->torn == 0) {
+        *found = *again;
+        return;
+    }
+    found->count = again->count;
+    found->size = again->size;
+    found->uniform_from = again->uniform_from;
+}
+
+/* Repairs the end of the file and makes all of it durable, with its name. */
+static int recover(struct visits_file *file, bool is_first, struct torn_files *torn,
+                   bool *ret_sync_failed)
 {
     struct visits_report again;
-    durable_remove_copy(opened->folder); /* it may hold the room that the repair needs */
-    if (repair(opened->folder, opened->file, torn, &opened->found, ret_report) != 0)
+    durable_remove_copy(file->directory); /* it may hold the room that the repair needs */
+    if (repair(file->directory, file->fd, torn, &file->found) != 0)
         return -1;
-    int result = is_first ? secure(opened) : 0;
+    int result = is_first ? secure(file) : 0;
     if (result > 0) {
-        result = repair(opened->folder, opened->file, torn, &opened->found, &again);
-        if (result == 0 && ret_report->torn == 0)
-            *ret_report = again;
+        result = repair(file->directory, file->fd, torn, &again);
+        if (result == 0)
+            merge(&file->found, &again);
     }
-    if (result != 0 || read_recent(opened) != 0)
+    if (result != 0 || read_recent(file) != 0)
         return -1;
-    *ret_sync_failed = sync_all(opened->file) != 0 || sync_all(opened->folder) != 0;
+    *ret_sync_failed = sync_all(file->fd) != 0 || sync_all(file->directory) != 0;
     if (!*ret_sync_failed)
         return 0;
-    int saved_errno = errno;
-    (void)durable_forget(opened->folder);
-    errno = saved_errno;
+    durable_forget(file->directory);
     return -1;
 }
 
-int opening_open(const char *path, bool is_first, struct torn_files *torn,
-                 struct opened *ret_opened, struct visits_report *ret_report, bool *ret_sync_failed)
+static int open_and_recover(struct visits_file *file, const char *path, bool is_first,
+                            struct torn_files *torn, bool *ret_sync_failed)
 {
-    struct opened opened;
-    opened.folder = open_folder(path, ret_sync_failed);
-    if (opened.folder < 0)
+    file->directory = open_directory(path, ret_sync_failed);
+    if (file->directory < 0)
         return -1;
-    opened.file = open_file(opened.folder);
-    if (opened.file < 0)
-        goto close_folder;
-    if (recover(&opened, is_first, torn, ret_report, ret_sync_failed) != 0)
-        goto close_file;
-    *ret_opened = opened;
-    return 0;
+    file->fd = open_file(file->directory);
+    if (file->fd < 0)
+        goto close_directory;
+    if (recover(file, is_first, torn, ret_sync_failed) == 0)
+        return 0;
+    close_keeping_errno(file->fd);
 
-close_file:
-    close_keeping_errno(opened.file);
-close_folder:
-    close_keeping_errno(opened.folder);
+close_directory:
+    close_keeping_errno(file->directory);
     return -1;
+}
+
+struct visits_file *opening_open(const char *path, bool is_first, struct torn_files *torn,
+                                 bool *ret_sync_failed)
+{
+    struct visits_file *file = malloc(sizeof *file);
+    *ret_sync_failed = false;
+    if (!file)
+        return NULL;
+    if (open_and_recover(file, path, is_first, torn, ret_sync_failed) == 0) {
+        file->users = 1;
+        return file;
+    }
+    int saved_errno = errno;
+    free(file);
+    errno = saved_errno;
+    return NULL;
+}
+
+bool opening_is_in_place(const struct visits_file *file, const char *path, uint64_t size)
+{
+    struct stat at_path, directory, named, opened;
+    if (stat(path, &at_path) != 0 ||
+        fstatat(file->directory, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    if (fstat(file->directory, &directory) != 0 || fstat(file->fd, &opened) != 0)
+        return true;
+    return is_same_file(&at_path, &directory) && is_same_file(&named, &opened) &&
+           (uint64_t)opened.st_size == size;
+}
+
+void visits_release(struct visits_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->users, 1) > 1)
+        return;
+    (void)close(file->fd);
+    (void)close(file->directory);
+    free(file);
 }

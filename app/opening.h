@@ -1,25 +1,38 @@
-/* Opens visits.txt so that it is safe to append to: made, locked, repaired, and stable with its
+/* Opens visits.txt so that it is safe to append to: made, locked, repaired, and durable with its
  * name. */
 #ifndef OPENING_H
 #define OPENING_H
 
 #include "repair.h"
-#include "visits.h"
 
-/* What opening yields, before it is put in place of what is open. */
-struct opened {
-    int folder;
-    int file;
-    struct repair_result found;
-    struct visits_recent recent;
+enum { VISITS_RECENT = 5 }; /* how many lines before a batch come with its acknowledgement */
+
+struct visits_recent {
+    unsigned count; /* of these lines, the oldest first */
+    char lines[VISITS_RECENT][LINE_LENGTH];
 };
 
-/* Does what visits_open() promises for the folder at PATH. TORN is as in repair.h. IS_FIRST: this
- * process has had no file open there, and does not know how the one before has ended (durable.h).
- * Returns 0, or -1 with errno and nothing left open; *RET_SYNC_FAILED is then set if the failure
- * was that of an fsync(2), after which nobody knows what is on the disk. */
-int opening_open(const char *path, bool is_first, struct torn_files *torn,
-                 struct opened *ret_opened, struct visits_report *ret_report,
-                 bool *ret_sync_failed);
+/* The open file, and what was in it when it was opened. A reader keeps it open, also after another
+ * file has taken its name. */
+struct visits_file {
+    int directory, fd; /* descriptors */
+    _Atomic unsigned users;
+    struct visits_report found;
+    struct visits_recent recent; /* the last lines, as far as they have LINE_LENGTH bytes */
+};
+
+/* Does what visits_open() promises for the directory at PATH. TORN is as in repair.h. IS_FIRST:
+ * this process has had no file open there, and does not know how the one before has ended
+ * (durable.h). Returns the file with one user, or NULL with errno; *RET_SYNC_FAILED is then set if
+ * the failure was that of an fsync(2), after which it is unknown what is on the disk. */
+struct visits_file *opening_open(const char *path, bool is_first, struct torn_files *torn,
+                                 bool *ret_sync_failed);
+
+/* Is FILE still the file of its name in the directory at PATH, and SIZE bytes long? Also if that
+ * cannot be found out just now. */
+bool opening_is_in_place(const struct visits_file *file, const char *path, uint64_t size);
+
+/* One user less; after the last one it is closed. FILE may be NULL. */
+void visits_release(struct visits_file *file);
 
 #endif

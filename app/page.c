@@ -1,5 +1,6 @@
 #include "page.h"
 
+#include "rows.h"
 #include "text.h"
 
 #include <assert.h>

@@ -3,6 +3,8 @@
 #include "io.h"
 #include "stamp.h"
 
+#include <assert.h>
+
 /* Days since 1970-01-01 in the proleptic Gregorian calendar: a year begins in March here, so that
  * the day of a leap year is its last. */
 static int64_t days_since_1970(int64_t year, int64_t month, int64_t day)
@@ -32,6 +34,7 @@ static int64_t seconds_of(const char *stamp)
 
 unsigned plot_points(const struct listing_range *range, struct page_point points[PLOT_POINTS])
 {
+    assert(range->uniform_from <= range->size);
     uint64_t lines = (range->size - range->uniform_from) / LINE_LENGTH;
     unsigned count = lines < PLOT_POINTS ? (unsigned)lines : PLOT_POINTS;
     for (unsigned i = 0; i < count; i++) {

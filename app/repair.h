@@ -1,22 +1,38 @@
-/* Reads visits.txt at start-up and makes its end whole again.
+/* Reads visits.txt and makes its end whole again.
  *
- * Nothing that could be an answered visit is ever removed: damage before the last line that is a
- * visit's stays where it is, and what follows that line is moved into a file of its own. */
+ * Nothing that could be an acknowledged visit is ever removed: damage before the last line that is
+ * a visit's stays where it is, and what follows that line is moved into a file of its own. */
 #ifndef REPAIR_H
 #define REPAIR_H
 
-#include "visits.h"
+#include "scan.h"
 
-struct repair_result {
-    uint64_t count;        /* lines */
-    uint64_t size;         /* bytes, all of them whole lines */
-    uint64_t uniform_from; /* see struct visits */
+enum { TORN_NAME_SIZE = 64 }; /* visits.txt.torn-20221128T195426Z */
+
+enum { TORN_FILES_MAX = 8 };
+
+/* The files of torn bytes that this process has made. After TORN_FILES_MAX the last of them takes
+ * what follows: a process that keeps writing to visits.txt must not fill the directory with files.
+ */
+struct torn_files {
+    unsigned count;
+    char last[TORN_NAME_SIZE];
 };
 
-/* FILE is open for reading and appending in FOLDER. The file that it moves the end into, which TORN
- * keeps account of, is durable before the end is truncated; the truncation itself is for the caller
+/* What was found in the file and done to it. */
+struct visits_report {
+    uint64_t count;        /* lines */
+    uint64_t size;         /* bytes, all of them whole lines */
+    uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
+    uint64_t damaged;      /* lines that are not visits, kept where they are */
+    uint64_t torn;         /* bytes moved from the end into the file `torn_name` */
+    bool completed;        /* the last line lacked its newline and got it */
+    char torn_name[TORN_NAME_SIZE];
+};
+
+/* FD is open for reading and appending in DIRECTORY. The file that takes the torn bytes, which TORN
+ * keeps account of, is durable before they are truncated; the truncation itself is for the caller
  * to sync. Returns 0, or -1 with errno: nothing has been lost then, and it can be called again. */
-int repair(int folder, int file, struct torn_files *torn, struct repair_result *ret_result,
-           struct visits_report *ret_report);
+int repair(int directory, int fd, struct torn_files *torn, struct visits_report *ret_report);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "io.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -24,7 +25,7 @@ static void take_line(struct scan *scan, const char *line, size_t length)
     scan->good_irregular = scan->irregular;
 }
 
-/* Takes the whole lines of the buffer and returns how many bytes they were. */
+/* Takes the whole lines of the buffer. Returns how many bytes they are. */
 static size_t take_lines(struct scan *scan, const char *buffer, size_t length)
 {
     size_t at = 0;
@@ -45,13 +46,13 @@ static size_t take_lines(struct scan *scan, const char *buffer, size_t length)
     return at;
 }
 
-int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest)
+int scan_file(int fd, struct scan *ret_scan, char *buffer, size_t *ret_rest)
 {
     struct scan scan = {0};
     size_t kept = 0;
     off_t offset = 0;
     ssize_t got;
-    while ((got = read_at(file, buffer + kept, SCAN_BUFFER_SIZE - kept, offset)) > 0) {
+    while ((got = read_at(fd, buffer + kept, SCAN_BUFFER_SIZE - kept, offset)) > 0) {
         offset += got;
         size_t length = kept + (size_t)got;
         size_t taken = take_lines(&scan, buffer, length);
@@ -66,15 +67,16 @@ int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest)
     }
     if (got < 0)
         return -1;
+    assert(scan.good_irregular <= scan.good_offset && scan.good_offset <= scan.offset);
     *ret_scan = scan;
     *ret_rest = kept;
     return 0;
 }
 
-struct listing_range scan_snapshot(const struct scan *scan, int file)
+struct listing_range scan_snapshot(const struct scan *scan, int fd)
 {
     struct listing_range range = {
-        .file = file,
+        .file = fd,
         .size = scan->in_long_line ? scan->good_offset : scan->offset,
         .count = scan->in_long_line ? scan->good_count : scan->count,
     };

@@ -1,4 +1,4 @@
-/* One pass over visits.txt: how many lines it has, and where those end that are visits. */
+/* One pass over visits.txt: how many lines it has, and where the last visit ends. */
 #ifndef SCAN_H
 #define SCAN_H
 
@@ -29,12 +29,12 @@ struct scan {
     bool in_long_line;       /* what follows the last newline is longer than the buffer */
 };
 
-/* Reads FILE from its start to its end. What follows the last newline is left in BUFFER, of
- * SCAN_BUFFER_SIZE, its length in *RET_REST. Returns 0, or -1 with the errno of pread(2). */
-int scan_file(int file, struct scan *ret_scan, char *buffer, size_t *ret_rest);
+/* Reads FD from its start to its end. What follows the last newline is left in BUFFER, of
+ * SCAN_BUFFER_SIZE bytes, its length in *RET_REST. Returns 0, or -1 with the errno of pread(2). */
+int scan_file(int fd, struct scan *ret_scan, char *buffer, size_t *ret_rest);
 
-/* The whole lines of FILE that SCAN has found. If the end of the file is longer than the buffer, so
+/* The whole lines of FD that SCAN has found. If the end of the file is longer than the buffer, so
  * that no newline ends it, only the lines up to the last credible one. */
-struct listing_range scan_snapshot(const struct scan *scan, int file);
+struct listing_range scan_snapshot(const struct scan *scan, int fd);
 
 #endif

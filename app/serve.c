@@ -58,7 +58,7 @@ static void open_or_exit(struct visits *visits)
     }
     int fault = errno;
     report_fault(visits->folder_path, fault);
-    if (visits->sync_failed)
+    if (visits_has_failed(visits))
         exit(EXIT_DURABILITY_LOST);
     if (!is_transient(fault))
         exit(EXIT_FAILED);
@@ -124,12 +124,12 @@ static void serve_until_drained(struct server *server, struct visits *visits,
     while (phase == SERVING || !server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
         bool has_signal = received == SIGTERM || received == SIGINT;
-        if (!has_signal && !visits->sync_failed)
+        if (!has_signal && !visits_has_failed(visits))
             housekeeping(visits, options->sync, &reporter);
         if (has_signal && phase == SERVING)
             warn("%s: answering open connections for up to %u ms",
                  received == SIGTERM ? "SIGTERM" : "SIGINT", options->drain_ms);
-        enum phase next = next_phase(phase, has_signal, visits->sync_failed);
+        enum phase next = next_phase(phase, has_signal, visits_has_failed(visits));
         if (next != phase)
             server_drain(server, next == DRAINING ? options->drain_ms : 0);
         phase = next;
@@ -151,7 +151,7 @@ int serve(const struct options *given)
     struct server *server = start_or_die(&options, &visits);
     serve_until_drained(server, &visits, &options, &signals);
     server_stop(server);
-    if (visits.sync_failed || visits_close(&visits) != 0) {
+    if (visits_has_failed(&visits) || visits_close(&visits) != 0) {
         report_durability_lost(options.data_dir, visits_fault(&visits));
         return EXIT_DURABILITY_LOST;
     }

@@ -1,8 +1,12 @@
 #include "stamp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+
+static const char shape[] = "0000-00-00 00:00:00.000000+00:00";
+_Static_assert(sizeof shape - 1 == STAMP_LENGTH, "a stamp has this length");
 
 static void put_digits(char *at, int width, long number)
 {
@@ -23,7 +27,7 @@ static int refresh(struct stamp_cache *cache, time_t second)
     }
     long minutes = local.tm_gmtoff / 60;
     char *text = cache->text;
-    memcpy(text, "0000-00-00 00:00:00.000000+00:00", STAMP_LENGTH);
+    memcpy(text, shape, STAMP_LENGTH);
     put_digits(text, 4, local.tm_year + 1900);
     put_digits(text + 5, 2, local.tm_mon + 1);
     put_digits(text + 8, 2, local.tm_mday);
@@ -43,6 +47,7 @@ static int refresh(struct stamp_cache *cache, time_t second)
 
 int stamp_write(struct stamp_cache *cache, const struct timespec *moment, char *ret_stamp)
 {
+    assert(moment->tv_nsec >= 0 && moment->tv_nsec < 1000000000);
     if ((!cache->valid || cache->second != moment->tv_sec) && refresh(cache, moment->tv_sec) != 0) {
         cache->valid = false;
         return -1;
@@ -65,9 +70,10 @@ static uint64_t eight_bytes(const char *at)
 bool stamp_is_exact(const char *text)
 {
     enum { SIGN = 26 };
-    static const char shape[] = "0000-00-00 00:00:00.000000+00:00";
     static const char fixed[] = "\xf0\xf0\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0"
                                 "\xff\xf0\xf0\xff\xf0\xf0\xf0\xf0\xf0\xf0\0\xf0\xf0\xff\xf0\xf0";
+    _Static_assert(sizeof fixed - 1 == STAMP_LENGTH, "each byte has its bits");
+    _Static_assert(STAMP_LENGTH % sizeof(uint64_t) == 0, "eight bytes at a time are all of it");
     uint64_t wrong = text[SIGN] != '+' && text[SIGN] != '-';
     for (size_t i = 0; i < STAMP_LENGTH; i += sizeof wrong) {
         uint64_t differs = eight_bytes(text + i) ^ eight_bytes(shape + i);
@@ -89,7 +95,7 @@ bool stamp_is_credible(const char *line, size_t length)
     size_t fraction = length - SECONDS_LENGTH - OFFSET_LENGTH;
     if (fraction == 1)
         return false;
-    memcpy(full, "0000-00-00 00:00:00.000000+00:00", STAMP_LENGTH);
+    memcpy(full, shape, STAMP_LENGTH);
     memcpy(full, line, SECONDS_LENGTH + fraction);
     memcpy(full + STAMP_LENGTH - OFFSET_LENGTH, line + length - OFFSET_LENGTH, OFFSET_LENGTH);
     return stamp_is_exact(full);

@@ -1,6 +1,7 @@
 #include "timezone.h"
 #include "zone.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -34,10 +35,12 @@ static const char *const complaints[] = {
                           "IANA name without right/",
 };
 
+enum { ZONE_NAME_MAX = 200 };
+
 /* musl looks for no name with a dot in it, and takes it for UTC. */
 static bool is_zone_name(const char *name)
 {
-    if (!isalpha((unsigned char)*name) || strlen(name) > 200)
+    if (!isalpha((unsigned char)*name) || strlen(name) > ZONE_NAME_MAX)
         return false;
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("_+-/", *p))
@@ -50,12 +53,12 @@ static void *map_file(const char *path, size_t *ret_size)
 {
     struct stat status;
     void *bytes = MAP_FAILED;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
         return NULL;
-    if (fstat(file, &status) == 0)
-        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    (void)close(file);
+    if (fstat(fd, &status) == 0)
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void)close(fd);
     if (bytes == MAP_FAILED)
         return NULL;
     *ret_size = (size_t)status.st_size;
@@ -67,6 +70,7 @@ static bool find_file(const char *name, enum zone_fault *ret_fault)
 {
     for (size_t i = 0; i < sizeof zone_folders / sizeof *zone_folders; i++) {
         char path[256];
+        _Static_assert(sizeof "/usr/share/zoneinfo/" + ZONE_NAME_MAX <= sizeof path, "a path fits");
         size_t size;
         (void)snprintf(path, sizeof path, "%s/%s", zone_folders[i], name);
         void *bytes = map_file(path, &size);
@@ -89,6 +93,7 @@ const char *timezone_set(const char *name)
         fault = zone_string_check(name, &standard_s, &daylight_s);
     if (fault != ZONE_FINE)
         return complaints[fault];
+    assert(strlen(name) + sizeof ":" <= sizeof value); /* no TZ string that is fine is so long */
     /* The colon says "a file", where a name such as EST5EDT would read as a TZ string too. */
     (void)snprintf(value, sizeof value, "%s%s", is_file ? ":" : "", name);
     if (setenv("TZ", value, 1) != 0)

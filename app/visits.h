@@ -1,20 +1,41 @@
-/* The durable log of visits: the file visits.txt in a data folder, a line a visit. Knows no HTTP.
+/* The durable log of visits: the file visits.txt in a data directory, a line a visit. Knows no
+ * HTTP.
  *
- * What always holds while it is open:
- * - bytes [0, size) of the file are whole lines, and the last of them ends in a newline; `count` is
- *   their number, and a visit's number is that of its line;
- * - what a failed write left after `size`, `tail` bytes, is cut off again before anything else is
- *   written; nothing is once somebody else has changed the file's length, until it is read anew;
- * - bytes [0, synced) have been reported stable by fdatasync(2);
- * - after one failed sync nobody knows what is durable behind `synced`: no visit is accepted, the
- *   process must exit with EXIT_DURABILITY_LOST, and its next start looks at the disk;
- * - no other process that keeps to flock(2) writes to it.
+ * While it is OPEN:
+ * - bytes [0, size) of the file are whole lines; `count` is their number, and a visit's number is
+ *   that of its line;
+ * - `tail` bytes after `size` are what a failed write left: they are truncated before anything else
+ *   is written;
+ * - bytes [0, synced) have been reported durable by fdatasync(2);
+ * - no other process that keeps to flock(2) writes to the file.
  *
- * Several threads may append and sync. Functions return 0, or -1 with errno set. */
+ *   state    the file is       append    sync       visits_tend()        next states
+ *   CLOSED   not open          refused   none due   opens                OPEN, FAILED
+ *   OPEN     ours              yes       yes        checks and probes    STALE, FAILED, CLOSED
+ *   STALE    another's by now  refused   yes        reopens              OPEN, FAILED, CLOSED
+ *   FAILED   as it was before  refused   refused    does nothing         none
+ *
+ * STALE: another process has removed, replaced or resized the file. Our count of its lines is
+ * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. FAILED: a sync has
+ * failed, so it is unknown what is durable behind `synced`. The process must exit with
+ * EXIT_DURABILITY_LOST; the next start looks at the disk. Everything before `synced` may still be
+ * acknowledged.
+ *
+ * Several threads may append, sync and read at the same time. There are two locks, taken in this
+ * order:
+ * - sync_lock: one fdatasync(2) at a time. A thread that waits for it shares the next one, and does
+ *   not hold up appends meanwhile;
+ * - append_lock: guards the end of the file and its numbers.
+ * visits_open() and visits_tend() hold both while they read the file, so that nothing is appended
+ * or acknowledged meanwhile. `state` changes under append_lock, to and from all but STALE under
+ * both.
+ *
+ * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISITS_H
 #define VISITS_H
 
-#include "scan.h"
+#include "durable.h"
+#include "opening.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,108 +43,79 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { VISITS_RECENT = 5 }; /* how many lines before a batch visits_append() hands back */
-
-enum { TORN_NAME_SIZE = 64 }; /* visits.txt.torn-20221128T195426Z */
-
-enum { TORN_FILES_MAX = 8 };
-
-/* The files of torn bytes that this process has made. After TORN_FILES_MAX the last of them takes
- * what follows: a process that keeps writing to visits.txt must not fill the folder with files. */
-struct torn_files {
-    unsigned count;
-    char last[TORN_NAME_SIZE];
-};
-
-struct visits_recent {
-    unsigned count; /* of these lines, the oldest first */
-    char lines[VISITS_RECENT][LINE_LENGTH];
-};
-
-/* The open file: whoever lists it keeps it open, also after another file has taken its name. */
-struct visits_file {
-    int file;
-    _Atomic unsigned users;
-};
+enum visits_state { VISITS_CLOSED, VISITS_OPEN, VISITS_STALE, VISITS_FAILED };
 
 struct visits {
     const char *folder_path;
-    int folder;                  /* -1 while it is not open */
-    struct visits_file *file;    /* NULL while it is not open */
-    pthread_mutex_t append_lock; /* guards what is written below, up to sync_lock */
-    bool detached;               /* not open, or what is open is no longer the file of that name */
-    size_t tail;                 /* bytes after `size` that are still to be cut off */
+    _Atomic enum visits_state state;
+    _Atomic int fault;        /* errno of what keeps visits from being recorded; 0 only in OPEN */
+    _Atomic int refused;      /* errno of the last visits_append() that failed, until it is taken */
+    struct visits_file *file; /* NULL while no file is open; changes under both locks */
+
+    pthread_mutex_t append_lock; /* guards the following */
     _Atomic uint64_t count;
     _Atomic uint64_t size;
     _Atomic uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
+    size_t tail;
     struct visits_recent recent;
-    pthread_mutex_t
-        sync_lock; /* one fdatasync(2) at a time; who arrives meanwhile shares the next */
+
+    pthread_mutex_t sync_lock; /* guards the following */
     _Atomic uint64_t synced;
-    int mark;                /* of durable.h, or -1; with what it says */
-    uint64_t marked;         /* guarded by sync_lock */
-    int64_t reopen_after_ms; /* of clock_ms(); guarded by sync_lock */
+    bool drops_unsynced; /* in FAILED: no other process had changed the file, as far as is known */
+    struct durable_mark mark;
+    int64_t reopen_after_ms; /* of clock_ms() */
     struct torn_files torn;
-    _Atomic int fault;   /* errno of what keeps visits from being recorded, 0 if nothing does */
-    _Atomic int refused; /* errno of the last visits_append() that failed, until it is taken */
-    _Atomic bool sync_failed;
 };
 
-/* What start-up found and did, for a line on stderr. */
-struct visits_report {
-    uint64_t damaged; /* lines that are no visit's, kept where they are */
-    uint64_t torn;    /* bytes that were cut off the end into `torn_name` */
-    bool completed;   /* the last line lacked its newline and got it */
-    char torn_name[TORN_NAME_SIZE];
-};
-
-/* Prepares VISITS, still closed, for the folder at PATH, which must outlive it. */
+/* Prepares VISITS, CLOSED, for the directory at PATH, which must outlive it. */
 void visits_init(struct visits *visits, const char *path);
 
-/* Creates the folder and the file where they are absent (mkdir(2), open(2), then fsync(2) of the
- * file, its folder and the folder's parent), takes the lock, reads the file and repairs its end.
- * errno EWOULDBLOCK: another process has it. EINVAL: visits.txt is not a regular file. ELOOP: it is
- * a symbolic link. Leaves it closed on failure, and may be called again. */
+/* Creates the directory and the file if they are absent (mkdir(2), open(2), then fsync(2) of the
+ * file, its directory and the directory's parent), takes the lock, reads the file and repairs its
+ * end. Only in CLOSED. On failure it stays so and this may be called again, or it is FAILED.
+ * errno EWOULDBLOCK: another process has the lock. EINVAL: visits.txt is not a regular file. ELOOP:
+ * it is a symbolic link. */
 int visits_open(struct visits *visits, struct visits_report *ret_report);
 
-/* Appends COUNT lines of LINE_LENGTH bytes with one write(2) in the usual case. On success the
- * first has number *RET_FIRST, the file then ends at *RET_END, and *RET_RECENT holds the lines
- * before them. On failure none of them is in the file. errno ESTALE: somebody else has removed it
- * or changed its length, and the lines may be in it with other numbers; visits_tend() takes it up.
- */
+/* Appends COUNT > 0 lines of LINE_LENGTH bytes, usually with one write(2). On success the first has
+ * number *RET_FIRST, the file then ends at *RET_END, and *RET_RECENT holds the lines before them.
+ * On failure none of them is in the file. errno ESTALE: another process has removed or resized the
+ * file, and the lines may be in it with other numbers; visits_tend() reopens it. */
 int visits_append(struct visits *visits, const char *lines, size_t count, uint64_t *ret_first,
                   uint64_t *ret_end, struct visits_recent *ret_recent);
 
-/* Returns 0 once fdatasync(2) has reported everything before END durable, also where a later sync
- * has failed since. *RET_DURATION_NS is how long its own fdatasync(2) took; 0 if it needed none. */
+/* Returns 0 once fdatasync(2) has reported everything before END durable, also if a later sync has
+ * failed since. *RET_DURATION_NS is how long its own fdatasync(2) took; 0 if it needed none. */
 int visits_sync(struct visits *visits, uint64_t end, uint64_t *ret_duration_ns);
 
-/* What can be read of it now: bytes that will not change, which are so many lines. They stay
- * readable until visits_release(). On failure errno says why it is not open. */
+/* Fills in what can be read of it now. That stays readable until visits_release() of *RET_FILE. On
+ * failure errno says why no file is open. */
 int visits_snapshot(struct visits *visits, struct listing_range *ret_range,
                     struct visits_file **ret_file);
-void visits_release(struct visits_file *file);
 
-/* Opens it if it is closed; after a failed write finds out whether a line could be written again;
+/* Opens it if it is CLOSED; finds out whether a line could be written again after a failed write;
  * and reopens the file if another process has replaced or changed it. To be called about once a
  * second, and after ESTALE. A file that takes long to read is read for a fifth of the time at most,
- * however often another process changes it. Returns 1 if it read the file, with *RET_REPORT
- * filled in, else 0, or -1 as above. */
+ * however often another process changes it. Returns 1 if it read the file, with *RET_REPORT filled
+ * in, else 0, or -1 with the errno of visits_fault(). */
 int visits_tend(struct visits *visits, struct visits_report *ret_report);
 
-/* 0 if the next visit can be recorded as far as is known, else an errno. Never touches the disk. */
+/* 0 if the next visit can be recorded as far as is known, else an errno. Makes no system call. */
 int visits_fault(const struct visits *visits);
 
-/* The errno that visits were last refused with since the last call, or 0: a fault that has passed
- * by itself is to be known all the same. */
+/* Is it FAILED? Takes no lock. */
+bool visits_has_failed(const struct visits *visits);
+
+/* The errno that visits were last refused with since the last call, or 0. It tells also of a fault
+ * that has passed by itself. */
 int visits_take_refused(struct visits *visits);
 
-/* After a failed sync, where nobody is promised what is not synced: takes that out of the file. The
- * kernel would show it to the next reader as if it were on the disk, and may never write it
- * (fsync(2)); later lines would be counted from it. */
+/* In FAILED, if no visit before its sync was acknowledged (--sync=always): takes what is not
+ * durable out of the file. Else the kernel would show it to the next reader as if it were on the
+ * disk, and may never write it (fsync(2)), and later lines would be counted from it. */
 void visits_drop_unsynced(struct visits *visits);
 
-/* Syncs and closes it. */
+/* Syncs and closes it: CLOSED, or FAILED with no file open. */
 int visits_close(struct visits *visits);
 
 #endif

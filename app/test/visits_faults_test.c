@@ -218,7 +218,7 @@ static void fail_a_sync(void)
     fdatasync_error = EIO;
     if (pthread_create(&syncing, NULL, sync_first_line, NULL) != 0)
         abort();
-    for (int ms = 0; failed_syncs == 0 || (!visits.sync_failed && ms < 100); ms++)
+    for (int ms = 0; failed_syncs == 0 || (!visits_has_failed(&visits) && ms < 100); ms++)
         (void)usleep(1000);
 }
 

@@ -93,7 +93,7 @@ static struct bytes read_file(int folder, const char *name)
     return bytes;
 }
 
-static void demand_result(const struct repair_result *result, struct wanted wanted)
+static void demand_result(const struct visits_report *result, struct wanted wanted)
 {
     size_t size = wanted.kept + wanted.completed;
     demand(result->count == wanted.count, "the count is that of the newlines");
@@ -138,8 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int folder = -1;
     struct torn_files torn = {0};
-    struct repair_result result, again;
-    struct visits_report report;
+    struct visits_report result, again;
     if (folder < 0)
         folder = open_folder();
     struct bytes before = make_file(data, size);
@@ -148,16 +147,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     demand(file >= 0 && write_all(file, before.data, before.length, NULL) == 0,
            "a file can be made");
 
-    demand(repair(folder, file, &torn, &result, &report) == 0, "any file can be repaired");
+    demand(repair(folder, file, &torn, &result) == 0, "any file can be repaired");
     demand_result(&result, wanted);
-    demand_torn(folder, before, &report, wanted);
+    demand_torn(folder, before, &result, wanted);
     struct bytes after = read_file(folder, VISITS_FILE);
     demand_kept(before, after, wanted);
 
-    demand(repair(folder, file, &torn, &again, &report) == 0, "and repaired again");
+    demand(repair(folder, file, &torn, &again) == 0, "and repaired again");
     demand(again.count == result.count && again.size == result.size &&
-               again.uniform_from == wanted.uniform_from && report.torn == 0 && !report.completed &&
-               report.damaged == wanted.damaged,
+               again.uniform_from == wanted.uniform_from && again.torn == 0 && !again.completed &&
+               again.damaged == wanted.damaged,
            "a second repair finds nothing to do");
     struct bytes last = read_file(folder, VISITS_FILE);
     demand(last.length == after.length && memcmp(last.data, after.data, last.length) == 0,
