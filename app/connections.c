@@ -90,7 +90,7 @@ void connections_abort(struct connections *connections, struct connection *conne
     if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
         (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     if (connection->state == CONNECTION_LINGERING)
-        while (reads < READS_MAX && receive_now(connection->socket, unread, sizeof unread) > 0)
+        while (reads < READS_MAX && receive_some(connection->socket, unread, sizeof unread) > 0)
             reads++;
     connections_close(connections, connection);
 }

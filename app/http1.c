@@ -42,13 +42,6 @@ static void finish_response(struct http1 *http1, struct connection *connection)
     }
 }
 
-/* Sends what the socket takes. Returns how much, or -1 if the connection is broken. */
-static ssize_t send_some(const struct connection *connection, const char *data, size_t length)
-{
-    ssize_t sent = send_now(connection->socket, data, length);
-    return sent < 0 && errno == EAGAIN ? 0 : sent;
-}
-
 static void wait_until_writable(struct http1 *http1, struct connection *connection)
 {
     connections_set_events(http1->connections, connection, EPOLLOUT);
@@ -100,7 +93,7 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
         connections_abort(connections, connection);
         return;
     }
-    ssize_t sent = send_some(connection, http1->output + connection->piece_sent,
+    ssize_t sent = send_some(connection->socket, http1->output + connection->piece_sent,
                              (size_t)length - connection->piece_sent);
     if (sent < 0) {
         connections_close(connections, connection);
@@ -125,7 +118,7 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
 
 static void continue_output(struct http1 *http1, struct connection *connection)
 {
-    ssize_t sent = send_some(connection, connection->output + connection->output_sent,
+    ssize_t sent = send_some(connection->socket, connection->output + connection->output_sent,
                              connection->output_length - connection->output_sent);
     if (sent < 0) {
         connections_close(http1->connections, connection);
@@ -148,7 +141,7 @@ static void send_reply(struct http1 *http1, struct connection *connection,
     connection->keep_alive = reply->keep_alive;
     connection->stream = reply->stream;
     connection->piece_sent = 0;
-    ssize_t sent = send_some(connection, reply->data, reply->length);
+    ssize_t sent = send_some(connection->socket, reply->data, reply->length);
     if (sent < 0) {
         connections_close(http1->connections, connection);
     } else if ((size_t)sent < reply->length) {
@@ -273,7 +266,7 @@ static void read_request(struct http1 *http1, struct connection *connection)
 {
     size_t kept = connection->input_length;
     ssize_t received =
-        receive_now(connection->socket, http1->input + kept, sizeof http1->input - kept);
+        receive_some(connection->socket, http1->input + kept, sizeof http1->input - kept);
     if (received < 0 && errno == EAGAIN)
         return;
     if (received <= 0) {
@@ -287,7 +280,7 @@ static void read_request(struct http1 *http1, struct connection *connection)
 
 static void discard_input(struct http1 *http1, struct connection *connection)
 {
-    ssize_t received = receive_now(connection->socket, http1->input, sizeof http1->input);
+    ssize_t received = receive_some(connection->socket, http1->input, sizeof http1->input);
     if (received == 0 || (received < 0 && errno != EAGAIN))
         connections_close(http1->connections, connection);
 }

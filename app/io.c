@@ -111,24 +111,6 @@ void close_keeping_errno(int file)
     errno = saved_errno;
 }
 
-ssize_t send_now(int socket, const void *data, size_t size)
-{
-    ssize_t sent;
-    do
-        sent = send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (sent < 0 && errno == EINTR);
-    return sent;
-}
-
-ssize_t receive_now(int socket, void *data, size_t size)
-{
-    ssize_t received;
-    do
-        received = recv(socket, data, size, MSG_DONTWAIT);
-    while (received < 0 && errno == EINTR);
-    return received;
-}
-
 bool is_ready(int file, short events)
 {
     struct pollfd pollfd = {.fd = file, .events = events};

@@ -39,11 +39,6 @@ int check_name(int folder, const char *name, int file);
 /* close(2) on a way out that has its reason in errno already. */
 void close_keeping_errno(int file);
 
-/* send(2) and recv(2) of what the socket takes or has now, over EINTR. Return the number of bytes;
- * receive_now() 0 at the end of the stream; -1 with errno, EAGAIN if it takes or has none. */
-ssize_t send_now(int socket, const void *data, size_t size);
-ssize_t receive_now(int socket, void *data, size_t size);
-
 /* Does poll(2) report one of EVENTS now? */
 bool is_ready(int file, short events);
 

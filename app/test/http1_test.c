@@ -250,10 +250,10 @@ static size_t stream_all(uint64_t *state, size_t length, bool http_1_0, char *go
     connection->http_1_0 = http_1_0;
     while (connection->state == CONNECTION_WRITING && total < size) {
         http1_continue(&http1, connection, EPOLLOUT);
-        ssize_t taken = receive_now(client, got + total, 1 + samples_next(state) % 20000);
+        ssize_t taken = receive_some(client, got + total, 1 + samples_next(state) % 20000);
         total += taken > 0 ? (size_t)taken : 0;
     }
-    for (ssize_t taken; (taken = receive_now(client, got + total, size - total)) > 0;)
+    for (ssize_t taken; (taken = receive_some(client, got + total, size - total)) > 0;)
         total += (size_t)taken;
     if (!sample.ended || connection->state != CONNECTION_CLOSED)
         total = 0;
