@@ -85,8 +85,8 @@ cmd_image() { # the image web-app:<version>
 }
 
 cmd_chart() { # [docs]: lint, render and package the chart; with docs, write its table of values anew
-  # shellcheck source=bats/chart.sh
-  source bats/chart.sh
+  # shellcheck source=bats/chart/chart.sh
+  source bats/chart/chart.sh
   chart_main "$@"
 }
 
@@ -97,8 +97,8 @@ cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cl
 }
 
 cmd_e2e() { # [FILE[:FILTER]...]: the end-to-end tests of the chart, on that cluster
-  # shellcheck source=bats/chart.sh
-  source bats/chart.sh
+  # shellcheck source=bats/chart/chart.sh
+  source bats/chart/chart.sh
   # shellcheck source=bats/run.sh
   source bats/run.sh
   e2e_main "$@"

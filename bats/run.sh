@@ -104,39 +104,39 @@ suite_unit() { cmd_unit; }
 suite_app() {
   need test
   cmd_app
-  run_bats app "$ROOT"/bats/0*.bats "$ROOT"/bats/1*.bats
+  run_bats app "$ROOT"/bats/lib/*.bats "$ROOT"/bats/app/*.bats
 }
 
 suite_image() {
   need test
   cmd_image
-  run_bats image "$ROOT"/bats/2*.bats
+  run_bats image "$ROOT"/bats/image/*.bats
 }
 
 suite_faults() {
   need test power unit
   cmd_app
-  run_bats faults "$ROOT"/bats/3*.bats
+  run_bats faults "$ROOT"/bats/faults/*.bats
 }
 
 suite_chart() {
   cmd_chart
   need test
   cmd_app
-  run_bats chart "$ROOT"/bats/5*.bats
+  run_bats chart "$ROOT"/bats/chart/*.bats
 }
 
 suite_cluster() {
   need test
-  run_bats cluster-decisions "$ROOT"/bats/40-*.bats
+  run_bats cluster-decisions "$ROOT/bats/cluster/decisions.bats"
   # Outside bats, so that the progress of the node image is seen.
   cluster_main up
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
-  run_bats cluster "$ROOT"/bats/41-*.bats
+  run_bats cluster "$ROOT/bats/cluster/cluster.bats"
 }
 
 suite_e2e() {
-  # shellcheck source=bats/chart.sh
-  source "$ROOT/bats/chart.sh"
+  # shellcheck source=bats/chart/chart.sh
+  source "$ROOT/bats/chart/chart.sh"
   e2e_main
 }

@@ -33,7 +33,7 @@ run_kubectl() { "$BUILD/tools/bin/kubectl" --kubeconfig "$CLUSTER_KUBECONFIG" "$
 run_kind() {
   local path=$PATH settings=()
   : "${CLUSTER_RESTRICTED:=$(nodes_restricted)}"
-  [ "$CLUSTER_RESTRICTED" != yes ] || path=$CLUSTER_DIR/stand-in:$PATH
+  [ "$CLUSTER_RESTRICTED" != yes ] || path=$CLUSTER_DIR/shim:$PATH
   # On Docker's fuse-overlayfs kind would use it in the nodes too, whose /var is a volume on a real file system.
   [ "$(docker info --format '{{.Driver}}')" != fuse-overlayfs ] ||
     settings+=(KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER=overlayfs)

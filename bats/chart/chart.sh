@@ -1,0 +1,183 @@
+# The chart's verbs: `chart` checks and packages it, `e2e` proves it on a real cluster. Sourced by build.sh.
+# shellcheck shell=bash
+
+# shellcheck disable=SC2034 # used by `need`
+# Packages of these two jobs, in the table of third_party/packages.sh.
+PACKAGES["chart"]="jq"
+PACKAGES["e2e"]="jq curl python3 iproute2"
+
+readonly CHART=$ROOT/chart SCHEMAS=$BUILD/schemas
+
+# The kinds of Kubernetes that the chart makes.
+readonly KINDS="ConfigMap Ingress NetworkPolicy Pod PodDisruptionBudget Service ServiceAccount StatefulSet"
+
+# The operators' resources that the chart can make, in their own modules' definitions.
+readonly CRDS=(
+  sigs.k8s.io/gateway-api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+  github.com/prometheus-operator/prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml
+  github.com/prometheus-operator/prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml
+)
+
+# chart_main [docs]: checks the chart and packages it as build/web-app-VERSION.tgz. With `docs`, writes
+# the table of values in chart/README.md first.
+chart_main() {
+  chart_tools
+  if [ "${1:-}" = docs ]; then
+    step "write chart/README.md" chart_docs "$CHART"
+  fi
+  step "lint the chart" chart_lint
+  step "check the table of values in chart/README.md" chart_docs_fresh
+  step "render the chart and check it against the API's schemas" chart_render
+  step "package the chart" helm package "$CHART" --destination "$BUILD"
+  say "build/web-app-$VERSION.tgz is ready: helm install chart build/web-app-$VERSION.tgz"
+}
+
+# chart_tools: what the chart's checks and tests call.
+chart_tools() {
+  # shellcheck source=third_party/go/build.sh
+  source "$ROOT/third_party/go/build.sh"
+  need chart
+  go_tool helm yq kubeconform kube-score helm-docs
+  PATH=$BUILD/tools/bin:$PATH
+  chart_prometheus
+  chart_schemas
+}
+
+chart_lint() {
+  local values
+  for values in "$CHART"/ci/*-values.yaml; do
+    helm lint --strict "$CHART" --values "$values"
+  done
+}
+
+chart_docs() {
+  helm-docs --chart-search-root "$1" --log-level warning
+}
+
+chart_docs_fresh() {
+  local copy
+  copy=$(mktemp -d)
+  cp -r "$CHART" "$copy/chart"
+  chart_docs "$copy/chart"
+  diff -u "$CHART/README.md" "$copy/chart/README.md" || {
+    rm -rf "$copy"
+    die "chart/README.md is older than the values; write it anew with: ./build.sh chart docs"
+  }
+  rm -rf "$copy"
+}
+
+chart_render() {
+  local values
+  for values in "$CHART"/ci/*-values.yaml; do
+    helm template chart "$CHART" --values "$values" |
+      kubeconform -strict -summary -schema-location "$SCHEMAS/{{.ResourceKind}}{{.KindSuffix}}.json"
+  done
+}
+
+# chart_prometheus: prometheus and promtool, from PATH or from Debian's package, which is unpacked and
+# not installed: an installed one starts a server on port 9090.
+chart_prometheus() {
+  local folder=$BUILD/tools/prometheus
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+    return 0
+  fi
+  if [ ! -x "$folder/usr/bin/promtool" ]; then
+    step "fetch prometheus" debian_deb bookworm "$BUILD/cache/prometheus" prometheus
+    step "unpack prometheus" dpkg-deb -x "$BUILD"/cache/prometheus/prometheus_*.deb "$folder"
+  fi
+  mkdir -p "$BUILD/tools/bin"
+  ln -sf "$folder/usr/bin/prometheus" "$folder/usr/bin/promtool" "$BUILD/tools/bin/"
+}
+
+# chart_schemas: build/schemas, one JSON schema for each kind that the chart makes, from the API
+# description in the Go module of the cluster's Kubernetes, and those of the operators' resources; build/crds for the latter's
+# definitions, so that the end-to-end tests can give them to the cluster.
+chart_schemas() {
+  local stamp=$SCHEMAS/.stamp want
+  want=$(sha256sum "$ROOT"/third_party/go/{kubernetes,crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
+  [ "$(cat "$stamp" 2>/dev/null)" != "$want" ] || return 0
+  rm -rf "$SCHEMAS" "$BUILD/crds"
+  step "make schemas of the Kubernetes API" chart_make_schemas
+  echo "$want" >"$stamp"
+}
+
+chart_make_schemas() {
+  local swagger line crd module
+  mkdir -p "$SCHEMAS" "$BUILD/crds"
+  swagger=$(go_module_folder kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
+  jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do
+    jq -c .schema <<<"$line" >"$SCHEMAS/$(jq -r .file <<<"$line")"
+  done
+  for crd in "${CRDS[@]}"; do
+    case $crd in
+      sigs.k8s.io/*) module=sigs.k8s.io/gateway-api ;;
+      *) module=github.com/prometheus-operator/prometheus-operator ;;
+    esac
+    chart_crd_schemas "$(go_module_folder crds "$module")${crd#"$module"}"
+  done
+}
+
+# chart_crd_schemas FILE: the schemas of a CustomResourceDefinition, and the definition itself.
+chart_crd_schemas() {
+  local version kind group
+  install -m 644 "$1" "$BUILD/crds/"
+  kind=$(yq '.spec.names.kind | downcase' "$1")
+  group=$(yq '.spec.group | split(".") | .[0]' "$1")
+  for version in $(yq '.spec.versions[].name' "$1"); do
+    v=$version yq --output-format json '.spec.versions[] | select(.name == strenv(v)) | .schema.openAPIV3Schema' "$1" |
+      jq -c 'walk(if type == "object" and .properties and (.additionalProperties | not) and (.["x-kubernetes-preserve-unknown-fields"] | not) then .additionalProperties = false else . end)
+        | walk(if type == "object" and .["x-kubernetes-int-or-string"] then .type = ["string", "integer"] | del(.anyOf) else . end)
+        | .properties.metadata = {type: "object"}' >"$SCHEMAS/$kind-$group-$version.json"
+  done
+}
+
+# go_module_folder PINS MODULE: where the source of that module is, verified by third_party/go/PINS/go.sum.
+go_module_folder() {
+  (cd "$ROOT/third_party/go/$1" && GOFLAGS=-mod=mod go mod download -json "$2@$(go list -m -f '{{.Version}}' "$2")" | jq -er .Dir)
+}
+
+# e2e_main [FILE[:FILTER]]...: the end-to-end tests, on the cluster of `./build.sh cluster up`. A file is named by its
+# topic; a filter is a regular expression on the tests' names. KEEP=1 leaves what a failed
+# test had made, E2E_LONG=1 has the long tests run longer.
+e2e_main() {
+  chart_tools
+  need e2e
+  fetch_bats
+  # shellcheck source=bats/cluster/cluster.sh
+  source "$ROOT/bats/cluster/cluster.sh"
+  cmd_image
+  cluster_main up
+  step "load the image into the cluster" e2e_load
+  # A test that hangs is ended and told of like any other failure.
+  BATS_TEST_TIMEOUT=$([ "${E2E_LONG:-}" = 1 ] && echo 1800 || echo 400)
+  export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
+  e2e_run "$@"
+}
+
+# e2e_load: the image under its own tag, and under that of the next version, which the tests upgrade to.
+e2e_load() {
+  local next=web-app:${VERSION%.*}.$((${VERSION##*.} + 1))
+  docker tag "web-app:$VERSION" "$next"
+  cluster_load "web-app:$VERSION" "$next"
+  docker rmi "$next"
+}
+
+# The files in their order: what nothing else can be relied on without comes first.
+readonly E2E_FILES=({install,parallel,persistence,reinstall,traffic,upgrade,termination,volume,policy}.bats)
+
+e2e_run() {
+  local selection file filter files status=0
+  if [ $# = 0 ]; then
+    run_bats e2e "${E2E_FILES[@]/#/$ROOT/bats/e2e/}"
+    return
+  fi
+  for selection in "$@"; do
+    file=${selection%%:*} filter=
+    [ "$file" = "$selection" ] || filter=${selection#*:}
+    file=${file##*/}
+    mapfile -t files < <(compgen -G "$ROOT/bats/e2e/${file%.bats}*.bats")
+    [ ${#files[@]} -gt 0 ] || die "there is no bats/e2e/$file*.bats"
+    E2E_FILTER=$filter run_bats "e2e-${file%.bats}" "${files[@]}" || status=1
+  done
+  return "$status"
+}
