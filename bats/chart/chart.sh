@@ -1,10 +1,5 @@
-# The chart's verbs: `chart` checks and packages it, `e2e` proves it on a real cluster. Sourced by build.sh.
+# The verb `chart`: checks the chart and packages it. Sourced by build.sh.
 # shellcheck shell=bash
-
-# shellcheck disable=SC2034 # used by `need`
-# Packages of these two jobs, in the table of third_party/packages.sh.
-PACKAGES["chart"]="jq"
-PACKAGES["e2e"]="jq curl python3 iproute2"
 
 readonly CHART=$ROOT/chart SCHEMAS=$BUILD/schemas
 
@@ -134,50 +129,4 @@ chart_crd_schemas() {
 # go_module_folder PINS MODULE: where the source of that module is, verified by third_party/go/PINS/go.sum.
 go_module_folder() {
   (cd "$ROOT/third_party/go/$1" && GOFLAGS=-mod=mod go mod download -json "$2@$(go list -m -f '{{.Version}}' "$2")" | jq -er .Dir)
-}
-
-# e2e_main [FILE[:FILTER]]...: the end-to-end tests, on the cluster of `./build.sh cluster up`. A file is named by its
-# topic; a filter is a regular expression on the tests' names. KEEP=1 leaves what a failed
-# test had made, E2E_LONG=1 has the long tests run longer.
-e2e_main() {
-  chart_tools
-  need e2e
-  fetch_bats
-  # shellcheck source=bats/cluster/cluster.sh
-  source "$ROOT/bats/cluster/cluster.sh"
-  cmd_image
-  cluster_main up
-  step "load the image into the cluster" e2e_load
-  # A test that hangs is ended and told of like any other failure.
-  BATS_TEST_TIMEOUT=$([ "${E2E_LONG:-}" = 1 ] && echo 1800 || echo 400)
-  export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
-  e2e_run "$@"
-}
-
-# e2e_load: the image under its own tag, and under that of the next version, which the tests upgrade to.
-e2e_load() {
-  local next=web-app:${VERSION%.*}.$((${VERSION##*.} + 1))
-  docker tag "web-app:$VERSION" "$next"
-  cluster_load "web-app:$VERSION" "$next"
-  docker rmi "$next"
-}
-
-# The files in their order: what nothing else can be relied on without comes first.
-readonly E2E_FILES=({install,parallel,persistence,reinstall,traffic,upgrade,termination,volume,policy}.bats)
-
-e2e_run() {
-  local selection file filter files status=0
-  if [ $# = 0 ]; then
-    run_bats e2e "${E2E_FILES[@]/#/$ROOT/bats/e2e/}"
-    return
-  fi
-  for selection in "$@"; do
-    file=${selection%%:*} filter=
-    [ "$file" = "$selection" ] || filter=${selection#*:}
-    file=${file##*/}
-    mapfile -t files < <(compgen -G "$ROOT/bats/e2e/${file%.bats}*.bats")
-    [ ${#files[@]} -gt 0 ] || die "there is no bats/e2e/$file*.bats"
-    E2E_FILTER=$filter run_bats "e2e-${file%.bats}" "${files[@]}" || status=1
-  done
-  return "$status"
 }
