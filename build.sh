@@ -59,10 +59,6 @@ source "$ROOT/third_party/packages.sh"
 source "$ROOT/third_party/debian.sh"
 # shellcheck source=third_party/civetweb/fetch.sh
 source "$ROOT/third_party/civetweb/fetch.sh"
-# shellcheck source=third_party/bats/fetch.sh
-source "$ROOT/third_party/bats/fetch.sh"
-# shellcheck source=third_party/slowhttptest/fetch.sh
-source "$ROOT/third_party/slowhttptest/fetch.sh"
 # shellcheck source=app/build.sh
 source "$ROOT/app/build.sh"
 # shellcheck source=app/test/build.sh

@@ -69,19 +69,14 @@ chart_render() {
   done
 }
 
-# chart_prometheus: prometheus and promtool, from PATH or from Debian's package, which is unpacked and
-# not installed: an installed one starts a server on port 9090.
+# chart_prometheus: prometheus and promtool on PATH, from Debian's package where it lacks one of them.
 chart_prometheus() {
-  local folder=$BUILD/tools/prometheus
   if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
     return 0
   fi
-  if [ ! -x "$folder/usr/bin/promtool" ]; then
-    step "fetch prometheus" debian_deb bookworm "$BUILD/cache/prometheus" prometheus
-    step "unpack prometheus" dpkg-deb -x "$BUILD"/cache/prometheus/prometheus_*.deb "$folder"
-  fi
+  fetch_prometheus
   mkdir -p "$BUILD/tools/bin"
-  ln -sf "$folder/usr/bin/prometheus" "$folder/usr/bin/promtool" "$BUILD/tools/bin/"
+  ln -sf "$BUILD"/tools/prometheus/usr/bin/{prometheus,promtool} "$BUILD/tools/bin/"
 }
 
 # chart_schemas: build/schemas, one JSON schema for each kind that the chart makes, from the API

@@ -48,17 +48,16 @@ wait_for_cluster() {
 
 # load_busybox: gives a cluster whose nodes are not ours the small image that the check and the tests run.
 load_busybox() {
-  local folder=$BUILD/cluster/busybox applet
+  local folder=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
   has_image "$BUSYBOX_IMAGE" || {
+    fetch_busybox
     rm -rf "$folder"
-    mkdir -p "$folder/root/bin"
-    debian_deb "$NODE_SUITE" "$folder" busybox-static
-    dpkg-deb --extract "$folder"/busybox-static_*.deb "$folder/deb"
-    cp "$folder/deb/bin/busybox" "$folder/root/bin/" 2>/dev/null || cp "$folder/deb/usr/bin/busybox" "$folder/root/bin/"
-    for applet in $("$folder/root/bin/busybox" --list); do
-      [ "$applet" = busybox ] || ln -s busybox "$folder/root/bin/$applet"
+    mkdir -p "$folder/bin"
+    cp "$busybox" "$folder/bin/"
+    for applet in $("$busybox" --list); do
+      [ "$applet" = busybox ] || ln -s busybox "$folder/bin/$applet"
     done
-    tar -C "$folder/root" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
+    tar -C "$folder" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
   }
   cluster_load "$BUSYBOX_IMAGE"
 }

@@ -56,8 +56,6 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   if [ "$2" = fetch_slowhttptest ]; then
     # shellcheck source=third_party/debian.sh
     source "$ROOT/third_party/debian.sh"
-    # shellcheck source=third_party/slowhttptest/fetch.sh
-    source "$ROOT/third_party/slowhttptest/fetch.sh"
   fi
   # build/plain/web-app: with glibc, without any sanitizer.
   build_plain() {
