@@ -4,6 +4,7 @@
 # shellcheck shell=bash
 
 # bats-core 1.11.1 and its libraries, the same on any Debian release.
+# shellcheck disable=SC2034 # used by bats/run.sh
 readonly BATS=$BUILD/tools/bats
 fetch_bats() { debian_tool bats trixie bats bats-support bats-assert bats-file; }
 
