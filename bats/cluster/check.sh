@@ -98,12 +98,12 @@ check_cluster() {
   fi
   run_kubectl delete namespace cluster-check --ignore-not-found --timeout=60s
   # The namespace's own account is made a moment after it.
-  retry 20 0.5 run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
+  try --max 20 --delay 0.5 -- run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
   run_kubectl -n cluster-check rollout status daemonset/echo --timeout=90s
   mapfile -t pods < <(run_kubectl -n cluster-check get pods -l app=echo -o name)
   read -ra addresses < <(run_kubectl -n cluster-check get pods -l app=echo -o jsonpath='{.items[*].status.podIP}{"\n"}')
   for pod in "${pods[@]}"; do
-    retry 20 1 from_pod "$pod" sh -c "$CHECK_POD" check "${addresses[@]}" || {
+    try --max 20 -- from_pod "$pod" sh -c "$CHECK_POD" check "${addresses[@]}" || {
       echo "from $pod: not every pod, name and service can be reached"
       return 1
     }

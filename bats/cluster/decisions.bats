@@ -275,7 +275,7 @@ END
 @test "the node image's name changes with its pins and its recipe, and with nothing else" {
   local copy=$BATS_TEST_TMPDIR/copy before
   mkdir -p "$copy/bats" "$copy/third_party"
-  cp -r "$ROOT/bats/cluster" "$copy/bats/"
+  cp -r "$ROOT"/bats/{cluster,lib} "$copy/bats/"
   cp -r "$ROOT/third_party/go" "$copy/third_party/"
   ROOT=$copy decide node_image
   before=$output

@@ -13,33 +13,8 @@ bats_load_library bats-support
 bats_load_library bats-assert
 bats_load_library bats-file
 
-# try --max N --delay SECONDS -- COMMAND...: repeats it until it succeeds, N times at most. Prints the
-# last attempt's output and returns its status.
-try() {
-  local max=30 delay=1 attempt out status=0
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --max) max=$2 ;;
-      --delay) delay=$2 ;;
-      --)
-        shift
-        break
-        ;;
-      *) fail "BUG: try does not know $1" ;;
-    esac
-    shift 2
-  done
-  [ $# -gt 0 ] || fail "BUG: try needs a command after --"
-  for ((attempt = 1; attempt <= max; attempt++)); do
-    status=0
-    out=$("$@" 2>&1) || status=$?
-    [ "$status" != 0 ] || break
-    [ "$attempt" = "$max" ] || command sleep "$delay"
-  done
-  [ -z "$out" ] || printf '%s\n' "$out"
-  [ "$status" = 0 ] || printf 'gave up after %d attempts: %s\n' "$max" "$*" >&2
-  return "$status"
-}
+# shellcheck source=bats/lib/try.bash
+source "$ROOT/bats/lib/try.bash"
 
 # requires WHAT...: skips the test where the machine lacks something, except in CI, where that is a failure.
 requires() {
