@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # web-app, one verb per job: `./build.sh run` builds and serves, `./build.sh test` proves all of it.
-# Everything is written below build/; Debian packages are the only thing that is installed.
-set -euo pipefail
+# Everything is written below build/; Debian packages are the only thing that is installed. When it is sourced it only
+# defines functions and constants.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT BUILD=$ROOT/build VERSION=1.0.0
-cd "$ROOT"
-umask 022
-export HOME=${HOME:-$BUILD/home} # where Go keeps its caches
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -19,15 +16,25 @@ cmd() {
   "$@"
 }
 
+# known WHAT NAME CHOICE...: dies unless NAME is one of them.
+known() {
+  local what=$1 name=$2
+  shift 2
+  [[ " $* " = *" $name "* ]] || die "there is no $what $name; there are: ${*:-none}"
+}
+
+# slug TEXT: it as a file name.
+slug() { printf '%s' "$1" | tr -cs 'A-Za-z0-9.' '-' | cut -c1-60; }
+
 # elapsed SINCE: the seconds since $EPOCHREALTIME was SINCE, with one decimal.
 elapsed() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'; }
 
 # step WHAT COMMAND...: runs it with its output in a log, says how long it took, and on failure shows
 # the end of the log.
 step() {
-  local what=$1 log since=$EPOCHREALTIME status=0
+  local what=$1 log since=$EPOCHREALTIME status=0 options=$-
   shift
-  log=$BUILD/log/$(printf '%s' "$what" | tr -cs 'A-Za-z0-9.' '-' | cut -c1-60).log
+  log=$BUILD/log/$(slug "$what").log
   mkdir -p "$BUILD/log"
   printf '%s ... ' "$what" >&2
   # A subshell of its own keeps `set -e` alive in COMMAND where the caller has switched it off.
@@ -37,7 +44,7 @@ step() {
     "$@"
   ) >"$log" 2>&1 </dev/null
   status=$?
-  set -e
+  [[ $options != *e* ]] || set -e
   if [ "$status" != 0 ]; then
     say "failed after $(elapsed "$since"):"
     tail -n 40 "$log" >&2
@@ -47,15 +54,17 @@ step() {
 }
 
 # shellcheck source=third_party/packages.sh
-source third_party/packages.sh
+source "$ROOT/third_party/packages.sh"
 # shellcheck source=third_party/debian.sh
-source third_party/debian.sh
+source "$ROOT/third_party/debian.sh"
 # shellcheck source=third_party/civetweb/fetch.sh
-source third_party/civetweb/fetch.sh
-# shellcheck source=third_party/bats/fetch.sh
-source third_party/bats/fetch.sh
+source "$ROOT/third_party/civetweb/fetch.sh"
 # shellcheck source=app/build.sh
-source app/build.sh
+source "$ROOT/app/build.sh"
+# shellcheck source=app/test/build.sh
+source "$ROOT/app/test/build.sh"
+# shellcheck source=app/test/fuzz/build.sh
+source "$ROOT/app/test/fuzz/build.sh"
 
 cmd_app() { # build/web-app, the static binary
   need app
@@ -68,53 +77,43 @@ cmd_run() { # build it and serve on port 8080, visits in ./data; options go to t
   cmd exec "$BUILD/web-app" serve "$@"
 }
 
-cmd_unit() { # the C unit tests, under the address and undefined-behaviour sanitizers
+cmd_unit() { # [TOPIC...]: the C unit tests, under the address and undefined-behaviour sanitizers
   need app unit
   fetch_civetweb
-  # shellcheck source=app/test/build.sh
-  source app/test/build.sh
-  unit_tests
+  unit_tests "$@"
 }
 
 cmd_image() { # the image web-app:<version>
   need image
   cmd_app
   # shellcheck source=image/build.sh
-  source image/build.sh
+  source "$ROOT/image/build.sh"
   build_image
 }
 
 cmd_chart() { # [docs]: lint, render and package the chart; with docs, write its table of values anew
-  # shellcheck source=bats/chart.sh
-  source bats/chart.sh
+  # shellcheck source=bats/chart/chart.sh
+  source "$ROOT/bats/chart/chart.sh"
   chart_main "$@"
 }
 
 cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cluster for the tests
   # shellcheck source=bats/cluster/cluster.sh
-  source bats/cluster/cluster.sh
+  source "$ROOT/bats/cluster/cluster.sh"
   cluster_main "$@"
-}
-
-cmd_e2e() { # [FILE[:FILTER]...]: the end-to-end tests of the chart, on that cluster
-  # shellcheck source=bats/chart.sh
-  source bats/chart.sh
-  # shellcheck source=bats/run.sh
-  source bats/run.sh
-  e2e_main "$@"
 }
 
 cmd_lint() { # what can be told without running anything: shell, C, formatting
   need app lint
   fetch_civetweb
   # shellcheck source=bats/lint.sh
-  source bats/lint.sh
+  source "$ROOT/bats/lint.sh"
   lint_all
 }
 
-cmd_test() { # [SUITE...]: every test there is, or only lint, unit, app, image, faults, cluster, chart, e2e
+cmd_test() { # [SUITE[/FILE[:FILTER]]...]: every test there is, or only these; see bats/README.md
   # shellcheck source=bats/run.sh
-  source bats/run.sh
+  source "$ROOT/bats/run.sh"
   test_main "$@"
 }
 
@@ -133,10 +132,18 @@ cmd_help() { # this list
   sed -n 's/^cmd_\([a-z0-9]*\)() { # /  \1\t/p' "$ROOT/build.sh" | expand -t 12 >&2
 }
 
-verb=${1:-help}
-shift || true
-declare -F "cmd_$verb" >/dev/null || {
-  cmd_help
-  die "there is no verb $verb"
+main() {
+  set -euo pipefail
+  cd "$ROOT"
+  umask 022
+  export HOME=${HOME:-$BUILD/home} # where Go keeps its caches
+  local verb=${1:-help}
+  shift || true
+  declare -F "cmd_$verb" >/dev/null || {
+    cmd_help
+    die "there is no verb $verb"
+  }
+  "cmd_$verb" "$@"
 }
-"cmd_$verb" "$@"
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then main "$@"; fi

@@ -1,20 +1,30 @@
 # Runs the suites of tests and counts them. Sourced by build.sh.
 # shellcheck shell=bash
 
+# shellcheck source=bats/chart/chart.sh
+source "$ROOT/bats/chart/chart.sh"
 # shellcheck source=bats/cluster/cluster.sh
 source "$ROOT/bats/cluster/cluster.sh"
 
 readonly RESULTS=$BUILD/results
 
 # The suites, in the order in which a failure is cheapest to have.
-readonly SUITES=(lint unit app image chart faults cluster e2e)
+readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
-# test_main [SUITE...]: all of them, or these. Goes on after a failure; the last line is what CI reads.
+# The files of e2e in their order: what nothing else can be relied on without comes first.
+readonly E2E_FILES=(install parallel persistence reinstall traffic upgrade termination volume policy)
+
+# test_main [SUITE[/FILE[:FILTER]]...]: all of them, or these. A filter is a regular expression on the tests' names.
+# Goes on after a failure; the last line is what CI reads.
 test_main() {
-  local suite since=$EPOCHREALTIME failed=0
+  local selection suite since=$EPOCHREALTIME
+  declare -A chosen=()
   [ $# -gt 0 ] || set -- "${SUITES[@]}"
-  for suite in "$@"; do
-    declare -F "suite_$suite" >/dev/null || die "there is no suite $suite; there are ${SUITES[*]}"
+  fetch_bats
+  for selection in "$@"; do
+    check_selection "$selection"
+    # What is chosen of a suite, a line each; nothing is all of it.
+    chosen[${selection%%/*}]+=$(sed -n 's|^[^/]*/||p' <<<"$selection")$'\n'
   done
   rm -rf "$RESULTS" && mkdir -p "$RESULTS"
   # A cluster that was up before belongs to somebody; one that the tests make is taken down by them.
@@ -22,11 +32,40 @@ test_main() {
     trap take_cluster_down EXIT
   fi
   export CLUSTER_KEEP=1
-  fetch_bats
-  for suite in "$@"; do run_suite "$suite"; done
+  for suite in "${SUITES[@]}"; do
+    [ -z "${chosen[$suite]:-}" ] || run_suite "$suite" "${chosen[$suite]}"
+  done
   say "the tests took $(elapsed "$since")"
   summarize
 }
+
+# files_of SUITE: what can be chosen of it, a line each.
+files_of() {
+  case $1 in
+    lint) ;;
+    unit) unit_topics ;;
+    e2e) printf '%s\n' "${E2E_FILES[@]}" ;;
+    *) basename -a -s .bats "$ROOT/bats/$1"/*.bats ;;
+  esac
+}
+
+# check_selection SUITE[/FILE[:FILTER]]: dies unless it chooses a test.
+check_selection() {
+  local suite=${1%%/*} file filter files
+  known suite "$suite" "${SUITES[@]}"
+  [ "$suite" != "$1" ] || return 0
+  file=${1#*/} filter=
+  if [ "$suite" != unit ] && [ "${file%%:*}" != "$file" ]; then filter=${file#*:} file=${file%%:*}; fi
+  mapfile -t files < <(files_of "$suite")
+  known file "$suite/$file" "${files[@]/#/$suite/}"
+  [ -z "$filter" ] || [ "$(bats --count --filter "$filter" "$ROOT/bats/$suite/$file.bats")" != 0 ] || {
+    say "build.sh: no test of $suite/$file matches '$filter'; there are:"
+    sed -n 's/^@test "\(.*\)" {.*/  \1/p' "$ROOT/bats/$suite/$file.bats" >&2
+    exit 1
+  }
+}
+
+bats() { "$BATS/usr/bin/bats" "$@"; }
 
 cluster_is_up() { [ -s "$CLUSTER_KUBECONFIG" ]; }
 
@@ -34,19 +73,21 @@ take_cluster_down() {
   ! cluster_is_up || "$ROOT/build.sh" cluster down || true
 }
 
-# run_suite SUITE: in a subshell, so that one which cannot even start is a failed test and not the end.
+# run_suite SUITE FILES: in a subshell, so that one which cannot even start is a failed test and not the end.
 run_suite() {
-  local suite=$1 since=$EPOCHREALTIME status=0
+  local suite=$1 files since=$EPOCHREALTIME status=0
+  # A line that is empty stands for the whole suite.
+  mapfile -t files < <(grep -q '^$' <<<"${2%$'\n'}" || printf %s "$2")
   say "== $suite"
   set +e
   (
     set -e
-    "suite_$suite"
+    "suite_$suite" "${files[@]}"
   )
   status=$?
   set -e
   # What failed before it came to its tests would otherwise leave no trace in the counts.
-  if [ "$status" != 0 ] && ! grep -qs '^not ok' "$RESULTS"/"$suite"*.tap; then
+  if [ "$status" != 0 ] && ! grep -qs '^not ok' "$RESULTS/$suite".tap "$RESULTS/$suite"-*.tap; then
     echo "not ok 1 - the suite $suite runs to its end" >"$RESULTS/$suite-itself.tap"
   fi
   printf '%s\t%s\n' "$suite" "$(elapsed "$since")" >>"$RESULTS/times"
@@ -75,15 +116,33 @@ summarize() {
   [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
 }
 
-# run_bats NAME FILE...: results in build/results/NAME.tap. E2E_FILTER chooses tests by their names.
-run_bats() {
-  local name=$1 status=0 report formatter=tap
+# run_files SUITE [FILE[:FILTER]...]: all files of a suite, or these.
+run_files() {
+  local suite=$1 file files filter status=0
   shift
+  if [ $# = 0 ]; then
+    mapfile -t files < <(files_of "$suite")
+    files=("${files[@]/%/.bats}")
+    run_bats "$suite" "" "${files[@]/#/$ROOT/bats/$suite/}"
+    return
+  fi
+  for file in "$@"; do
+    filter=
+    [ "${file%%:*}" = "$file" ] || filter=${file#*:}
+    run_bats "$suite-$(slug "$file")" "$filter" "$ROOT/bats/$suite/${file%%:*}.bats" || status=1
+  done
+  return "$status"
+}
+
+# run_bats NAME FILTER FILE...: the tests that match, or all where the filter is empty; results in build/results/NAME.tap.
+run_bats() {
+  local name=$1 filter=$2 status=0 report formatter=tap
+  shift 2
   [ ! -t 1 ] || formatter=pretty
   report=$(mktemp -d)
   mkdir -p "$RESULTS"
-  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} "$BATS/usr/bin/bats" --formatter "$formatter" --timing \
-    --report-formatter tap --output "$report" ${E2E_FILTER:+--filter "$E2E_FILTER"} "$@" </dev/null || status=$?
+  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing \
+    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} "$@" </dev/null || status=$?
   # A file that stops in the middle leaves a plan that is not fulfilled.
   if ! cp "$report/report.tap" "$RESULTS/$name.tap"; then
     echo "not ok 1 - $name leaves a report" >"$RESULTS/$name.tap"
@@ -99,44 +158,68 @@ suite_lint() {
   echo "ok 1 - the sources pass the linters" >"$RESULTS/lint.tap"
 }
 
-suite_unit() { cmd_unit; }
+suite_unit() { cmd_unit "$@"; }
+
+suite_lib() {
+  need test
+  cmd_app
+  run_files lib "$@"
+}
 
 suite_app() {
   need test
   cmd_app
-  run_bats app "$ROOT"/bats/0*.bats "$ROOT"/bats/1*.bats
+  run_files app "$@"
 }
 
 suite_image() {
   need test
   cmd_image
-  run_bats image "$ROOT"/bats/2*.bats
+  run_files image "$@"
 }
 
 suite_faults() {
   need test power unit
   cmd_app
-  run_bats faults "$ROOT"/bats/3*.bats
+  run_files faults "$@"
 }
 
 suite_chart() {
-  cmd_chart
+  chart_main
   need test
   cmd_app
-  run_bats chart "$ROOT"/bats/5*.bats
+  run_files chart "$@"
 }
 
 suite_cluster() {
+  local file status=0
   need test
-  run_bats cluster-decisions "$ROOT"/bats/40-*.bats
-  # Outside bats, so that the progress of the node image is seen.
-  cluster_main up
+  [ $# -gt 0 ] || set -- decisions cluster
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
-  run_bats cluster "$ROOT"/bats/41-*.bats
+  for file in "$@"; do
+    # Outside bats, so that the progress of the node image is seen.
+    [ "${file%%:*}" = decisions ] || cluster_main up
+    run_files cluster "$file" || status=1
+  done
+  return "$status"
 }
 
 suite_e2e() {
-  # shellcheck source=bats/chart.sh
-  source "$ROOT/bats/chart.sh"
-  e2e_main
+  chart_tools
+  need e2e
+  cmd_image
+  cluster_main up
+  step "load the image into the cluster" load_images
+  # A test that hangs is ended and told of like any other failure.
+  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${E2E_LONG:-}" = 1 ] && echo 1800 || echo 400)}
+  export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
+  run_files e2e "$@"
+}
+
+# load_images: the image under its own tag, and under that of the next version, which the tests upgrade to.
+load_images() {
+  local next=web-app:${VERSION%.*}.$((${VERSION##*.} + 1))
+  docker tag "web-app:$VERSION" "$next"
+  cluster_load "web-app:$VERSION" "$next"
+  docker rmi "$next"
 }

@@ -3,6 +3,37 @@
 # Sourced by build.sh; what is downloaded is not trusted until `verify` has seen its hash.
 # shellcheck shell=bash
 
+# bats-core 1.11.1 and its libraries, the same on any Debian release.
+# shellcheck disable=SC2034 # used by bats/run.sh
+readonly BATS=$BUILD/tools/bats
+fetch_bats() { debian_tool bats trixie bats bats-support bats-assert bats-file; }
+
+# Debian bookworm has the libraries that trixie's slowhttptest needs, too: curl and gcc bring libssl.so.3 and libstdc++.
+fetch_slowhttptest() { debian_tool slowhttptest trixie slowhttptest; }
+
+# An installed prometheus would start a server on port 9090.
+fetch_prometheus() { debian_tool prometheus bookworm prometheus; }
+
+fetch_busybox() { debian_tool busybox bookworm busybox-static; }
+
+# debian_tool NAME SUITE PACKAGE...: build/tools/NAME holds what is in the packages, once they are verified by
+# third_party/debian/NAME.sha256. Nothing is installed into the system.
+debian_tool() {
+  local manifest=$ROOT/third_party/debian/$1.sha256
+  ! cmp -s "$manifest" "$BUILD/tools/$1/.manifest" || return 0
+  step "fetch $1 from Debian $2" unpack_debian_tool "$manifest" "$@"
+  cp "$manifest" "$BUILD/tools/$1/.manifest"
+}
+
+unpack_debian_tool() {
+  local manifest=$1 folder=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
+  shift 3
+  rm -rf "$folder" "$download" && mkdir -p "$folder"
+  debian_deb "$suite" "$download" "$@"
+  verify "$manifest" "$download"
+  for deb in "$download"/*.deb; do dpkg-deb -x "$deb" "$folder"; done
+}
+
 # debian_apt SUITE ARG...: apt-get on that suite alone.
 debian_apt() {
   local suite=$1 dir=$BUILD/cache/apt-$1 option

@@ -9,11 +9,17 @@ readonly SANITIZER_OPTIONS=(
   "UBSAN_OPTIONS=print_stacktrace=1"
 )
 
-# unit_tests: builds and runs them with the sanitizers of glibc's gcc; results in build/results/unit.tap.
+# unit_topics: what there are unit tests of, one a line; TOPIC_test.c holds them.
+unit_topics() { basename -a -s _test.c "$ROOT"/app/test/*_test.c; }
+
+# unit_tests [TOPIC...]: builds and runs them with the sanitizers of glibc's gcc; results in build/results/unit.tap.
 # Anything on standard error is a failure, so that no warning goes unseen.
 unit_tests() {
+  local topic topics
+  mapfile -t topics < <(unit_topics)
+  for topic in "$@"; do known "unit test of" "$topic" "${topics[@]}"; done
   step "compile unit tests with sanitizers" build_sanitized
-  step "run unit tests" run_unit
+  step "run unit tests${*:+ of $*}" run_unit "$@"
 }
 
 run_unit() {
@@ -22,7 +28,7 @@ run_unit() {
   SCRATCH=$(mktemp -d -p "$(memory_folder)")
   trap 'rm -rf "$SCRATCH"' EXIT
   mkdir -p "$BUILD/results"
-  env "${SANITIZER_OPTIONS[@]}" TMPDIR="$SCRATCH" "$SANITIZED/unit" >"$BUILD/results/unit.tap" 2>"$SCRATCH/stderr" || status=$?
+  env "${SANITIZER_OPTIONS[@]}" TMPDIR="$SCRATCH" "$SANITIZED/unit" "$@" >"$BUILD/results/unit.tap" 2>"$SCRATCH/stderr" || status=$?
   grep -A3 '^not ok\|^Bail' "$BUILD/results/unit.tap" || tail -n 1 "$BUILD/results/unit.tap"
   cat "$SCRATCH/stderr"
   [ "$status" = 0 ] && [ ! -s "$SCRATCH/stderr" ]

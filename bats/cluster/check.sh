@@ -48,17 +48,16 @@ wait_for_cluster() {
 
 # load_busybox: gives a cluster whose nodes are not ours the small image that the check and the tests run.
 load_busybox() {
-  local folder=$BUILD/cluster/busybox applet
+  local folder=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
   has_image "$BUSYBOX_IMAGE" || {
+    fetch_busybox
     rm -rf "$folder"
-    mkdir -p "$folder/root/bin"
-    debian_deb "$NODE_SUITE" "$folder" busybox-static
-    dpkg-deb --extract "$folder"/busybox-static_*.deb "$folder/deb"
-    cp "$folder/deb/bin/busybox" "$folder/root/bin/" 2>/dev/null || cp "$folder/deb/usr/bin/busybox" "$folder/root/bin/"
-    for applet in $("$folder/root/bin/busybox" --list); do
-      [ "$applet" = busybox ] || ln -s busybox "$folder/root/bin/$applet"
+    mkdir -p "$folder/bin"
+    cp "$busybox" "$folder/bin/"
+    for applet in $("$busybox" --list); do
+      [ "$applet" = busybox ] || ln -s busybox "$folder/bin/$applet"
     done
-    tar -C "$folder/root" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
+    tar -C "$folder" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
   }
   cluster_load "$BUSYBOX_IMAGE"
 }
@@ -99,12 +98,12 @@ check_cluster() {
   fi
   run_kubectl delete namespace cluster-check --ignore-not-found --timeout=60s
   # The namespace's own account is made a moment after it.
-  retry 20 0.5 run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
+  try --max 20 --delay 0.5 -- run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
   run_kubectl -n cluster-check rollout status daemonset/echo --timeout=90s
   mapfile -t pods < <(run_kubectl -n cluster-check get pods -l app=echo -o name)
   read -ra addresses < <(run_kubectl -n cluster-check get pods -l app=echo -o jsonpath='{.items[*].status.podIP}{"\n"}')
   for pod in "${pods[@]}"; do
-    retry 20 1 from_pod "$pod" sh -c "$CHECK_POD" check "${addresses[@]}" || {
+    try --max 20 -- from_pod "$pod" sh -c "$CHECK_POD" check "${addresses[@]}" || {
       echo "from $pod: not every pod, name and service can be reached"
       return 1
     }

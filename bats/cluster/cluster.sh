@@ -8,6 +8,8 @@
 CLUSTER_DIR=$ROOT/bats/cluster
 # shellcheck source=third_party/go/build.sh
 source "$ROOT/third_party/go/build.sh"
+# shellcheck source=bats/lib/try.bash
+source "$CLUSTER_DIR/../lib/try.bash"
 # shellcheck source=bats/cluster/tools.sh
 source "$CLUSTER_DIR/tools.sh"
 # shellcheck source=bats/cluster/node-image.sh
@@ -33,26 +35,12 @@ run_kubectl() { "$BUILD/tools/bin/kubectl" --kubeconfig "$CLUSTER_KUBECONFIG" "$
 run_kind() {
   local path=$PATH settings=()
   : "${CLUSTER_RESTRICTED:=$(nodes_restricted)}"
-  [ "$CLUSTER_RESTRICTED" != yes ] || path=$CLUSTER_DIR/stand-in:$PATH
+  [ "$CLUSTER_RESTRICTED" != yes ] || path=$CLUSTER_DIR/shim:$PATH
   # On Docker's fuse-overlayfs kind would use it in the nodes too, whose /var is a volume on a real file system.
   [ "$(docker info --format '{{.Driver}}')" != fuse-overlayfs ] ||
     settings+=(KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER=overlayfs)
   env PATH="$path" WEB_APP_REAL_DOCKER="$(type -P docker)" KIND_EXPERIMENTAL_PROVIDER=docker \
     KIND_EXPERIMENTAL_DOCKER_NETWORK="$CLUSTER_NETWORK" "${settings[@]}" "$BUILD/tools/bin/kind" "$@"
-}
-
-# retry MAX DELAY COMMAND...: until it succeeds; its last output and status are what remains.
-retry() {
-  local max=$1 delay=$2 output status
-  shift 2
-  while :; do
-    status=0
-    output=$("$@" 2>&1) || status=$?
-    if [ $status = 0 ] || [ $((max -= 1)) -le 0 ]; then break; fi
-    sleep "$delay"
-  done
-  printf '%s\n' "$output"
-  return $status
 }
 
 # cluster_nodes: the names of the nodes' containers, running or not.
@@ -83,7 +71,7 @@ node_marks() {
 # cluster_owner: the checkout that made the cluster of this name, `none` if there is no cluster, `stranger` if it was not us.
 cluster_owner() {
   local marks
-  marks=$(retry 40 0.5 node_marks)
+  marks=$(try --max 40 --delay 0.5 -- node_marks)
   if [ -z "$(cluster_nodes)" ]; then
     echo none
   else
@@ -267,7 +255,7 @@ node_ranges() {
 # connect_nodes: kindnet, kind's usual network, exists as an image only; see node/connect for what stands in for it.
 connect_nodes() {
   local node ranges
-  ranges=$(retry 60 0.5 node_ranges)
+  ranges=$(try --max 60 --delay 0.5 -- node_ranges)
   echo "$ranges"
   for node in $(cluster_nodes); do
     # shellcheck disable=SC2046 # words are what is wanted

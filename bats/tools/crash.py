@@ -28,14 +28,6 @@ LOAD_SECONDS_MAX = 0.2
 START_SECONDS_MAX = 0.015
 
 
-def wait_for_answers(path, visitor):
-    until = time.monotonic() + 10
-    while not (os.path.exists(path) and os.path.getsize(path)) and visitor.poll() is None:
-        if time.monotonic() > until:
-            raise ledger.Broken("no visit was answered within 10 s")
-        time.sleep(0.002)
-
-
 def kill_while_starting(options, rng):
     server = ledger.Server(options.program, options.data, os.path.join(options.work, "crash.log"),
                            options.options)
@@ -61,7 +53,8 @@ def kill_under_load(options, rng, expected, spread):
             [sys.executable, VISITOR, "--url", "http://%s/" % server.address, "--out", answers_path,
              "--connections", str(CONNECTIONS), "--seconds", "30", *(ledger.SPREAD if options.workers > 1 else [])],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        wait_for_answers(answers_path, visitor)
+        ledger.wait_for("a visit was answered", lambda: ledger.read_answers(answers_path) or visitor.poll() is not None,
+                        seconds=10, pause=0.002)
         time.sleep(rng.uniform(0, LOAD_SECONDS_MAX))
         spread.note(server)
     finally:

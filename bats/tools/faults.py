@@ -31,36 +31,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+
+import ledger
 
 LINE = b"2022-11-28 22:54:26.913511+03:00\n"
 LINES = LINE + LINE.replace(b"26", b"27") + LINE.replace(b"26", b"29")
 TORN = b"2022-11-28 22:5"
-SHAPE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d\n")
 PATIENCE_SECONDS = 60
 N_MAX = 60
 
 
-class Wrong(Exception):
-    """A visit is lost, or something else is not as it must be."""
-
-
 def demand(condition, text, *arguments):
     if not condition:
-        raise Wrong(text % arguments)
+        raise ledger.Broken(text % arguments)
 
 
-def wait_for(what, condition):
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up_at:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.01)
-    raise Wrong("waited in vain until %s" % what)
-
-
-class Program:
+class Program(ledger.Server):
     """One run of the program, under strace if any calls are to fail."""
 
     numbers = itertools.count()
@@ -69,16 +55,11 @@ class Program:
         self.folder = os.path.join(folder, data)
         self.file = os.path.join(self.folder, "visits.txt")
         self.trace_path = os.path.join(folder, "trace")
-        self.log_path = os.path.join(folder, "log.%d" % len(glob.glob(folder + "/log.*")))
         self.answered = []  # (number, stamp)
         self.statuses = []
         self.code = None
         self.traced = bool(injections)
-        # An address for each: nobody else answers there when it has ended and others start beside it.
-        number = next(Program.numbers)
-        self.address = "127.1.%d.%d" % (number // 250, number % 250 + 1)
-        command = [options.program, "serve", "--listen", self.address + ":0", "--admin-listen",
-                   self.address + ":0", "--data-dir", self.folder, *arguments]
+        strace = []
         if injections:
             calls = ",".join(one.split(":")[0] for one in injections)
             strace = ["strace", "-f", "-qq", "-o", self.trace_path, "-e", "trace=" + calls]
@@ -86,34 +67,19 @@ class Program:
                 strace += ["-e", "inject=" + one]
             for one in only:
                 strace += ["-P", one.replace("DATA", self.folder)]
-            command = strace + command
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # An address for each: nobody else answers there when it has ended and others start beside it.
+        number = next(Program.numbers)
+        host = "127.1.%d.%d" % (number // 250, number % 250 + 1)
+        log = os.path.join(folder, "log.%d" % len(glob.glob(folder + "/log.*")))
+        super().__init__(options.program, self.folder, log, arguments, strace, host)
         self.connection = None
         try:
-            wait_for("it served or ended: %s" % " ".join(command), self.has_started)
-        except Wrong:
+            self.serving = self.wait_serving(PATIENCE_SECONDS)
+        except ledger.Broken:
             self.kill()
             raise
-        if self.serving:
-            found = re.search(r"serving on http://[0-9.]+:(\d+)/ \(admin [0-9.]+:(\d+)\)", self.log())
-            self.port, self.admin_port = int(found[1]), int(found[2])
-
-    @property
-    def serving(self):
-        return "serving on http" in self.log()
-
-    def has_started(self):
-        if self.serving:
-            return True
-        if self.process.poll() is not None:
-            self.code = self.process.returncode
-            return True
-        return False
-
-    def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as log:
-            return log.read()
+        if not self.serving:
+            self.code = self.process.wait(PATIENCE_SECONDS)
 
     def trace(self):
         try:
@@ -132,8 +98,8 @@ class Program:
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as children:
             return int(children.read().split()[0])
 
-    def get(self, port, path):
-        connection = http.client.HTTPConnection(self.address, port, timeout=PATIENCE_SECONDS)
+    def get(self, address, path):
+        connection = http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -142,10 +108,14 @@ class Program:
             connection.close()
 
     def ready(self):
-        return self.get(self.admin_port, "/readyz")[0] == 200
+        return self.get(self.admin, "/readyz")[0] == 200
 
     def connect(self):
-        return http.client.HTTPConnection(self.address, self.port, timeout=PATIENCE_SECONDS)
+        return http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
+
+    def connection_of_its_own(self):
+        host, port = self.address.rsplit(":", 1)
+        return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
     def visit(self):
         """One visit over the connection that is kept; its status, or None if the program hung up."""
@@ -178,14 +148,14 @@ class Program:
         """Waits until it has recovered by itself, which must show in both places. False if it has ended."""
         def recovered():
             return self.process.poll() is not None or self.ready_or_gone()
-        wait_for("it was ready again; its log: %s" % self.log(), recovered)
+        ledger.wait_for("it was ready again; its log: %s" % self.log(), recovered)
         return self.process.poll() is None
 
     def visit_until_taken(self):
         """Visits until one is answered, since each thread meets its own Nth fault. False if it has ended."""
         def taken():
             return self.visit() == 200 or self.process.poll() is not None
-        wait_for("a visit was taken; its log: %s" % self.log(), taken)
+        ledger.wait_for("a visit was taken; its log: %s" % self.log(), taken)
         return self.statuses[-1] == 200
 
     def ready_or_gone(self):
@@ -246,7 +216,7 @@ def check_next_start(options, folder, program, before, torn=b""):
     finally:
         following.kill()
     content = check_kept(program, before)
-    demand(SHAPE.sub(b"", content) == b"", "there are other bytes than lines in the file: %r", content)
+    ledger.read_lines(program.file)
     count = content.count(b"\n")
     demand(following.answered[0][0] == count, "visit %d after a restart is not the last of %d lines",
            following.answered[0][0], count)
@@ -293,7 +263,7 @@ class Loop:
             programs = []
             try:
                 hits = self.run(options, folder, n, programs)
-            except (Wrong, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as wrong:
+            except (ledger.Broken, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as wrong:
                 self.wrongs.append("%s, N = %d: %s" % (self.name, n, str(wrong) or repr(wrong)))
                 hits = 1 if n < 6 else 0
             finally:
@@ -370,13 +340,13 @@ def lasting_write_loop(error):
         demand(program.ready(), "it is not ready before the fault")
         demand(program.visit() == 503, "a visit that could not be written was answered")
         demand(not program.ready(), "it is ready while nothing can be written")
-        demand(program.get(program.port, "/readyz")[0] == 503, "/readyz of the public port says otherwise")
-        demand(program.get(program.admin_port, "/healthz")[0] == 200, "it is not alive")
+        demand(program.get(program.address, "/readyz")[0] == 503, "/readyz of the public port says otherwise")
+        demand(program.get(program.admin, "/healthz")[0] == 200, "it is not alive")
         demand(program.content() == before, "the failed write left something")
         # Its probes, of another thread, are failed four times too.
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         demand(program.trace().count("(INJECTED)") >= 4, "it was ready before its probe succeeded")
-        wait_for("it said that it is ready", lambda: "ready: %s can be written" % program.file in program.log())
+        ledger.wait_for("it said that it is ready", lambda: "ready: %s can be written" % program.file in program.log())
         while program.visit() != 200:
             demand(len(program.statuses) < 6, "it does not recover: %s", program.statuses)
         demand(program.answered[0][0] == 4, "the first visit after the fault is number %d", program.answered[0][0])
@@ -403,7 +373,7 @@ def short_loop():
             for extra in range(0, 33 * lines, lines):
                 size = len(program.content())
                 limit_file(program, size + extra)
-                with socket.create_connection((program.address, program.port), timeout=PATIENCE_SECONDS) as batch:
+                with program.connection_of_its_own() as batch:
                     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n%s\r\n"
                     batch.sendall((request % b"") * (lines - 1) + request % b"Connection: close\r\n")
                     answers = b"".join(iter(lambda: batch.recv(65536), b""))
@@ -436,7 +406,7 @@ def uncut_loop(kill):
         demand(program.visit() == 503, "a visit that was written in part was answered")
         demand(len(program.content()) == 33 * 4 + 20, "the rest of a line was cut off by a failed ftruncate")
         demand(not program.ready(), "it is ready with a broken line at the end")
-        demand(program.get(program.port, "/visits?format=raw")[1] == program.content()[:33 * 4],
+        demand(program.get(program.address, "/visits?format=raw")[1] == program.content()[:33 * 4],
                "the broken line is shown")
         if not kill:
             limit_file(program, resource.RLIM_INFINITY)
@@ -488,7 +458,7 @@ def sync_loop(error, mode):
             if program.visit() is None:
                 break
         if mode == "interval":
-            wait_for("the interval's sync was done", lambda: syncs(program.trace()) or program.process.poll())
+            ledger.wait_for("the interval's sync was done", lambda: syncs(program.trace()) or program.process.poll())
         program.end()
         hits = program.hits()
         if hits and error != "EINTR":
@@ -514,7 +484,7 @@ def waiters_loop(workers, waiters=16):
         program = Program(options, folder, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
                           ["--workers", str(workers)])
         programs.append(program)
-        clients = [http.client.HTTPConnection(program.address, program.port, timeout=PATIENCE_SECONDS)
+        clients = [http.client.HTTPConnection(program.address, timeout=PATIENCE_SECONDS)
                    for _ in range(waiters)]
         for client in clients:
             client.request("GET", "/healthz")
@@ -604,7 +574,7 @@ def self_replace(program, content):
     os.rename(program.file + ".new", program.file)
     def taken_up():
         return program.process.poll() is not None or "anew: %d visits" % content.count(b"\n") in program.log()
-    wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
+    ledger.wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
     if program.process.poll() is None and program.visit_until_ready():
         if not program.visit_until_taken():
             return content
@@ -642,7 +612,7 @@ def listing_loop(error):
         if program.serving and program.visit_until_ready():
             for path, wanted in (("/visits?format=raw", LINES), ("/visits?format=raw&tail=2", LINES[33:])):
                 try:
-                    status, body = program.get(program.port, path)
+                    status, body = program.get(program.address, path)
                 except (ConnectionResetError, http.client.HTTPException):
                     status, body = None, b""
                 demand(status in (None, 503) or (status == 200 and body == wanted), "%s is %s %r", path, status, body)

@@ -19,6 +19,17 @@ class Broken(Exception):
     """A promise that was not kept."""
 
 
+def wait_for(what, condition, seconds=60, pause=0.01):
+    """What CONDITION says once it is true."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        result = condition()
+        if result:
+            return result
+        time.sleep(pause)
+    raise Broken("waited in vain until %s" % what)
+
+
 def read_answers(path):
     """[(number, time)] of a file of visitor.py's; a last line without its newline was not noted yet."""
     try:
@@ -90,13 +101,13 @@ class Spread:
 
 
 class Server:
-    """web-app in the background, on free ports of the loopback."""
+    """web-app in the background, on free ports of the loopback. FRONT goes before the command."""
 
-    def __init__(self, program, data, log, options=(), front=()):
+    def __init__(self, program, data, log, options=(), front=(), host="127.0.0.1"):
         self.log_path = log
         with open(log, "wb") as sink:
             self.process = subprocess.Popen(
-                [*front, program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+                [*front, program, "serve", "--listen", host + ":0", "--admin-listen", host + ":0",
                  "--data-dir", data, *options],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
 
@@ -125,17 +136,17 @@ class Server:
 
     def wait_serving(self, seconds=20):
         """Sets address, admin and count from the start-up line; False if it ended before that."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        def has_started():
             ended = self.process.poll() is not None
-            found = SERVING.search(self.log())
-            if found:
-                self.address, self.admin, self.count = found[1], found[2], int(found[3])
-                return True
-            if ended:
-                return False
-            time.sleep(0.002)
-        raise Broken("not serving after %d s: %s" % (seconds, self.log()))
+            self.start_line = SERVING.search(self.log())
+            return self.start_line or ended
+        try:
+            wait_for("it served or ended", has_started, seconds, 0.002)
+        except Broken as broken:
+            raise Broken("%s: %s" % (broken, self.log())) from None
+        if self.start_line:
+            self.address, self.admin, self.count = self.start_line[1], self.start_line[2], int(self.start_line[3])
+        return bool(self.start_line)
 
     def end(self, number):
         """Sends the signal NUMBER and returns the exit status."""

@@ -22,41 +22,22 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 import ledger
+import volumes
 
 LINES = b"2022-11-28 22:54:26.913511+03:00\n" * 4096  # 33 blocks: what follows them is in blocks of its own
 MIB = 1 << 20
 PATIENCE_SECONDS = 60
 POOL_MIB = {"ext4": 48, "fuse": 48, "xfs": 96, "btrfs": 96}
 DISK_MIB = {"ext4": 32, "fuse": 32, "xfs": 320, "btrfs": 256}
-MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E",
-             "nodiscard,lazy_journal_init=0,lazy_itable_init=0"],
-    "xfs": ["mkfs.xfs", "-q", "-f"],
-    "btrfs": ["mkfs.btrfs", "-q", "-f"],
-}
+# Of ext4 every block that it will write of its own is to be there from the start.
+MAKE = dict(volumes.MAKE, ext4=["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E",
+                                "nodiscard,lazy_journal_init=0,lazy_itable_init=0"])
 MAKE["fuse"] = MAKE["ext4"]
 servers = []  # all that were started
-
-
-def run(*argv):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ledger.Broken("%s: %s" % (" ".join(argv), (done.stderr or done.stdout).strip()))
-
-
-def wait_for(what, condition):
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.02)
-    raise ledger.Broken("waited in vain until %s" % what)
 
 
 class Volume:
@@ -70,10 +51,10 @@ class Volume:
         self.path = os.path.join(options.work, "fuse") if self.kind == "fuse" else self.below
         for path in {self.pool, self.below, self.path}:
             os.mkdir(path)
-        run("mount", "-t", "tmpfs", "-o", "size=%dM" % POOL_MIB[self.kind], "none", self.pool)
+        volumes.run("mount", "-t", "tmpfs", "-o", "size=%dM" % POOL_MIB[self.kind], "none", self.pool)
         with open(self.disk, "wb") as disk:
             disk.truncate(DISK_MIB[self.kind] * MIB)
-        run(*MAKE[self.kind], self.disk)
+        volumes.run(*MAKE[self.kind], self.disk)
         if "ext4" in MAKE[self.kind][0]:
             # Its journal must not lack space: without holes at first, only free space is taken away by fill().
             with open(self.disk, "r+b") as disk:
@@ -83,16 +64,14 @@ class Volume:
         self.mount()
 
     def mount(self):
-        run("mount", "-o", "loop", self.disk, self.below)
+        volumes.run("mount", "-o", "loop", self.disk, self.below)
         if self.kind == "fuse":
-            run("bindfs", self.below, self.path)
+            volumes.run("bindfs", self.below, self.path)
 
     def unmount(self):
         if self.kind == "fuse":
-            run("umount", self.path)
-        # The server of a FUSE mount may take a moment to let go of it.
-        wait_for("the volume could be unmounted", lambda: subprocess.run(
-            ["umount", self.below], stderr=subprocess.DEVNULL, check=False).returncode == 0)
+            volumes.run("umount", self.path)
+        volumes.unmount(self.below, PATIENCE_SECONDS)
 
     def remount(self):
         self.unmount()
@@ -170,13 +149,13 @@ def fail_under_visits(options, volume, visits):
         with concurrent.futures.ThreadPoolExecutor(64) as clients:
             for _ in range(64):
                 clients.submit(visits.make, server, 4)
-            wait_for("a sync was under way", lambda: stops_in_a_sync(server.process))
+            ledger.wait_for("a sync was under way", lambda: stops_in_a_sync(server.process))
             server.end(signal.SIGKILL)
         return
     while visits.make(server, 250):
         if server.process.poll() is not None:
             break
-    if wait_for("a failed sync ended it", lambda: server.process.poll() is not None) and server.process.returncode != 3:
+    if ledger.wait_for("a failed sync ended it", lambda: server.process.poll() is not None) and server.process.returncode != 3:
         raise ledger.Broken("it ended with %s: %s" % (server.process.returncode, server.log()))
 
 
@@ -196,7 +175,7 @@ def start_on_full_pool(options, volume):
     """Some starts while the pool is full: whether they end or are not ready, they must do no harm."""
     for _ in range(3):
         server = serve(options, volume)
-        wait_for("it ended or told whether it is ready",
+        ledger.wait_for("it ended or told whether it is ready",
                  lambda: server.process.poll() is not None or server.is_ready() is not None)
         server.end(signal.SIGKILL)
 
@@ -213,14 +192,6 @@ def parse_options():
     return options
 
 
-def unmount_all(work):
-    """What is left below WORK, the innermost first."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        paths = [row.split()[4] for row in file]
-    for path in reversed([path for path in paths if path.startswith(work + "/")]):
-        subprocess.run(["umount", "--lazy", path], check=False)
-
-
 def main():
     options = parse_options()
     visits = Visits()
@@ -233,7 +204,7 @@ def main():
         serve(options, volume).end(signal.SIGTERM)
         # Loop devices report a short write as a success, so no block that is free may have its space already.
         volume.remount()
-        run("fstrim", volume.below)
+        volumes.run("fstrim", volume.below)
         fail_under_visits(options, volume, visits)
         start_on_full_pool(options, volume)
         volume.free()
@@ -259,7 +230,7 @@ def main():
     finally:
         for server in servers:
             server.end(signal.SIGKILL)
-        unmount_all(options.work)
+        volumes.unmount_all(options.work)
     print("%s %s %s: acknowledged before %d, then %d; gone %d, not at their line %d"
           % (options.file_system, options.sync, "killed" if options.kill else "failed", before,
              len(visits.acknowledged) - before, len(gone), len(misplaced)))

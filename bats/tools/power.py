@@ -28,27 +28,16 @@ import time
 import urllib.request
 
 import ledger
+import volumes
 
 VISITOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "visitor.py")
 FICLONE = 0x40049409
 MIB = 1 << 20
-MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F"],
-    "xfs": ["mkfs.xfs", "-q", "-f"],
-    "btrfs": ["mkfs.btrfs", "-q", "-f"],
-}
-
-
-def run(*argv):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ledger.Broken("%s: %s" % (" ".join(argv), (done.stderr or done.stdout).strip()))
-
 
 def make_image(path, size, *make):
     with open(path, "wb") as image:
         image.truncate(size)
-    run(*make, path)
+    volumes.run(*make, path)
 
 
 def clone(source, target):
@@ -70,11 +59,7 @@ class Load:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def wait_first(self):
-        until = time.monotonic() + 20
-        while not ledger.read_answers(self.answers):
-            if time.monotonic() > until:
-                raise ledger.Broken("no visit was answered within 20 s")
-            time.sleep(0.001)
+        ledger.wait_for("a visit was answered", lambda: ledger.read_answers(self.answers), seconds=20, pause=0.001)
 
     def end(self, number):
         self.server.end(number)
@@ -92,9 +77,9 @@ class Disk:
         os.mkdir(self.outer)
         os.mkdir(self.mounted)
         make_image(self.outer + ".img", 4096 * MIB, "mkfs.xfs", "-q", "-m", "reflink=1")
-        run("mount", "-o", "loop", self.outer + ".img", self.outer)
-        make_image(self.image, 512 * MIB, *MAKE[self.kind])
-        run("mount", "-o", "loop", self.image, self.mounted)
+        volumes.run("mount", "-o", "loop", self.outer + ".img", self.outer)
+        make_image(self.image, 512 * MIB, *volumes.MAKE[self.kind])
+        volumes.run("mount", "-o", "loop", self.image, self.mounted)
 
     def cut(self, number):
         path = os.path.join(self.outer, "cut.%d" % number)
@@ -104,24 +89,11 @@ class Disk:
     def mount_cut(self, path):
         # One kernel knows a btrfs by its UUID alone, and a copy has the same.
         if self.kind == "btrfs":
-            run("btrfs", "device", "scan", "--forget")
-        run("mount", "-o", "loop,nouuid" if self.kind == "xfs" else "loop", path, self.mounted)
+            volumes.run("btrfs", "device", "scan", "--forget")
+        volumes.run("mount", "-o", "loop,nouuid" if self.kind == "xfs" else "loop", path, self.mounted)
 
     def unmount(self):
-        run("umount", self.mounted)
-
-
-def unmount_all(work):
-    """What is left below WORK, the innermost first."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        paths = [row.split()[4] for row in file]
-    for path in reversed([path for path in paths if path.startswith(work + "/")]):
-        # The loop device inside of it may be held open for a moment by a program that looks at all of them.
-        until = time.monotonic() + 20
-        while subprocess.run(["umount", path], check=False, capture_output=True).returncode != 0:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.05)
+        volumes.run("umount", self.mounted)
 
 
 def cut_under_load(disk, options, rng):
@@ -194,7 +166,7 @@ def parse_options():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True, help="an existing, empty folder")
-    parser.add_argument("--file-system", choices=sorted(MAKE), required=True)
+    parser.add_argument("--file-system", choices=sorted(volumes.MAKE), required=True)
     parser.add_argument("--cuts", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=0.15, help="between two cuts, on average")
     parser.add_argument("--grace", type=float, default=0)
@@ -230,7 +202,7 @@ def main():
         print("%s seed %d: %s" % (options.file_system, options.seed, error))
         return 1
     finally:
-        unmount_all(options.work)
+        volumes.unmount_all(options.work)
     print("%s seed %d cuts %d answered %d lost %d"
           % (options.file_system, options.seed, len(cuts), answered, missing))
     return 1 if missing else 0

@@ -14,6 +14,7 @@ import sys
 import threading
 
 import faults
+import ledger
 from faults import demand
 
 WORKERS = ["--workers", "4"]
@@ -138,7 +139,7 @@ def sync_loop(mode, error, n_max):
         if mode == "always":
             loop.note_threads(program, "fdatasync")
         else:
-            faults.wait_for("the interval's sync was done",
+            ledger.wait_for("the interval's sync was done",
                             lambda: faults.syncs(program.trace()) or program.process.poll())
         hits = program.hits()
         if hits:

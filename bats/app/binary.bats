@@ -1,0 +1,85 @@
+# The binary as a file: it needs nothing beside the kernel, is hardened, small, and always the same.
+# shellcheck disable=SC2154 # start_web_app sets pid
+
+load ../lib/common
+bats_require_minimum_version 1.5.0
+
+# Others may be named, to see these tests fail.
+BINARY=${BINARY:-$BUILD/web-app}
+WITH_SYMBOLS=${WITH_SYMBOLS:-$BUILD/obj/web-app}
+
+setup() { requires command:readelf; }
+
+# assert_no SECTION-OF-READELF PATTERN: the binary has nothing of the kind.
+assert_no() {
+  run readelf --wide "$1" "$BINARY"
+  assert_success
+  refute_output --regexp "$2"
+}
+
+@test "it is a static, position-independent executable: no interpreter, no shared library" {
+  run readelf --wide --file-header "$BINARY"
+  assert_output --regexp 'Type: +DYN'
+  run readelf --wide --dynamic "$BINARY"
+  assert_output --regexp 'FLAGS_1.* PIE'
+  assert_no --program-headers 'INTERP'
+  assert_no --dynamic '\(NEEDED\)|\(RPATH\)|\(RUNPATH\)|TEXTREL'
+  # And so it lies elsewhere in each run.
+  base_of_a_run() {
+    start_web_app
+    sed -n '1s/-.*//p' "/proc/$pid/maps"
+    stop_started
+  }
+  local bases
+  bases=$(for _ in 1 2 3 4; do base_of_a_run; done | sort -u | wc -l)
+  [ "$bases" -gt 1 ] || fail "it always lies at the same address"
+}
+
+@test "its stack is not executable, no memory is both writable and executable, and relocations are read-only" {
+  run readelf --wide --program-headers "$BINARY"
+  assert_output --regexp 'GNU_STACK .* RW  '
+  assert_output --regexp 'GNU_RELRO'
+  refute_output --regexp ' RWE '
+  run readelf --wide --dynamic "$BINARY"
+  assert_output --regexp 'FLAGS.*(BIND_NOW|NOW)'
+  # And they are so in the running program, which nothing but itself sees to.
+  WEB_APP=$BINARY start_web_app
+  run grep -F "$BINARY" "/proc/$pid/maps"
+  assert_line --regexp ' r--p '
+  refute_line --regexp ' .wxp '
+}
+
+@test "the stack of its functions is guarded" {
+  # By the program with its symbols; musl's own guarded functions must not stand for ours.
+  requires command:nm command:objdump
+  local musl guarded
+  musl=$(dpkg -L musl-dev | grep -m 1 '/libc\.a$')
+  guarded=$(objdump -d "$WITH_SYMBOLS" |
+    awk '/^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/^<|[.>].*/, "", name) } /call.*<__stack_chk_fail>/ { print name }' | sort -u |
+    comm -23 - <(nm "$musl" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u) | wc -l)
+  [ "$guarded" -ge 30 ] || fail "only $guarded functions call the guard"
+}
+
+@test "it is stripped, and small" {
+  run readelf --wide --sections "$BINARY"
+  refute_output --regexp '\.symtab|\.debug|\.note\.gnu\.build-id'
+  local size
+  size=$(stat -c %s "$BINARY")
+  # 166,240 bytes with the gcc 12 of Debian 12; another compiler may need a little more.
+  [ "$size" -le 170000 ] || fail "$size bytes"
+}
+
+@test "no path of the machine that built it is in it" {
+  run grep -acF "$ROOT" "$BINARY"
+  assert_output 0
+}
+
+@test "the same sources give the same bytes in another folder" {
+  local other=$BATS_TEST_TMPDIR/another/place
+  mkdir -p "$other/build"
+  cp -r "$ROOT/build.sh" "$ROOT/app" "$ROOT/third_party" "$ROOT/image" "$other/"
+  cp -r "$BUILD/civetweb" "$other/build/"
+  run "$other/build.sh" app
+  assert_success
+  cmp "$other/build/web-app" "$BINARY"
+}

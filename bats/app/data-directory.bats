@@ -1,0 +1,272 @@
+# The data folder as an operator may have left it, and what becomes of it while the program runs.
+# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
+
+load ../lib/common
+bats_require_minimum_version 1.5.0
+
+LINE="2022-11-28 22:54:26.913511+03:00"
+
+setup() { mounts=() open_folders=(); }
+
+teardown() {
+  stop_started
+  local one
+  for one in "${mounts[@]}"; do umount "$one"; done
+  for one in "${open_folders[@]}"; do rm -rf "$one"; done
+  refute_sanitizer || return
+  [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
+}
+
+# refuses_folder REGEX: the program ends at once with exit code 1 and this one line about $data.
+refuses_folder() {
+  run --separate-stderr web_app serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  assert_complaint 1 "$1"
+}
+
+# open_folder: sets $open to a folder below which every user may go; the tests' own are for root alone.
+open_folder() {
+  open=$(mktemp -d)
+  open_folders+=("$open")
+  chmod 755 "$open"
+}
+
+# as_nobody COMMAND...: without any right of root.
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
+
+ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
+wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
+
+@test "a folder that is absent is made, one whose parent is absent is not" {
+  start_web_app
+  assert [ -f "$data/visits.txt" ]
+  data=$BATS_TEST_TMPDIR/no/such
+  refuses_folder "$data cannot be made, since the folder that should hold it is absent$"
+}
+
+@test "visits.txt that is a folder, a FIFO, a device or a symbolic link is refused with what to do" {
+  data=$BATS_TEST_TMPDIR/data
+  mkdir -p "$data/visits.txt"
+  refuses_folder "$data/visits.txt is not a regular file; move it away, or name another --data-dir$"
+  rmdir "$data/visits.txt"
+  mkfifo "$data/visits.txt"
+  refuses_folder "$data/visits.txt is not a regular file"
+  rm "$data/visits.txt"
+  touch "$data/elsewhere"
+  ln -s elsewhere "$data/visits.txt"
+  refuses_folder "$data/visits.txt is a symbolic link; name the folder it leads to with --data-dir$"
+  if [ "$(id -u)" = 0 ]; then
+    rm "$data/visits.txt"
+    mknod "$data/visits.txt" c 1 3
+    refuses_folder "$data/visits.txt is not a regular file"
+  fi
+  assert_equal "$(cat "$data/elsewhere")" ""
+}
+
+@test "a data folder that is a file is refused" {
+  data=$BATS_TEST_TMPDIR/data
+  echo keep >"$data"
+  refuses_folder "$data is not a folder; name another --data-dir$"
+  assert_equal "$(cat "$data")" keep
+}
+
+@test "without the right to write, one line says whose right it is and what to do; exit code 1" {
+  requires root command:setpriv
+  open_folder
+  data=$open/data
+  mkdir "$data"
+  cp "$WEB_APP" "$open/web-app"
+  WEB_APP=$open/web-app
+  run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  assert_complaint 1 "may not write in $data as user 65534 of group 65534: change its owner, or run as its owner .docker run --user "
+  echo "$LINE" >"$data/visits.txt"
+  chmod 444 "$data/visits.txt"
+  run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  assert_complaint 1 "may not write in $data as user 65534"
+  # Who may only read can list the visits all the same.
+  assert_equal "$(as_nobody "$WEB_APP" visits --data-dir "$data")" "     1	$LINE"
+  chown 65534:65534 "$data" "$data/visits.txt"
+  chmod 644 "$data/visits.txt"
+  DATA=$data IN_FRONT="setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all" start_web_app
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 2
+}
+
+@test "a read-only volume: not ready, every visit refused, nothing lost, ready by itself when it is writable" {
+  requires root
+  data=$BATS_TEST_TMPDIR/data
+  mkdir "$data"
+  mount -t tmpfs -o size=1m none "$data"
+  mounts+=("$data")
+  echo "$LINE" >"$data/visits.txt"
+  mount -o remount,ro "$data"
+  DATA=$data start_web_app
+  assert said "^web-app: cannot write $data/visits.txt: Read-only file system; not ready, trying again$"
+  assert ready_is "not ready: Read-only file system"
+  assert_equal "$(status_of /)" 503
+  assert_equal "$(admin /healthz)" ok
+  run get / -H 'Accept: application/json'
+  assert_failure
+  assert_output --partial '{"error": "Read-only file system"'
+  mount -o remount,rw "$data"
+  wait_ready
+  wait_said "^web-app: ready: $data/visits.txt can be written$"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 2
+  assert_visits 2
+}
+
+@test "of two processes on one folder the second waits, says so once, and takes over with the next number" {
+  start_web_app
+  visit 3 >/dev/null
+  local first=$pid first_port=$port first_log=$log
+  DATA=$data start_web_app
+  assert said "^web-app: $data/visits.txt is in use by another process; not ready, trying again$"
+  assert ready_is "not ready: Resource temporarily unavailable"
+  assert_equal "$(status_of /)" 503
+  run get / -i
+  assert_output --partial "Retry-After: 1"
+  assert_output --partial "does not count"
+  curl -sS --fail -o /dev/null "http://127.0.0.1:$first_port/"
+  assert_equal "$(metric 'web_app_visit_errors_total{reason="locked"}')" 2
+  kill "$first"
+  wait "$first"
+  wait_ready
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 5
+  assert_visits 5
+  assert_equal "$(grep -c 'in use by another' "$log")" 1
+  refute grep -q 'in use by another' "$first_log"
+}
+
+@test "a second process takes over after kill -9 of the first too" {
+  start_web_app
+  visit 3 >/dev/null
+  local first=$pid
+  DATA=$data start_web_app
+  kill -KILL "$first"
+  wait_ready
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 4
+}
+
+@test "a torn last line is moved aside at the start, with a line that says so" {
+  mkdir "$BATS_TEST_TMPDIR/data"
+  printf '%s\n%s' "$LINE" "2022-11-28 22:5" >"$BATS_TEST_TMPDIR/data/visits.txt"
+  start_web_app
+  assert said "^web-app: cut 15 torn bytes off the end of $data/visits.txt and kept them in $data/visits.txt.torn-[0-9TZ]+$"
+  assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 2
+  assert_visits 2
+}
+
+@test "a last line without its newline gets it again" {
+  mkdir "$BATS_TEST_TMPDIR/data"
+  printf '%s\n%s' "$LINE" "$LINE" >"$BATS_TEST_TMPDIR/data/visits.txt"
+  start_web_app
+  assert said "^web-app: the last line of $data/visits.txt had lost its newline and got it again$"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  assert_visits 3
+}
+
+@test "kill -9 in the middle of load: what was answered is in the file, and the numbers go on from there" {
+  data=$BATS_TEST_TMPDIR/data
+  local round sync=always kept=0
+  for round in 1 2 3 4 5 6; do
+    DATA=$data start_web_app --sync "$sync"
+    assert said "\($kept so far\)"
+    visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 20
+    more_visits() { [ "$(count_visits)" -ge $((kept + 300 * round)) ]; }
+    try --max 400 --delay 0.02 -- more_visits
+    kill -KILL "$pid"
+    wait "$pid" || true
+    wait "$background"
+    assert_recorded "$BATS_TEST_TMPDIR/out"
+    kept=$(count_visits)
+    # At most what was on its way when the program died is in the file and was not answered.
+    [ "$kept" -le $(($(wc -l <"$BATS_TEST_TMPDIR/out") + 16 * round)) ] || fail "$kept lines"
+    [ "$sync" = none ] && sync=always || sync=none
+  done
+  assert_visits "$kept"
+}
+
+@test "a file that an operator replaces, removes or shortens is taken up as it is" {
+  start_web_app
+  visit 3 >/dev/null
+  printf '%s\n' "$LINE" "$LINE" "$LINE" "$LINE" "$LINE" >"$data/new"
+  mv "$data/new" "$data/visits.txt"
+  wait_said "^web-app: opened $data/visits.txt anew: 5 visits so far$"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 6
+  truncate -s 80 "$data/visits.txt"
+  wait_said "^web-app: opened $data/visits.txt anew: 2 visits so far$"
+  wait_said "^web-app: cut 14 torn bytes"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  assert_visits 3
+  rm "$data/visits.txt"
+  wait_said "^web-app: opened $data/visits.txt anew: 0 visits so far$"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 1
+  assert_visits 1
+  assert_equal "$(admin /readyz)" ready
+}
+
+@test "a visit right after a change by somebody else is refused, or answered with the number of its line" {
+  start_web_app
+  visit 3 | tee "$BATS_TEST_TMPDIR/answers" >/dev/null
+  local change
+  for change in 'echo "$LINE" >>"$data/visits.txt"' 'truncate -s -1 "$data/visits.txt"' \
+    'printf x >>"$data/visits.txt"' 'sed -i "\$p" "$data/visits.txt"'; do
+    for _ in 1 2 3; do
+      eval "$change"
+      visit >>"$BATS_TEST_TMPDIR/answers" 2>/dev/null || true
+      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/answers"
+    done
+  done
+  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/answers" >"$BATS_TEST_TMPDIR/answered"
+  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
+  assert_recorded "$BATS_TEST_TMPDIR/answered"
+  assert_equal "$(admin /readyz)" ready
+  assert said '^web-app: opened .* anew: [0-9]+ visits so far$'
+}
+
+@test "a folder that is taken away makes it not ready, and ready again when it is back" {
+  start_web_app
+  visit 2 >/dev/null
+  mv "$data" "$data.away"
+  touch "$data"
+  try --max 100 --delay 0.1 -- ready_is "not ready: Not a directory"
+  assert_equal "$(status_of /)" 503
+  rm "$data"
+  mv "$data.away" "$data"
+  wait_ready
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  assert_visits 3
+}
+
+# outside_writer: 60 times another process leaves the beginning of a line in the file; each time it is found.
+outside_writer() {
+  local i
+  count_is() { [ "$(wc -c <"$data/visits.txt")" = 33 ]; }
+  start_web_app
+  visit >/dev/null
+  for ((i = 0; i < 60; i++)); do
+    printf 'torn' >>"$data/visits.txt"
+    # A visit that meets it has the file read again at once.
+    curl -sS -o /dev/null "http://127.0.0.1:$port/" || true
+    try --max 400 --delay 0.01 -- count_is || return
+  done
+}
+
+@test "a process that keeps writing to the file makes few lines in the log and few files, and loses nothing" {
+  outside_writer
+  local torn=("$data"/visits.txt.torn-*)
+  assert [ "${#torn[@]}" -le 8 ]
+  assert_equal "$(cat "${torn[@]}" | wc -c)" 240
+  assert [ "$(wc -l <"$log")" -lt 60 ]
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 2
+}

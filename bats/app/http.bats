@@ -1,0 +1,284 @@
+# What goes over the wire, byte by byte: which requests are served, which are refused, and in what form. The
+# tables are read by bats/tools/raw.py, which also demands of every answer that it is dated, framed, alone, without
+# a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112).
+# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
+
+load ../lib/common
+bats_require_minimum_version 1.5.0
+
+# One program serves all tests of this file, so that what one request does to the next would show.
+setup_file() {
+  start_web_app
+  export pid port admin_port data log
+}
+
+teardown_file() {
+  stop_web_app || fail "it ended with $?: $(cat "$log")"
+  # Whatever was sent: nothing but its own lines, and no client's bytes among them.
+  run grep -vE '^web-app: (serving on|SIGTERM|stopped with)' "$log"
+  assert_output ""
+}
+
+# table [OPTION...]: checks the rows on standard input.
+table() {
+  local rows
+  rows=$(cat)
+  run "$TOOLS/raw.py" --port "$port" --table "$@" <<<"$rows"
+  assert_success
+}
+
+@test "the version, the Host and the form of a request line (RFC 9112 2.3, 3)" {
+  table <<'END'
+# 3.2: one Host, valid
+200 open GET / HTTP/1.1\r\nHost: a\r\n\r\n
+# RFC 9110 7.2: an empty Host where the target has no authority
+200 open GET / HTTP/1.1\r\nHost:\r\n\r\n
+200 open GET / HTTP/1.1\r\nHOST: [::1]:8080\r\n\r\n
+# 3.2: no Host
+400 closed GET / HTTP/1.1\r\n\r\n
+# 3.2: more than one Host
+400 closed GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nhost: b\r\n\r\n
+# 3.2: an invalid Host
+400 closed GET / HTTP/1.1\r\nHost: a b\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: http://a/\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a, b\r\n\r\n
+# RFC 9112 C.2.2 and 9.3: HTTP/1.0 needs no Host, and closes unless it asks to stay
+200 closed GET / HTTP/1.0\r\n\r\n
+200 open GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+200 closed GET /visits HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+200 closed HEAD / HTTP/1.0\r\n\r\n
+# RFC 9110 2.5: a higher minor version is served as the highest known one
+200 open GET / HTTP/1.2\r\nHost: a\r\n\r\n
+200 open GET / HTTP/1.9\r\nHost: a\r\n\r\n
+# RFC 9110 15.6.6: another major version
+505 closed GET / HTTP/2.0\r\nHost: a\r\n\r\n
+505 closed GET / HTTP/0.9\r\n\r\n
+505 closed PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
+505 closed HEAD / HTTP/9.9\r\nHost: a\r\n\r\n
+# 2.3: what is no version
+400 closed GET / HTTP/1.10\r\nHost: a\r\n\r\n
+400 closed GET / http/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1,1\r\nHost: a\r\n\r\n
+400 closed GET /\r\n
+400 closed GET / \r\n\r\n
+# 2.2: empty lines before a request
+200 open \r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+200,200 open GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+# 3: single spaces
+400 closed GET  / HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET /  HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1 \r\nHost: a\r\n\r\n
+400 closed  GET / HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / / HTTP/1.1\r\nHost: a\r\n\r\n
+END
+}
+
+@test "the target of a request (RFC 9112 3.2, RFC 3986)" {
+  table <<'END'
+# 3.2.2: absolute-form must be accepted
+200 open GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET http://a HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET HTTP://a:80/healthz?x HTTP/1.1\r\nHost: b\r\n\r\n
+404 open GET http://a/nowhere HTTP/1.1\r\nHost: a\r\n\r\n
+# 3.2: and needs a Host all the same
+400 closed GET http://a/ HTTP/1.1\r\n\r\n
+400 closed GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n
+# 3.2.4: * is for OPTIONS
+400 closed GET * HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET a HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET ?x HTTP/1.1\r\nHost: a\r\n\r\n
+# RFC 3986 3.5, 2: no fragment, no bytes of 0x80 and above, no control characters
+400 closed GET /#x HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n
+# paths are compared as they are: exactly, by case, and never decoded
+404 open GET /healthzz HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /HEALTHZ HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /healthz/ HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET //healthz HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET // HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /%2e HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /. HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /a/.. HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /%0d%0aX-Pod:%20evil HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /%68ealthz HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /visits.txt HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET /?a=%00&b=%0d%0a HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET /healthz?/nowhere HTTP/1.1\r\nHost: a\r\n\r\n
+END
+}
+
+@test "methods: GET and HEAD are served, all others get 405 with Allow (RFC 9110 9, 15.5.6)" {
+  table <<'END'
+200 open HEAD / HTTP/1.1\r\nHost: a\r\n\r\n
+200 open HEAD /visits HTTP/1.1\r\nHost: a\r\n\r\n
+200 open HEAD /version HTTP/1.1\r\nHost: a\r\n\r\n
+404 open HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n
+400 open HEAD /visits?tail=x HTTP/1.1\r\nHost: a\r\n\r\n
+# no body to HEAD where it is refused, either
+400 closed HEAD / HTTP/1.1\r\n\r\n
+413 closed HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
+405 closed POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n
+405 closed POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
+405 closed PUT /visits HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed DELETE /visits HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed PATCH /nowhere HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed TRACE / HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed BREW / HTTP/1.1\r\nHost: a\r\n\r\n
+# RFC 9110 9.1: methods are case-sensitive
+405 closed get / HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed GETT / HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed POST / HTTP/1.0\r\n\r\n
+# what is malformed besides is malformed
+400 closed POST / HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n
+400 closed G{1*@}T / HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed \x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03
+400 closed \x00
+END
+}
+
+@test "two lengths, a coding and a length, or a length that is none: the ways to smuggle a request (RFC 9112 6, 11.2)" {
+  table <<'END'
+200 open GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n
+# 6.3.3: CL.TE and TE.CL
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+# TE.TE and codings in disguise
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: identity\r\n\r\n
+# 6.1: a coding in HTTP/1.0
+400 closed GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+# 6.3.5: CL.CL
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+# RFC 9110 8.6: digits alone
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0 0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n
+# 15.5.14: bodies are not read
+413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
+413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n
+END
+}
+
+@test "the lines of a head (RFC 9112 2.2, 5)" {
+  table <<'END'
+# 5: white space around a value, an empty value, bytes of 0x80 and above in it
+200 open GET / HTTP/1.1\r\nHost:\t a \t\r\nX:\r\nY: \xff\xfe\r\n\r\n
+200 open GET / HTTP/1.1\r\nHost:a\r\n\r\n
+# 5.2: obsolete line folding
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\t2\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n \r\n\r\n
+# 2.2: white space before the first field
+400 closed GET / HTTP/1.1\r\n Host: a\r\n\r\n
+# 5.1: white space before the colon
+400 closed GET / HTTP/1.1\r\nHost : a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX\t: 1\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX(: 1\r\n\r\n
+# 2.2: a bare LF, a bare CR
+400 closed GET / HTTP/1.1\nHost: a\n\n
+400 closed GET / HTTP/1.1\r\nHost: a\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\n\n
+400 closed \nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\rY: 2\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\r\n\r\n
+# RFC 9110 5.5: NUL and other control characters
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX\x00: 1\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[31m\r\n\r\n
+END
+}
+
+@test "as many fields, and as long ones, as there is room for (RFC 9110 5.4, RFC 6585 5)" {
+  local fields
+  fields=$(printf 'X%d: 1\\r\\n' {1..62})
+  table <<END
+200 open GET / HTTP/1.1\r\nHost: a\r\n$fields\r\n
+431 closed GET / HTTP/1.1\r\nHost: a\r\n${fields}Y: 1\r\n\r\n
+431 closed GET / HTTP/1.1\r\nHost: a\r\n${fields}Y: 1\r\n${fields}\r\n
+200 open GET / HTTP/1.1\r\nHost: a\r\nX: {8000*x}\r\n\r\n
+431 closed GET / HTTP/1.1\r\nHost: a\r\nX: {8192*x}\r\n\r\n
+431 closed GET / HTTP/1.1\r\nHost: a\r\nX: {100000*x}\r\n\r\n
+404 open GET /{8000*x} HTTP/1.1\r\nHost: a\r\n\r\n
+414 closed GET /{8192*x} HTTP/1.1\r\nHost: a\r\n\r\n
+414 closed GET /{100000*x} HTTP/1.1\r\nHost: a\r\n\r\n
+414 closed HEAD /{100000*x} HTTP/1.1\r\nHost: a\r\n\r\n
+414 closed {8192*x}
+END
+}
+
+@test "connections stay or close as they ask (RFC 9112 9.3, 9.6)" {
+  table <<'END'
+200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n
+200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: TE , Close\r\n\r\n
+200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nConnection: close\r\n\r\n
+200 open GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n
+200 closed GET /visits HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n
+200,200,404 open GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n
+# what follows a close is not served
+200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+# nor what follows a refusal
+200,400 closed GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+200,405 closed GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+END
+}
+
+@test "a request that comes a byte at a time, between others, is the same request" {
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 2 --seconds 20
+  table --split <<'END'
+200 open GET / HTTP/1.1\r\nHost: a\r\n\r\n
+200,404 open \r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\n
+405 closed POST / HTTP/1.1\r\nHost: a\r\n\r\n
+END
+}
+
+@test "the admin port is as strict, and serves its own paths" {
+  port=$admin_port
+  table <<'END'
+200 open GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n
+200 open HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET /version HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET / HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /visits HTTP/1.1\r\nHost: a\r\n\r\n
+404 open GET /metrics/ HTTP/1.1\r\nHost: a\r\n\r\n
+405 closed POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET /metrics HTTP/1.1\r\n\r\n
+END
+}
+
+@test "after all of that the file holds visits and nothing else" {
+  visit 2
+  assert_visits "$(metric web_app_visits_total)"
+  assert_equal "$(get /visits | wc -l)" "$(count_visits)"
+}

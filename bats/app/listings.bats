@@ -1,0 +1,65 @@
+# Listings beside everything else: of one file, never cut without a sign, and never in the way of a visitor.
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; start_web_app sets pid, port, data and log
+
+load ../lib/faults
+
+OLD_LINE="2021-11-28 22:54:26.913511+03:00"
+
+# lines_of COUNT: a folder whose visits.txt has so many lines.
+lines_of() {
+  mkdir -p "$BATS_TEST_TMPDIR/data"
+  yes "$OLD_LINE" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
+}
+
+listing() { timeout 120 "$TOOLS/listing.py" --port "$port" --file "$data/visits.txt" "$1"; }
+
+@test "a listing goes on in the file that it began with, after another has taken its name" {
+  lines_of 1000000
+  start_web_app
+  run listing replaced
+  assert_success
+  assert_output "all 1000000 lines are of the file that was listed"
+  # And the old file is closed when nobody lists it.
+  is_closed() { [ -z "$(find "/proc/$pid/fd" -lname '*(deleted)')" ]; }
+  try --max 200 --delay 0.05 -- is_closed
+}
+
+@test "a listing whose file is shortened does not look whole, in HTTP/1.0 and 1.1" {
+  lines_of 10
+  start_web_app
+  run listing shortened
+  assert_success
+}
+
+searches() {
+  mkdir -p "$BATS_TEST_TMPDIR/data"
+  { yes "$OLD_LINE" | head -n 1999999 && echo "# a note that an operator added." && echo "$OLD_LINE"; } \
+    >"$BATS_TEST_TMPDIR/data/visits.txt"
+  start_web_app --sync none
+  run listing searched
+}
+
+@test "a listing that searches for its first line does so between visits" {
+  searches
+  assert_success
+  # HEAD has no need to know where the lines are.
+  assert_equal "$(status_of '/visits?tail=1999999' --head)" 200
+}
+
+@test "control: a program that searches for the first line at once is found out" {
+  mutant searches-at-once
+  searches
+  assert_failure
+  assert_output --regexp '^only [0-9] visits were answered'
+}
+
+@test "a line of any length is read in pieces, also where nothing of it is shown" {
+  mkdir "$BATS_TEST_TMPDIR/data"
+  { echo "$OLD_LINE" && head -c 50000000 /dev/zero && printf '\n%s\n' "$OLD_LINE"; } >"$BATS_TEST_TMPDIR/data/visits.txt"
+  start_web_app --sync none
+  run jq -c '[.count, (.visits | length), .visits[1].time, .visits[2].visit]' <(get '/visits?format=json')
+  assert_output '[3,3,null,3]'
+  assert_equal "$(get '/visits?format=raw' | cmp - "$data/visits.txt" && echo same)" same
+  run listing long
+  assert_success
+}

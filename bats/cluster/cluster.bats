@@ -1,0 +1,231 @@
+# The cluster itself, for real: what the end-to-end tests build on. Several nodes of the cluster that those tests use, and a
+# second one of a single node and another name, which is interrupted, repaired and taken down.
+
+load ../lib/common
+
+kubectl() { command kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
+
+cluster() { "$ROOT/build.sh" cluster "$@" </dev/null 3>&- 4>&-; }
+
+# The second cluster. Nothing here may touch a configuration of the user's.
+second() { KUBECONFIG=$BATS_FILE_TMPDIR/users-own CLUSTER_NAME=web-app-second CLUSTER_NODES=1 E2E_CONTEXT='' cluster "$@"; }
+
+second_nodes() { docker ps --all --quiet --filter label=io.x-k8s.kind.cluster=web-app-second; }
+
+setup_file() {
+  export NAMESPACE=cluster-$RANDOM
+  # What was up before is not ours to take down.
+  cluster status >/dev/null 2>&1 || touch "$BATS_FILE_TMPDIR/made-here"
+  cluster up
+  kubectl create namespace "$NAMESPACE"
+}
+
+teardown_file() {
+  kubectl delete namespace "$NAMESPACE" --ignore-not-found --timeout=120s || true
+  if [ -e "$BATS_FILE_TMPDIR/made-here" ] && [ "${CLUSTER_KEEP:-}" != 1 ]; then cluster down; fi
+}
+
+setup() {
+  bats_require_minimum_version 1.5.0
+}
+
+teardown() {
+  [ "$BATS_TEST_COMPLETED" = 1 ] || {
+    kubectl get pods,pvc,events --output wide || true
+  } >&2
+}
+
+# keeper POLICY READY: the StatefulSet, with a readiness command that always or never succeeds.
+keeper() {
+  sed "s/@POLICY@/$1/; s/@READY@/$2/" "$ROOT/bats/cluster/statefulset.yaml" | kubectl apply -f -
+}
+
+keeper_ready() {
+  keeper Parallel true
+  kubectl rollout status statefulset/keeper --timeout=90s
+}
+
+remove_keeper() {
+  kubectl delete statefulset/keeper service/each service/any --timeout=60s
+  kubectl delete pvc --all --timeout=60s
+}
+
+# running: the names of pods whose container has started, which needs their claim bound.
+running() { kubectl get pods -l app=keeper -o json | jq -r '.items[] | select(.status.containerStatuses[0].state.running) | .metadata.name'; }
+
+have_running() { assert_equal "$(running | tr '\n' ' ')" "$* "; }
+
+have_no_pods() { assert_equal "$(kubectl get pods -o name)" ''; }
+
+bound_claims() { kubectl get pvc -o json | jq -r '.items[] | select(.status.phase == "Bound") | .metadata.name' | tr '\n' ' '; }
+
+# request POD HOST PORT: the page /name of host, asked from inside the pod.
+request() {
+  # shellcheck disable=SC2016 # the pod expands it
+  kubectl exec "$1" -- sh -c 'printf "GET /name HTTP/1.0\r\n\r\n" | nc -w 3 "$1" "$2"' sh "$2" "$3" | tail -n 1
+}
+
+@test "every node is Ready and of the pinned version, and kubectl is within one minor of it" {
+  local versions client
+  versions=$(kubectl get nodes -o json | jq -r '.items[] | [.status.nodeInfo.kubeletVersion,
+    (.status.conditions[] | select(.type == "Ready").status)] | join(" ")' | sort -u)
+  assert_equal "$(wc -l <<<"$versions")" 1
+  assert_regex "$versions" '^v1\.[0-9]+\.[0-9]+ True$'
+  client=$(kubectl version -o json | jq -r '[.clientVersion.minor, .serverVersion.minor] | map(gsub("[^0-9]"; "") | tonumber) | .[0] - .[1]')
+  assert_regex "$client" '^(-1|0|1)$'
+}
+
+@test "kind's usual node image is pinned as its module names it" {
+  local module
+  module=$(cd "$ROOT/third_party/go/kind" && GOFLAGS=-mod=readonly GOWORK=off go mod download -json sigs.k8s.io/kind | jq -r .Dir)
+  run -0 sed -n 's/^const Image = "\(.*\)"$/\1/p' "$module/pkg/apis/config/defaults/image.go"
+  assert_output "$(cat "$ROOT/third_party/go/kind/node-image")"
+}
+
+@test "the StorageClass standard is there and the only default" {
+  [ -z "${E2E_CONTEXT:-}" ] || skip "the StorageClasses of $E2E_CONTEXT are its owner's"
+  run -0 kubectl get storageclass -o json
+  assert_equal "$(jq -r '.items[] | select(.metadata.annotations["storageclass.kubernetes.io/is-default-class"] == "true") | .metadata.name' \
+    <<<"$output")" standard
+}
+
+@test "a second up finds the cluster as it is" {
+  local before
+  before=$(kubectl get nodes -o jsonpath='{.items[*].metadata.uid}')
+  cluster up
+  assert_equal "$(kubectl get nodes -o jsonpath='{.items[*].metadata.uid}')" "$before"
+}
+
+@test "pods of a StatefulSet that never become ready all start, each with its claim" {
+  keeper Parallel false
+  try --max 60 -- have_running keeper-0 keeper-1 keeper-2
+  assert_equal "$(bound_claims)" 'data-keeper-0 data-keeper-1 data-keeper-2 '
+  remove_keeper
+}
+
+@test "the same pods in order stop at the first, so the test above can fail" {
+  keeper OrderedReady false
+  try --max 60 -- have_running keeper-0
+  # Not ready after a probe that ran is what keeps the second from being made.
+  kubectl wait --for=condition=Ready=false pod/keeper-0 --timeout=30s
+  assert_equal "$(kubectl get pods -o name)" pod/keeper-0
+  remove_keeper
+}
+
+# resolves POD ADDRESS: there the headless name has this address among others.
+resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" | grep -xF "Address: $2"; }
+
+@test "a headless name resolves to every pod, each pod has its own, and each node reaches all" {
+  local nodes from to
+  keeper_ready
+  nodes=$(kubectl get pods -l app=keeper -o json | jq -r '.items[].spec.nodeName' | sort -u | wc -l)
+  [ "$(kubectl get nodes -o name | wc -l)" = 1 ] || assert [ "$nodes" -gt 1 ]
+  for from in 0 1 2; do
+    for to in 0 1 2; do
+      try -- resolves "keeper-$from" "$(kubectl get pod "keeper-$to" -o jsonpath='{.status.podIP}')"
+      assert_equal "$(request "keeper-$from" "keeper-$to.each.$NAMESPACE.svc.cluster.local" 8080)" "keeper-$to"
+    done
+  done
+}
+
+@test "a Service answers by name, and more than one pod behind it does" {
+  local answers
+  keeper_ready
+  answers=$(for _ in {1..20}; do request keeper-0 "any.$NAMESPACE.svc.cluster.local" 80; done | sort -u)
+  assert_regex "$answers" '^keeper-[012]'
+  assert [ "$(wc -l <<<"$answers")" -gt 1 ]
+}
+
+@test "a claim keeps its folder when its pod is made anew" {
+  local before volume lines
+  keeper_ready
+  lines=$(kubectl exec keeper-1 -- cat /data/name | wc -l)
+  before=$(kubectl get pod keeper-1 -o jsonpath='{.metadata.uid}')
+  volume=$(kubectl get pvc data-keeper-1 -o jsonpath='{.spec.volumeName}')
+  kubectl delete pod keeper-1 --timeout=60s
+  is_another() {
+    local uid
+    uid=$(kubectl get pod keeper-1 -o jsonpath='{.metadata.uid}') && [ "$uid" != "$before" ]
+  }
+  try --max 60 -- is_another
+  kubectl wait --for=condition=Ready pod/keeper-1 --timeout=60s
+  assert_equal "$(kubectl exec keeper-1 -- cat /data/name | wc -l)" $((lines + 1))
+  assert_equal "$(kubectl get pvc data-keeper-1 -o jsonpath='{.spec.volumeName}')" "$volume"
+  remove_keeper
+}
+
+@test "an image of this machine's Docker is in every node after cluster_load" {
+  [ -z "${E2E_CONTEXT:-}" ] || skip "what $E2E_CONTEXT has loaded cannot be seen from here"
+  local image=localhost/web-app/load-test:$RANDOM node
+  echo "$image" >"$BATS_TEST_TMPDIR/file"
+  tar -C "$BATS_TEST_TMPDIR" -c file | docker import - "$image"
+  run -0 cluster load "$image"
+  docker rmi "$image"
+  for node in $(kubectl get nodes -o jsonpath='{.items[*].metadata.name}'); do
+    run -0 docker exec "$node" ctr -n k8s.io images list -q
+    assert_line "$image"
+  done
+}
+
+@test "logs holds the journal of every node" {
+  [ -z "${E2E_CONTEXT:-}" ] || skip "the logs of $E2E_CONTEXT are its owner's"
+  local node
+  cluster logs "$BATS_TEST_TMPDIR/logs"
+  for node in $(kubectl get nodes -o jsonpath='{.items[*].metadata.name}'); do
+    assert_file_not_empty "$BATS_TEST_TMPDIR/logs/$node/journal.log"
+  done
+}
+
+@test "a node that is started again is back in the network" {
+  local node
+  [ -z "${E2E_CONTEXT:-}" ] || skip "the nodes of $E2E_CONTEXT are its owner's"
+  keeper_ready
+  # The last by name is a worker, if there is one: the API stays up.
+  node=$(kubectl get pods -l app=keeper -o json | jq -r '.items[].spec.nodeName' | sort | tail -n 1)
+  docker restart "$node"
+  try --max 30 -- kubectl wait --for=condition=Ready "node/$node" --timeout=5s
+  reaches_all() {
+    local from to
+    for from in 0 1 2; do
+      for to in 0 1 2; do
+        [ "$(request "keeper-$from" "keeper-$to.each.$NAMESPACE.svc.cluster.local" 8080)" = "keeper-$to" ] || return 1
+      done
+    done
+  }
+  try --max 60 -- reaches_all
+}
+
+@test "an up that was interrupted can be run again" {
+  echo untouched >"$BATS_FILE_TMPDIR/users-own"
+  second_nodes_exist() { [ -n "$(second_nodes)" ]; }
+  # A group of its own, so that it dies as a whole.
+  set -m
+  second up >"$BATS_TEST_TMPDIR/first" 2>&1 &
+  local group=$!
+  set +m
+  try --max 600 --delay 0.1 -- second_nodes_exist
+  kill -KILL -- "-$group"
+  wait "$group" || true
+  run second status
+  assert_failure
+  second up
+  second status
+}
+
+@test "down leaves no container, network, volume or configuration behind, and not the user's own changed" {
+  local volumes network=kind-web-app-second volume
+  second up
+  volumes=$(second_nodes | xargs docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
+  assert [ -n "$volumes" ]
+  docker network inspect "$network" >/dev/null
+  second down
+  assert_equal "$(second_nodes)" ''
+  run ! docker network inspect "$network"
+  for volume in $volumes; do run ! docker volume inspect "$volume"; done
+  assert_not_exist "$BUILD/kubeconfig-web-app-second"
+  assert_equal "$(cat "$BATS_FILE_TMPDIR/users-own")" untouched
+  kubectl get nodes
+  # Once more finds nothing to do.
+  run -0 second down
+  assert_output --partial 'there is no cluster web-app-second'
+}

@@ -1,0 +1,429 @@
+# What `build.sh cluster` decides, with stubs in place of docker, kind and kubectl: no cluster is made here.
+# shellcheck disable=SC2016 # the code in quotes is for the driver
+
+load ../lib/common
+
+# decide CODE: runs it as build.sh would run a part of cluster.sh, with nothing on PATH but the stubs and plain tools.
+decide() {
+  run env PATH="$STUBS:$PLAIN" ROOT="$ROOT" BUILD="$BATS_TEST_TMPDIR/build" CALLS="$CALLS" HOME="$BATS_TEST_TMPDIR" \
+    bash "$BATS_TEST_TMPDIR/driver" "$1" </dev/null
+}
+
+# stub NAME: puts a command on PATH that notes how it was called and then does what standard input says.
+stub() {
+  {
+    printf '#!/bin/bash\necho "%s $*" >>"$CALLS"\n' "$1"
+    cat
+  } >"$STUBS/$1"
+  chmod +x "$STUBS/$1"
+}
+
+called() { grep -qE -- "$1" "$CALLS"; }
+
+assert_called() { called "$1" || fail "nothing called $1; the calls were: $(cat "$CALLS")"; }
+refute_called() { ! called "$1" || fail "$(grep -E -- "$1" "$CALLS") was called"; }
+
+# assert_one_line REGEX: one line on standard error, and it matches: what is wrong and what to do.
+assert_one_line() {
+  assert_failure
+  assert_equal "${#lines[@]}" 1
+  assert_output --regexp "^build.sh: $1"
+}
+
+# A machine with Docker 27, 20 GiB of memory and disk, and no cluster; CASE adds what a test needs.
+docker_stub() {
+  {
+    cat
+    cat <<'END'
+case "$*" in
+  'version --format {{.Server.Version}}') echo 27.0.1 ;;
+  'info --format {{.DockerRootDir}}') echo / ;;
+  'info --format {{.Driver}}') echo overlay2 ;;
+  'ps --all --filter'*) ;;
+  'image inspect '*) exit 1 ;;
+  'manifest inspect '*) exit 1 ;;
+esac
+END
+  } | stub docker
+}
+
+setup() {
+  unset CLUSTER_NAME CLUSTER_NODES CLUSTER_NODE_IMAGE CLUSTER_API_PORT E2E_CONTEXT
+  STUBS=$BATS_TEST_TMPDIR/stubs PLAIN=$BATS_TEST_TMPDIR/plain CALLS=$BATS_TEST_TMPDIR/calls
+  mkdir -p "$STUBS" "$PLAIN" "$BATS_TEST_TMPDIR/build/tools/bin"
+  : >"$CALLS"
+  local tool
+  for tool in awk bash cat chmod cp cut date df dirname env find flock grep head id jq ln mkdir mv printf readlink rm \
+    sed sha256sum sleep sort tail timeout tr wc xargs; do
+    ln -s "$(type -P $tool)" "$PLAIN/$tool"
+  done
+  cat >"$BATS_TEST_TMPDIR/driver" <<'END'
+set -euo pipefail
+say() { printf '%s\n' "$*" >&2; }
+die() { say "build.sh: $*"; exit 1; }
+elapsed() { echo '1.0 s'; }
+step() { say "step: $1"; shift; "$@"; }
+need() { echo "need $*" >>"$CALLS"; }
+source "$ROOT/bats/cluster/cluster.sh"
+free_mib() { echo 20480; }
+memory_mib() { echo 20480; }
+eval "$1"
+END
+  docker_stub <<<''
+}
+
+@test "a context of the user's comes first and no cluster is made" {
+  stub kubectl <<'END'
+case "$*" in
+  *'config view --minify --flatten --context mine') echo 'current-context: mine' ;;
+  *) echo '{"clientVersion": {"gitVersion": "v1.34.1"}, "serverVersion": {"gitVersion": "v1.33.0"}}' ;;
+esac
+END
+  E2E_CONTEXT=mine decide 'load_busybox() { :; }; check_cluster() { :; }; cluster_main up'
+  assert_success
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/build/kubeconfig")" 'current-context: mine'
+  assert_equal "$(stat -c %a "$BATS_TEST_TMPDIR/build/kubeconfig")" 600
+  refute_called '^docker '
+}
+
+@test "a context that the user's kubeconfig lacks is one line" {
+  stub kubectl <<'END'
+case "$*" in
+  *'config view'*) echo 'error: no context exists' >&2; exit 1 ;;
+  *) echo '{"clientVersion": {"gitVersion": "v1.34.1"}}' ;;
+esac
+END
+  E2E_CONTEXT=mine decide 'cluster_main up'
+  assert_one_line 'your kubeconfig has no context mine; kubectl config get-contexts'
+}
+
+@test "taking a context down forgets it and leaves the cluster alone" {
+  touch "$BATS_TEST_TMPDIR/build/kubeconfig"
+  E2E_CONTEXT=mine decide 'cluster_main down'
+  assert_success
+  assert_not_exist "$BATS_TEST_TMPDIR/build/kubeconfig"
+  assert_equal "$(cat "$CALLS")" ''
+}
+
+@test "images go to kind and minikube by their own ways, and another cluster's owner is told" {
+  stub minikube <<<'[ "$*" != "status -p plain" ]'
+  decide 'cluster_tool() { :; }; run_kind() { echo "kind $*"; }
+    E2E_CONTEXT=kind-other cluster_load web-app:1; E2E_CONTEXT=mini cluster_load web-app:1
+    E2E_CONTEXT=plain cluster_load web-app:1; cluster_load web-app:1'
+  assert_success
+  assert_line --index 0 'kind load docker-image --name other web-app:1'
+  assert_called '^minikube image load -p mini web-app:1$'
+  assert_line --index 1 --partial 'context plain is neither kind nor minikube'
+  assert_line --index 2 'kind load docker-image --name web-app web-app:1'
+}
+
+@test "kind's usual node image is used where Docker has it, and no registry is asked" {
+  docker_stub <<<'case "$*" in "image inspect kindest/node:"*) exit 0 ;; esac'
+  decide 'choose_node_image; echo "$image_kind $image_name"'
+  assert_output --regexp '^usual kindest/node:v[0-9.]+@sha256:[0-9a-f]{64}$'
+  refute_called 'manifest'
+}
+
+@test "kind's usual node image is used where the registry says that it can be pulled" {
+  docker_stub <<<'case "$*" in "manifest inspect kindest/node:"*) exit 0 ;; esac'
+  decide 'choose_node_image; echo "$image_kind"'
+  assert_output usual
+}
+
+@test "without the registry's word the node image is our own, and it is waited for 10 seconds at most" {
+  stub timeout <<<'shift; exec "$@"'
+  decide 'choose_node_image; echo "$image_kind $image_name"'
+  assert_output --regexp '^own web-app-node:v[0-9.]+-[0-9a-f]{12}$'
+  assert_called '^timeout 10 docker manifest inspect kindest/node:'
+}
+
+@test "a node image of our own that Docker has is used and no registry is asked" {
+  docker_stub <<<'case "$*" in "image inspect web-app-node:"*) exit 0 ;; esac'
+  decide 'choose_node_image; echo "$image_kind"'
+  assert_output own
+  refute_called 'manifest'
+}
+
+@test "a pull that fails after all ends with the node image of our own" {
+  docker_stub <<<'case "$*" in "manifest inspect "*) exit 0 ;; pull*) exit 1 ;; esac'
+  decide 'choose_node_image; pull_usual_image; echo "$image_kind $image_name"'
+  assert_success
+  assert_line --partial 'the pull failed'
+  assert_line --regexp '^own web-app-node:'
+}
+
+@test "CLUSTER_NODE_IMAGE decides in the registry's place" {
+  CLUSTER_NODE_IMAGE=usual decide 'choose_node_image; echo "$image_kind"'
+  assert_output usual
+  CLUSTER_NODE_IMAGE=own decide 'choose_node_image; echo "$image_kind"'
+  assert_output own
+  refute_called 'manifest'
+  CLUSTER_NODE_IMAGE=mine decide 'choose_node_image'
+  assert_one_line 'CLUSTER_NODE_IMAGE is own or usual, not mine'
+}
+
+@test "a host that withholds CAP_SYS_RESOURCE is found by trying, and said in one line" {
+  docker_stub <<<'case "$*" in "run --rm --privileged "*) echo "unable to apply caps: operation not permitted" >&2; exit 1 ;; esac'
+  stub kind <<<'type -P docker'
+  ln -s "$STUBS/kind" "$BATS_TEST_TMPDIR/build/tools/bin/kind"
+  decide 'image_kind=own image_name=x; detect_restricted; cluster_config; run_kind'
+  assert_success
+  assert_line --index 0 --partial 'this host withholds CAP_SYS_RESOURCE'
+  assert_line --partial 'restrict_oom_score_adj = true'
+  assert_line "$ROOT/bats/cluster/shim/docker"
+}
+
+@test "on an ordinary host nothing of that is active" {
+  stub kind <<<'type -P docker'
+  ln -s "$STUBS/kind" "$BATS_TEST_TMPDIR/build/tools/bin/kind"
+  decide 'image_kind=own image_name=x; detect_restricted; cluster_config; run_kind'
+  assert_success
+  refute_output --partial CAP_SYS_RESOURCE
+  refute_output --partial restrict_oom_score_adj
+  assert_line "$STUBS/docker"
+}
+
+@test "any other failure of a privileged container is not taken for it" {
+  docker_stub <<<'case "$*" in "run --rm --privileged "*) echo "disk quota exceeded" >&2; exit 1 ;; esac'
+  decide 'image_name=x; detect_restricted'
+  assert_one_line 'docker run --privileged does not work here: disk quota exceeded'
+}
+
+@test "the usual node image is not for a host that withholds CAP_SYS_RESOURCE" {
+  docker_stub <<<'case "$*" in
+    "image inspect kindest/node:"*) exit 0 ;;
+    "run --rm --privileged "*) echo "unable to apply caps: operation not permitted" >&2; exit 1 ;; esac'
+  decide 'choose_node_image; pull_usual_image; echo "$image_kind"'
+  assert_line own
+}
+
+@test "the shim for docker changes --privileged alone" {
+  stub real <<<'printf "%s\n" "$@"'
+  export CALLS WEB_APP_REAL_DOCKER=$STUBS/real
+  run "$ROOT/bats/cluster/shim/docker" run --name 'a b' --privileged image
+  assert_line --index 2 'a b'
+  assert_line --regexp '^--cap-drop$'
+  assert_line 'SYS_RESOURCE'
+  assert_line 'a *:* rwm'
+  refute_line --privileged
+  run "$ROOT/bats/cluster/shim/docker" exec --privileged node true
+  assert_output "$(printf '%s\n' exec node true)"
+}
+
+@test "kind and helm on PATH are used if their versions are in range" {
+  stub kind <<<'echo "kind v0.30.0 go1.24 linux/amd64"'
+  stub helm <<<'echo v3.18.2+g04cad46'
+  decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
+  assert_success
+  assert_output ''
+  assert_equal "$(readlink "$BATS_TEST_TMPDIR/build/tools/bin/kind")" "$STUBS/kind"
+  assert_equal "$(readlink "$BATS_TEST_TMPDIR/build/tools/bin/helm")" "$STUBS/helm"
+}
+
+@test "kind and helm are built where PATH has none, one too old, or one that cannot tell" {
+  decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
+  assert_output "$(printf '%s\n' 'built kind' 'built helm')"
+  stub kind <<<'echo "kind v0.20.0 go1.20"'
+  stub helm <<<'exit 1'
+  decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
+  assert_output "$(printf '%s\n' 'built kind' 'built helm')"
+}
+
+@test "a kubectl on PATH is used within one minor version of the cluster's" {
+  local minor
+  minor=$(sed -n 's/.*k8s.io\/kubernetes v1\.\([0-9]*\)\..*/\1/p' "$ROOT/third_party/go/kubernetes/go.mod")
+  for skew in -2:no -1:yes 0:yes 1:yes 2:no; do
+    stub kubectl <<<"echo '{\"clientVersion\": {\"gitVersion\": \"v1.$((minor + ${skew%:*})).9-vendor\"}}'"
+    decide 'TOOL_RANGE[kubectl]=$(kubectl_range "$KUBERNETES_VERSION"); suits kubectl "$(on_path kubectl)" && echo yes || echo no'
+    assert_output "${skew#*:}"
+  done
+}
+
+@test "versions are compared as numbers, not as text" {
+  decide 'in_range 3.9 3.14 4.99 && echo in || echo out; in_range 3.14 3.9 3.20 && echo in || echo out'
+  assert_output "$(printf '%s\n' out in)"
+}
+
+@test "a tool that we built is not taken for the user's own" {
+  printf '#!/bin/bash\necho kind v0.30.0\n' >"$BATS_TEST_TMPDIR/build/tools/bin/kind"
+  chmod +x "$BATS_TEST_TMPDIR/build/tools/bin/kind"
+  decide 'PATH=$BUILD/tools/bin:$PATH; go_tool() { echo "built $1"; }; cluster_tool kind'
+  assert_output 'built kind'
+  assert [ ! -L "$BATS_TEST_TMPDIR/build/tools/bin/kind" ]
+}
+
+@test "the plan holds only what is missing" {
+  docker_stub <<<'case "$*" in "image inspect web-app-node"*) exit 0 ;; esac'
+  decide 'start_base() { echo fetched; }; plan_image; printf "%s\n" "${PLAN[@]}"'
+  assert_output ''
+  docker_stub <<<'case "$*" in "image inspect web-app-node-base:"*) exit 0 ;; esac'
+  decide 'start_base() { echo fetched; }; plan_image; printf "%s\n" "${PLAN[@]}"'
+  refute_line fetched
+  assert_line --partial 'compile Kubernetes'
+  docker_stub <<<''
+  decide 'start_base() { echo fetched; }; plan_image; printf "%s\n" "${PLAN[@]}"'
+  assert_line fetched
+}
+
+@test "each stage says how many there are and what is left of the time" {
+  decide 'plan 90 first; plan 30 second; show_plan; stage true; stage true'
+  assert_line 'to do, at most about 2 min on two cores:'
+  assert_line 'step: [1/2, about 2 min left] first'
+  assert_line 'step: [2/2, about 30 s left] second'
+}
+
+@test "the node image's name changes with its pins and its recipe, and with nothing else" {
+  local copy=$BATS_TEST_TMPDIR/copy before
+  mkdir -p "$copy/bats" "$copy/third_party"
+  cp -r "$ROOT"/bats/{cluster,lib} "$copy/bats/"
+  cp -r "$ROOT/third_party/go" "$copy/third_party/"
+  ROOT=$copy decide node_image
+  before=$output
+  touch "$copy/bats/cluster/README.md" "$copy/third_party/go/kind/other"
+  stub go <<<'echo go version go9.99'
+  ROOT=$copy decide node_image
+  assert_output "$before"
+  echo '# changed' >>"$copy/bats/cluster/node/assemble"
+  ROOT=$copy decide node_image
+  refute_output "$before"
+  before=$output
+  echo '-X main.changed=yes' >>"$copy/third_party/go/kubernetes/ldflags"
+  ROOT=$copy decide node_image
+  refute_output "$before"
+  sed -i 's/\(k8s.io\/kubernetes v1\.34\.\)[0-9]*/\199/' "$copy/third_party/go/kubernetes/go.mod"
+  ROOT=$copy decide node_image
+  refute_output "$before"
+  assert_output --partial 'web-app-node:v1.34.99-'
+}
+
+@test "a cluster that is whole is kept, and what an interrupted run left is made anew" {
+  local cluster='cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; remove_cluster() { echo removed; }
+    was_checked() { :; }; mark_checked() { :; }; cluster_size=3; choose_node_image() { echo anew; exit; }'
+  decide "$cluster; cluster_complete() { :; }; cluster_main up"
+  assert_success
+  refute_line removed
+  assert_line --partial 'cluster web-app is up'
+  decide "$cluster; cluster_complete() { return 1; }; cluster_main up"
+  assert_line removed
+  assert_line anew
+}
+
+@test "a cluster that is whole but was not checked since its nodes started is connected and checked" {
+  docker_stub <<<'case "$*" in "ps --all --filter"*) echo node ;; "inspect --format {{.Config.Image}} node") echo web-app-node:1 ;; esac'
+  decide 'connect_nodes() { echo connected; }
+    cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; mark_checked() { :; }; cluster_size=3
+    cluster_complete() { :; }; was_checked() { return 1; }; check_cluster() { echo checked; }; cluster_main up'
+  assert_line connected
+  assert_line checked
+}
+
+@test "a cluster that is up with another number of nodes than asked for is one line" {
+  CLUSTER_NODES=2 decide 'cluster_size=3; nodes_as_asked'
+  assert_one_line 'cluster web-app is up with 3 nodes, not 2; ./build.sh cluster down first'
+}
+
+@test "the cluster has as many nodes as were asked for, each with the mark of this checkout" {
+  CLUSTER_NODES=2 decide 'image_kind=own CLUSTER_RESTRICTED=no; cluster_config'
+  assert_equal "$(grep -c 'role: control-plane' <<<"$output")" 1
+  assert_equal "$(grep -c 'role: worker' <<<"$output")" 1
+  assert_equal "$(grep -cF "hostPath: \"$ROOT/bats/cluster\"" <<<"$output")" 2
+  assert_line --partial 'disableDefaultCNI: true'
+  decide 'image_kind=usual CLUSTER_RESTRICTED=no; cluster_config'
+  assert_equal "$(grep -c 'role:' <<<"$output")" 3
+  assert_line --partial 'disableDefaultCNI: false'
+}
+
+# assert_no_work: nothing was made or removed.
+assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm)|volume)|^kind |^need node'; }
+
+@test "no docker is one line" {
+  rm "$STUBS/docker"
+  decide 'cluster_main up'
+  assert_one_line 'there is no docker; install it'
+}
+
+@test "a docker daemon that does not answer is one line" {
+  stub docker <<<'echo "Cannot connect to the Docker daemon" >&2; exit 1'
+  for verb in up down status logs image; do
+    decide "cluster_main $verb"
+    assert_one_line 'the docker daemon does not answer; start it'
+  done
+  assert_no_work
+}
+
+@test "a docker that refuses the user is one line" {
+  stub docker <<<'echo "permission denied while trying to connect" >&2; exit 1'
+  decide 'cluster_main up'
+  assert_one_line 'docker refuses this user; add it to the group'
+}
+
+@test "no Go, or one too old, is one line where something must be compiled" {
+  decide 'cluster_main up'
+  assert_one_line 'there is no Go; install it'
+  stub go <<<'case "$*" in "env GOVERSION") echo go1.19 ;; *) exit 1 ;; esac'
+  decide 'cluster_main up'
+  assert_one_line 'Go [0-9.]+ or newer is needed for kubernetes, this is go1.19'
+  assert_no_work
+}
+
+@test "too little disk is one line, for Docker and for the compiler" {
+  stub go <<<'echo /cache'
+  decide 'free_mib() { echo 100; }; cluster_main up'
+  assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of disk below /, where 100 MiB are free'
+  decide 'free_mib() { if [ "$1" = / ]; then echo 20480; else echo 100; fi; }; cluster_main up'
+  assert_one_line 'compiling Kubernetes needs [0-9]+ MiB of disk'
+  assert_no_work
+}
+
+@test "disk that cannot be seen from here stops nothing" {
+  decide 'free_mib() { :; }; need_space 100 /elsewhere "a cluster"'
+  assert_success
+}
+
+@test "too little memory is one line" {
+  decide 'memory_mib() { echo 600; }; cluster_main up'
+  assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of memory, 600 MiB are free'
+  assert_no_work
+}
+
+@test "a port in use is one line" {
+  local port
+  coproc LISTENER { exec python3 -c 'import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()'; }
+  read -r port <&"${LISTENER[0]}"
+  CLUSTER_API_PORT=$port decide 'cluster_main up'
+  kill "$LISTENER_PID"
+  assert_one_line "port $port is in use; choose another CLUSTER_API_PORT"
+  assert_no_work
+}
+
+@test "a cluster of that name that is a stranger's is one line, and stays" {
+  docker_stub <<<'case "$*" in "ps --all --filter"*) echo web-app-control-plane ;; inspect*) echo ;; esac'
+  for verb in up down status logs; do
+    decide "cluster_main $verb"
+    assert_one_line 'a kind cluster web-app exists that web-app did not make; choose a name for ours: CLUSTER_NAME='
+  done
+  assert_no_work
+}
+
+@test "a cluster of another checkout is one line, and stays" {
+  docker_stub <<<'case "$*" in "ps --all --filter"*) echo web-app-control-plane ;; inspect*) echo /other/web-app/bats/cluster ;; esac'
+  decide 'cluster_main down'
+  assert_one_line 'cluster web-app belongs to /other/web-app; take it down there'
+  assert_no_work
+}
+
+@test "a number of nodes or a name that cannot be is one line" {
+  CLUSTER_NODES=many decide 'cluster_main up'
+  assert_one_line 'CLUSTER_NODES is a number from 1 to 9, not many'
+  CLUSTER_NAME='a b' decide 'cluster_main up'
+  assert_one_line 'CLUSTER_NAME is of a-z'
+  assert_no_work
+}
+
+@test "an unknown verb is answered with the verbs there are" {
+  decide 'cluster_main sideways'
+  assert_one_line 'usage: ./build.sh cluster up \| down'
+}

@@ -1,0 +1,156 @@
+# Who visits which pod, what is written of it, and what the metrics say of both. One installation for all.
+
+load ../lib/common
+load ../lib/cluster
+
+setup_file() {
+  start_file traffic
+  install
+}
+
+teardown_file() { end_file; }
+
+visit_by_name() {
+  local count
+  for ((count = 0; count < $2; count++)); do
+    kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8080/" >/dev/null
+  done
+}
+
+@test "by its own name each pod is visited alone" {
+  visit_by_name chart-web-app-0 1
+  visit_by_name chart-web-app-1 2
+  visit_by_name chart-web-app-2 3
+  assert_visits chart-web-app-0 1
+  assert_visits chart-web-app-1 2
+  assert_visits chart-web-app-2 3
+  # Negative control: a visit that is not accounted for is seen.
+  visit chart-web-app-1
+  run assert_visits chart-web-app-1 2
+  assert_failure
+}
+
+# lines_of_all: the visits of each pod, on one line.
+lines_of_all() {
+  local pod
+  for pod in chart-web-app-{0,1,2}; do count_visits "$pod"; done | xargs
+}
+
+sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
+
+@test "through the Service the visits are spread, and add up" {
+  local before after count
+  read -ra before <<<"$(lines_of_all)"
+  for ((count = 0; count < 24; count++)); do
+    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
+  done
+  read -ra after <<<"$(lines_of_all)"
+  echo "before: ${before[*]}, after: ${after[*]}"
+  assert_equal $(($(sum "${after[@]}") - $(sum "${before[@]}"))) 24
+  local answered=0
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
+  # All on one of three pods: once in 3^23 runs.
+  assert [ "$answered" -gt 1 ]
+}
+
+@test "control: with session affinity one visitor stays on one pod" {
+  local before after count answered=0
+  helm upgrade chart "$CHART" --set service.sessionAffinity=ClientIP --wait --timeout 60s >/dev/null
+  try --max 30 --delay 1 -- visits_stay_on_one
+  helm upgrade chart "$CHART" --wait --timeout 60s >/dev/null
+}
+
+visits_stay_on_one() {
+  local before after count answered=0
+  read -ra before <<<"$(lines_of_all)"
+  for ((count = 0; count < 8; count++)); do
+    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
+  done
+  read -ra after <<<"$(lines_of_all)"
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
+  [ "$answered" = 1 ]
+}
+
+@test "under concurrent load each answered visit is one whole line, in order" {
+  requires_nodes
+  local before address visitor
+  before=$(count_all_visits)
+  address=$(field service/chart-web-app .spec.clusterIP)
+  for visitor in 1 2 3; do visitors_start "fresh$visitor" "$address" 80 fresh; done
+  for visitor in 1 2; do visitors_start "kept$visitor" "$address" 80 kept; done
+  try --max 120 --delay 0.5 -- answered_at_least 400
+  visitors_stop
+  assert_all_answered "$ANSWERS"
+  assert_answers_recorded "$ANSWERS" "$before"
+  echo "$(wc -l <"$ANSWERS") visits answered, by pod: $(sed 's/ [0-9]*$//' "$ANSWERS" | jq -r .pod | sort | uniq -c | xargs)"
+
+  # Negative control: a visit that was not recorded, one that was not counted, and a line cut short are seen.
+  run assert_answers_recorded "$ANSWERS" $((before + 1))
+  assert_failure
+  printf '{"visit": 1, "time": "2000-01-01 00:00:00.000000+03:00", "pod": "chart-web-app-0"} 200\n' >"$BATS_TEST_TMPDIR/false"
+  run assert_told "$BATS_TEST_TMPDIR/false" chart-web-app-0
+  assert_failure
+  assert_output --partial "told visitors what is not in its file"
+  visits chart-web-app-0 | head -c -2 >"$BATS_TEST_TMPDIR/torn"
+  run assert_visits_whole "$BATS_TEST_TMPDIR/torn"
+  assert_failure
+}
+
+answered_at_least() {
+  [ "$(cat "$BATS_TEST_TMPDIR"/{fresh,kept}*.answers | wc -l)" -ge "$1" ]
+}
+
+@test "the metrics are well formed and say what the files say" {
+  local pod
+  visit chart-web-app-0 2
+  for pod in chart-web-app-{0,1,2}; do
+    admin "$pod" /metrics >"$BATS_TEST_TMPDIR/metrics"
+    promtool check metrics <"$BATS_TEST_TMPDIR/metrics"
+    visits "$pod" >"$BATS_TEST_TMPDIR/$pod.visits"
+    assert_equal "$(metric "$pod" web_app_visits_file_bytes)" "$(stat -c %s "$BATS_TEST_TMPDIR/$pod.visits")"
+  done
+  # Negative control: promtool sees what is not well formed.
+  { cat "$BATS_TEST_TMPDIR/metrics" && echo 'web_app_visits_total{ 3'; } >"$BATS_TEST_TMPDIR/malformed"
+  run promtool check metrics <"$BATS_TEST_TMPDIR/malformed"
+  assert_failure
+}
+
+# Prometheus on the loopback, with a target for each pod's forwarded admin port.
+start_prometheus() {
+  local pod targets='' folder=$BATS_TEST_TMPDIR/prometheus
+  for pod in chart-web-app-{0,1,2}; do
+    forward "pod/$pod" 8081
+    targets="$targets{targets: ['127.0.0.1:$FORWARD'], labels: {pod: $pod}}, "
+  done
+  mkdir -p "$folder"
+  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$folder/config.yaml"
+  PROMETHEUS=$(free_port)
+  prometheus --config.file "$folder/config.yaml" --storage.tsdb.path "$folder/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
+    >"$folder/log" 2>&1 </dev/null 3>&- &
+  FORWARDS+=($!)
+}
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+query() {
+  curl -s --max-time 5 --get --data-urlencode "query=$1" "http://127.0.0.1:$PROMETHEUS/api/v1/query" |
+    jq -er '[.data.result[] | "\(.metric.pod)=\(.value[1])"] | sort | join(" ")'
+}
+
+query_says() { [ "$(query "$1")" = "$2" ]; }
+
+@test "a Prometheus scrapes every pod, and counts what is in the files" {
+  local pod expected
+  start_prometheus
+  try --max 60 --delay 0.5 -- query_says up "chart-web-app-0=1 chart-web-app-1=1 chart-web-app-2=1"
+  visit chart-web-app-1 5
+  expected=$(for pod in chart-web-app-{0,1,2}; do echo "$pod=$(visits "$pod" | wc -c)"; done | xargs)
+  try --max 20 --delay 0.5 -- query_says web_app_visits_file_bytes "$expected"
+  # The counter starts with the process, so it is its growth that must be the visits.
+  local before
+  before=$(query 'web_app_visits_total{pod="chart-web-app-2"}')
+  visit chart-web-app-2 3
+  try --max 20 --delay 0.5 -- query_says 'web_app_visits_total{pod="chart-web-app-2"}' "chart-web-app-2=$((${before#*=} + 3))"
+}

@@ -1,0 +1,84 @@
+# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each one that was answered is
+# in the file of the pod that answered it, under the number that the visitor was told.
+
+load ../lib/common
+load ../lib/cluster
+
+setup_file() {
+  start_file upgrade
+  install
+}
+
+teardown_file() { end_file; }
+
+start_visitors() {
+  local address
+  BEFORE=$(count_all_visits)
+  address=$(field service/chart-web-app .spec.clusterIP)
+  visitors_start fresh1 "$address" 80 fresh
+  visitors_start fresh2 "$address" 80 fresh
+  visitors_start kept "$address" 80 kept
+}
+
+@test "an upgrade to another chart and image rolls over all pods, without a failed or lost visit" {
+  requires_nodes
+  local pod chart=$BATS_TEST_TMPDIR/chart
+  for pod in chart-web-app-{0,1,2}; do remember "$pod"; done
+  cp -r "$CHART" "$chart"
+  sed -i 's/^version: .*/version: 1.0.1/; s/^appVersion: .*/appVersion: 1.0.1/' "$chart/Chart.yaml"
+  start_visitors
+  helm upgrade chart "$chart" --wait --timeout 120s >/dev/null
+  kubectl rollout status statefulset/chart-web-app --timeout 120s
+  visitors_stop
+
+  for pod in chart-web-app-{0,1,2}; do
+    assert_replaced "$pod"
+    assert_equal "$(field "pod/$pod" '.spec.containers[0].image')" web-app:1.0.1
+    assert_equal "$(field "pod/$pod" '.metadata.labels.app\.kubernetes\.io/version')" 1.0.1
+  done
+  echo "$(wc -l <"$ANSWERS") visits answered during the upgrade"
+  assert_all_answered "$ANSWERS"
+  assert_answers_recorded "$ANSWERS" "$BEFORE"
+}
+
+restart_all() {
+  kubectl rollout restart statefulset/chart-web-app >/dev/null
+  kubectl rollout status statefulset/chart-web-app --timeout 180s >/dev/null
+}
+
+# With those of the upgrade above they are 21, or 102 in the long run.
+@test "more restarts in a row, twenty in all and a hundred with E2E_LONG=1, lose no visit" {
+  requires_nodes
+  local rounds=6 round since=$SECONDS
+  [ "${E2E_LONG:-}" != 1 ] || rounds=33
+  start_visitors
+  # The first round changes the goodbye: it must be as long as the cluster takes to take a pod out of its Services, also
+  # where that is slow.
+  helm upgrade chart "$CHART" --set preStopSleepSeconds=4 --wait --timeout 120s >/dev/null
+  for ((round = 2; round <= rounds; round++)); do restart_all; done
+  visitors_stop
+  echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$ANSWERS") visits answered"
+  assert_all_answered "$ANSWERS"
+  assert_answers_recorded "$ANSWERS" "$BEFORE"
+}
+
+@test "control: pods that are killed without a goodbye are noticed by the same visitors" {
+  requires_nodes
+  local pod
+  local -A restarts
+  start_visitors
+  for pod in chart-web-app-{0,1,2}; do
+    restarts[$pod]=$(restarts_of "$pod")
+    crash "$pod"
+  done
+  for pod in chart-web-app-{0,1,2}; do
+    try --max 60 --delay 0.5 -- has_restarted "$pod" "${restarts[$pod]}"
+    wait_ready "$pod"
+  done
+  visitors_stop
+  run assert_all_answered "$ANSWERS"
+  assert_failure
+  # Even so, what was answered was recorded.
+  grep ' 200$' "$ANSWERS" >"$BATS_TEST_TMPDIR/answered"
+  for pod in chart-web-app-{0,1,2}; do assert_told "$BATS_TEST_TMPDIR/answered" "$pod"; done
+}

@@ -1,0 +1,170 @@
+# What a person sees of a volume that is full, read-only, not theirs or not there, and of an image that is not there: a pod that is
+# not ready, and words that say why. Nothing hangs, and what can recover does so by itself.
+
+load ../lib/common
+load ../lib/cluster
+
+setup_file() { start_file volume; }
+
+teardown() {
+  end_test
+  [ -z "$(helm list --short)" ] || remove
+}
+
+remove() {
+  uninstall
+  kubectl delete pvc --selector "$SELECTOR" >/dev/null
+}
+
+teardown_file() {
+  local volume
+  for volume in $(kubectl get persistentvolumes -l "web-app-test=$NAMESPACE" -o jsonpath='{.items[*].metadata.name}'); do
+    kubectl delete persistentvolume "$volume" --wait=false >/dev/null
+    on_node "$(worker)" umount --lazy "/var/local/$volume" </dev/null || true
+    on_node "$(worker)" rmdir "/var/local/$volume" </dev/null || true
+  done
+  end_file
+}
+
+# worker: a node that takes pods.
+worker() {
+  kubectl get nodes -o json | jq -r '[.items[] | select(any(.spec.taints[]?; .effect == "NoSchedule") | not)][0].metadata.name'
+}
+
+# make_volume NAME MOUNT_OPTIONS: a volume in a node's memory, in a storage class of its own; $VOLUME is both
+# names and $NODE has it.
+make_volume() {
+  NODE=$(worker)
+  VOLUME=$NAMESPACE-$1
+  on_node "$NODE" mkdir -p "/var/local/$VOLUME" </dev/null
+  on_node "$NODE" mount -t tmpfs -o "$2" tmpfs "/var/local/$VOLUME" </dev/null
+  kubectl_apply >/dev/null <<VOLUME
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $VOLUME, labels: {web-app-test: $NAMESPACE}}
+spec:
+  capacity: {storage: 100Mi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: $VOLUME
+  local: {path: /var/local/$VOLUME}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$NODE]}]
+VOLUME
+}
+
+# install_on VOLUME [HELM ARGUMENT...]: one pod on that volume; does not wait.
+install_on() {
+  local volume=$1
+  shift
+  helm install chart "$CHART" --set "replicaCount=1,preStopSleepSeconds=0,persistence.storageClass=$volume" "$@" >/dev/null
+}
+
+# fill VOLUME: leaves no byte but those of the page that the visits file has already.
+fill() {
+  on_node "$NODE" dd if=/dev/zero of="/var/local/$1/filler" bs=4k 2>/dev/null </dev/null || true
+}
+
+# visit_until_refused PORT: sets $ANSWERED, the visits that got a 200 before one got a 503.
+visit_until_refused() {
+  local codes=$BATS_TEST_TMPDIR/codes visit
+  # More visits than a page has lines, and curl stops at the first that fails.
+  for ((visit = 0; visit < 200; visit++)); do printf 'url = http://127.0.0.1:%s/\noutput = /dev/null\n' "$1"; done |
+    curl --silent --fail --fail-early --max-time 60 --write-out '%{http_code}\n' --config - >"$codes" || true
+  assert_equal "$(tail -n 1 "$codes")" 503
+  ANSWERED=$(grep -cx 200 "$codes") || true
+}
+
+refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)" -gt 0 ]; }
+
+@test "a full volume: no visit is answered that is not recorded, the pod is not ready and says why, and recovers" {
+  requires_nodes
+  local pod=chart-web-app-0
+  make_volume full size=256k,gid=65532,mode=2775
+  install_on "$VOLUME"
+  try --max 60 --delay 0.5 -- wait_ready "$pod" 1
+  visit "$pod" 2
+  fill "$VOLUME"
+  forward "pod/$pod" 8080
+  visit_until_refused "$FORWARD"
+  assert_visits "$pod" $((2 + ANSWERED))
+  wait_unready "$pod"
+  logs_say "$pod" 'cannot write /data/visits.txt: No space left on device'
+  refuses_with_reason
+  run visit "$pod"
+  assert_failure
+  assert_visits "$pod" $((2 + ANSWERED))
+
+  on_node "$NODE" rm "/var/local/$VOLUME/filler" </dev/null
+  wait_ready "$pod" 30
+  visit "$pod"
+  assert_visits "$pod" $((2 + ANSWERED + 1))
+  logs_say "$pod" 'ready: /data/visits.txt can be written'
+  # It was not the kubelet that helped.
+  assert_equal "$(restarts_of "$pod")" 0
+}
+
+@test "a read-only volume: the pod is not ready and says why, and the next one serves when it may write" {
+  requires_nodes
+  local pod=chart-web-app-0
+  make_volume readonly size=256k,gid=65532,mode=2775
+  on_node "$NODE" mount -o remount,ro "/var/local/$VOLUME" </dev/null
+  install_on "$VOLUME"
+  try --max 60 --delay 0.5 -- logs_say "$pod" '/data/visits.txt: Read-only file system'
+  is_ready "$pod" False
+  answers "$pod" 503
+
+  # The kubelet found the volume read-only and mounted it so for this pod, which therefore cannot recover.
+  on_node "$NODE" mount -o remount,rw "/var/local/$VOLUME" </dev/null
+  remember_uid "$pod"
+  kubectl delete pod "$pod" --wait=false
+  wait_replaced "$pod"
+  visit "$pod"
+  assert_visits "$pod" 1
+}
+
+@test "a volume of somebody else: the log says who may not write where" {
+  requires_nodes
+  local pod=chart-web-app-0
+  make_volume theirs size=256k,mode=0755
+  # With a group of its own the kubelet would hand the volume over.
+  install_on "$VOLUME" --set podSecurityContext.fsGroup=null
+  try --max 60 --delay 0.5 -- logs_say "$pod" 'may not write in /data as user 65532 of group 65532'
+  is_ready "$pod" False
+  # The default does hand it over.
+  helm upgrade chart "$CHART" --reset-values --set replicaCount=1,preStopSleepSeconds=0,persistence.storageClass="$VOLUME" >/dev/null
+  kubectl delete pod "$pod" >/dev/null
+  try --max 60 --delay 0.5 -- wait_ready "$pod" 1
+  visit "$pod"
+  assert_visits "$pod" 1
+}
+
+@test "a claim that cannot be bound: helm gives up in time, and the claim says why" {
+  local since=$SECONDS
+  run helm install chart "$CHART" --set replicaCount=1,persistence.storageClass=nowhere --wait --timeout 8s
+  echo "$output"
+  assert_failure
+  assert_output --partial StatefulSet
+  assert [ $((SECONDS - since)) -lt 60 ]
+  assert_equal "$(field pod/chart-web-app-0 .status.phase)" Pending
+  kubectl describe "$(claim_of chart-web-app-0)" | grep 'storageclass.storage.k8s.io "nowhere" not found'
+}
+
+says_no_image() {
+  field pod/chart-web-app-0 '.status.containerStatuses[0].state.waiting.reason' | grep -E '^(ErrImagePull|ImagePullBackOff)$'
+}
+
+@test "an image that is not there: helm gives up in time, and the pod says which" {
+  local since=$SECONDS
+  run helm install chart "$CHART" --set replicaCount=1,image.tag=nowhere --wait --timeout 8s
+  echo "$output"
+  assert_failure
+  assert [ $((SECONDS - since)) -lt 60 ]
+  try --max 60 --delay 0.5 -- says_no_image
+  field pod/chart-web-app-0 '.status.containerStatuses[0].state.waiting.message' | grep 'web-app:nowhere'
+  # A failed release can be put right.
+  helm upgrade chart "$CHART" --set replicaCount=1,preStopSleepSeconds=0 >/dev/null
+  kubectl delete pod chart-web-app-0 --wait=false >/dev/null
+  try --max 90 --delay 1 -- wait_ready chart-web-app-0 1
+}

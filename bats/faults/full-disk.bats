@@ -1,0 +1,207 @@
+# Volumes that run full, and that go read-only: refused and not ready, nothing lost, ready again by itself.
+# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
+
+load ../lib/faults
+
+setup() { requires root; }
+
+teardown() {
+  stop_started
+  unmount_all
+  [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
+}
+
+FULL="No space left on device"
+
+ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
+wait_ready_is() { try --max 50 --delay 0.1 -- ready_is "$1" || fail "readyz is not: $1"; }
+
+# fill: takes all the room that is left on the volume.
+fill() {
+  local left
+  left=$(($(stat -f -c '%a * %S' "$volume")))
+  [ "$left" -lt 1048576 ] || fallocate -l $((left - 524288)) "$volume/ballast" 2>/dev/null || true
+  dd if=/dev/zero bs=4k of="$volume/rest" conv=fsync status=none 2>/dev/null || true
+}
+
+free_up() { rm -f "$volume/ballast" "$volume/rest"; }
+
+refused_by_load() { awk '{ print $4 }' "$BATS_TEST_TMPDIR/summary"; }
+
+answered_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
+
+# end_load: ends it, and asserts that each visit was answered or refused, and that the file holds those that were
+# answered and no others.
+end_load() {
+  kill "$background"
+  wait "$background"
+  echo "# $(cat "$BATS_TEST_TMPDIR/summary")" >&3
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused [1-9][0-9]* errors 0 unanswered 0$' || return
+  assert_recorded "$BATS_TEST_TMPDIR/out" || return
+  assert_visits "$(wc -l <"$BATS_TEST_TMPDIR/out")"
+}
+
+# runs_full FILE-SYSTEM SIZE: the volume runs full under load and is freed, three times. Returns at the first thing
+# that is wrong, also for the control.
+runs_full() {
+  volume "$1" "$2"
+  DATA=$volume/data start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
+  for _ in 1 2 3; do
+    fill
+    wait_ready_is "not ready: $FULL" || return
+    assert_equal "$(status_of /)" 503 || return
+    assert_equal "$(admin /healthz)" ok || return
+    free_up
+    wait_ready_is ready || return
+    visit | jq -r '"\(.visit)\t\(.time)"' >>"$BATS_TEST_TMPDIR/out" || return
+  done
+  ! said '^web-app: opened .* anew' || fail "what a failed write left was still there later" || return
+  end_load || return
+  wait_said "^web-app: cannot write $data/visits.txt: $FULL; not ready, trying again$" || return
+  wait_said "^web-app: ready: $data/visits.txt can be written$" || return
+  # Those of the load, and the one of each round.
+  assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" $(($(refused_by_load) + 3)) || return
+  stop_web_app
+}
+
+@test "a tmpfs of 1 MiB that runs full: 503, not ready, alive; ready by itself when there is room" { runs_full tmpfs 1M; }
+
+@test "the same on ext4" {
+  requires_loop_devices
+  runs_full ext4 32M
+}
+
+@test "the same on xfs" {
+  requires_loop_devices
+  requires command:mkfs.xfs
+  runs_full xfs 320M
+}
+
+@test "the same on btrfs" {
+  requires_loop_devices
+  requires command:mkfs.btrfs
+  runs_full btrfs 128M
+}
+
+recovers_alone() {
+  volume tmpfs 1M
+  DATA=$volume/data start_web_app
+  fill
+  # What room there is in the last page of the file is still used.
+  refused() { [ "$(status_of /)" = 503 ]; }
+  try --max 200 --delay 0 -- refused
+  free_up
+  wait_ready_is ready
+}
+
+@test "it finds out that there is room again without a visitor's being refused for it" { recovers_alone; }
+
+@test "visits alone fill a volume to its last byte, and are all there" {
+  volume tmpfs 256k
+  DATA=$volume/data start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
+  wait_ready_is "not ready: $FULL"
+  end_load
+  stop_web_app
+}
+
+@test "a file that meets its size limit: refused as if the volume were full, and SIGXFSZ does not end it" {
+  local before
+  requires command:prlimit
+  start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
+  try --max 400 --delay 0.02 -- answered_are 200
+  # The limit is in the middle of a line, so that there is a part of one to be cut off.
+  prlimit --pid "$pid" --fsize=$(($(count_visits) * 33 + 33 * 1000 + 7)):unlimited
+  wait_ready_is "not ready: File too large"
+  assert_equal "$(admin /healthz)" ok
+  wait_said "^web-app: cannot write $data/visits.txt: File too large; not ready, trying again$"
+  before=$(wc -l <"$BATS_TEST_TMPDIR/out")
+  prlimit --pid "$pid" --fsize=unlimited:unlimited
+  wait_ready_is ready
+  try --max 400 --delay 0.02 -- answered_are $((before + 100))
+  end_load
+  assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" "$(refused_by_load)"
+  stop_web_app
+}
+
+@test "a torn end on a full volume stays where it is until there is room to keep it" {
+  local line="2022-11-28 22:54:26.913511+03:00"
+  volume tmpfs 1M
+  mkdir "$volume/data"
+  printf '%s\n%s' "$line" "2022-11-28 22:5" >"$volume/data/visits.txt"
+  fill
+  DATA=$volume/data start_web_app
+  assert said "^web-app: cannot write $data/visits.txt: $FULL; not ready, trying again$"
+  wait_ready_is "not ready: $FULL"
+  assert_equal "$(status_of /)" 503
+  assert_equal "$(cat "$data/visits.txt")" "$line"$'\n'"2022-11-28 22:5"
+  assert_equal "$(ls "$data")" visits.txt
+  free_up
+  wait_ready_is ready
+  assert_equal "$(visit | jq .visit)" 2
+  assert_visits 2
+  assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
+}
+
+# hole_at_the_end: what a power cut may leave of a file that was growing, or an operator's truncate.
+hole_at_the_end() {
+  local line="2022-11-28 22:54:26.913511+03:00"
+  volume tmpfs 1M
+  mkdir "$volume/data"
+  printf '%s\n' "$line" >"$volume/data/visits.txt"
+  truncate -s 200M "$volume/data/visits.txt"
+  DATA=$volume/data start_web_app
+  ready_is ready || fail "it is not ready: $(cat "$log")" || return
+  assert_equal "$(visit | jq .visit)" 2 || return
+  assert_visits 2 || return
+  assert_equal "$(stat -c %s "$data"/visits.txt.torn-*)" $((200 * 1024 * 1024 - 33))
+}
+
+@test "a hole at the end that is larger than the volume is repaired, and kept as a hole" { hole_at_the_end; }
+
+@test "control: a program that fills up the hole it keeps is found out" {
+  mutant fills-up-hole
+  run hole_at_the_end
+  assert_failure
+  assert_output --partial "it is not ready"
+}
+
+@test "an ext4 that goes read-only after an error: refused, not ready or exit code 3, and what was answered before is there" {
+  requires_loop_devices
+  volume ext4 32M
+  DATA=$volume/data start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 60
+  try --max 400 --delay 0.02 -- answered_are 200
+  cp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/before"
+  mount -o remount,abort "$volume" || true
+  gave_up() { ! kill -0 "$pid" 2>/dev/null || curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '^not ready: '; }
+  try --max 100 --delay 0.1 -- gave_up
+  end_visitor
+  # The log is told once a second.
+  wait_said "^web-app: (cannot write|a sync of) $data/visits.txt"
+  status=0
+  stop_web_app 2>/dev/null || status=$?
+  assert_regex "$status" '^[03]$'
+  assert said "^web-app: (cannot write|a sync of) $data/visits.txt"
+  umount "$volume"
+  mount -o loop "$volume.img" "$volume"
+  DATA=$data start_web_app
+  assert_recorded_before "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/out" 8
+  visit
+}
+
+@test "control: a program that leaves half a line on a full volume is found out" {
+  mutant leaves-partial-line
+  run runs_full tmpfs 1M
+  assert_failure
+  assert_output --regexp "was still there later|is in the file as|actual +: [0-9]+ lines"
+}
+
+@test "control: a program that waits for a visitor to find out that there is room is found out" {
+  mutant never-probes
+  run recovers_alone
+  assert_failure
+  assert_output --partial "readyz is not: ready"
+}

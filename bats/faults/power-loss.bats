@@ -1,0 +1,105 @@
+# Power loss on real file systems: a disk is copied at one moment under load, and what its journal gives back has
+# every visit that was answered before. bats/tools/power.py tells how.
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
+
+load ../lib/faults
+
+setup() { requires_loop_devices; }
+
+teardown() {
+  stop_started
+  unmount_all
+}
+
+# cut_power FILE-SYSTEM CUTS SYNC WORKERS [OPTION...]
+cut_power() {
+  requires "command:mkfs.$1" command:mkfs.xfs
+  mkdir -p "$BATS_TEST_TMPDIR/work"
+  "$TOOLS/power.py" --program "$WEB_APP" --work "$BATS_TEST_TMPDIR/work" --file-system "$1" --cuts "$2" \
+    --workers "$4" "${@:5}" -- --sync "$3" 3>&-
+}
+
+# keeps_all FILE-SYSTEM WORKERS
+keeps_all() {
+  cuts=$(often 12 300)
+  run cut_power "$1" "$cuts" always "$2"
+  echo "# $output" >&3
+  assert_success
+  assert_output --regexp "^$1 seed [0-9]+ cuts $cuts answered [0-9]{3,} lost 0$"
+}
+
+# loses_some FILE-SYSTEM SYNC WORKERS [CUTS]: what keeps_all would fail on.
+loses_some() {
+  run cut_power "$1" "${4:-4}" "$2" "$3"
+  echo "# $output" >&3
+  assert_failure 1
+  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} answered [0-9]+ lost [1-9][0-9]*$"
+}
+
+@test "power loss on ext4: every answered visit is there" { keeps_all ext4 1; }
+@test "power loss on xfs: every answered visit is there" { keeps_all xfs 1; }
+@test "power loss on btrfs: every answered visit is there" { keeps_all btrfs 1; }
+
+@test "power loss on ext4 with four workers: every answered visit is there" { keeps_all ext4 4; }
+@test "power loss on xfs with four workers: every answered visit is there" { keeps_all xfs 4; }
+@test "power loss on btrfs with four workers: every answered visit is there" { keeps_all btrfs 4; }
+
+@test "control: without a sync ext4 loses answered visits" { loses_some ext4 none 1; }
+@test "control: without a sync xfs loses answered visits" { loses_some xfs none 1; }
+@test "control: without a sync btrfs loses answered visits" { loses_some btrfs none 1; }
+
+@test "control: a program that answers while its sync still runs is found out" {
+  mutant acknowledges-before-sync
+  loses_some ext4 always 1
+}
+
+@test "control: a worker that takes what others wrote during its sync for synced is found out" {
+  # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
+  mutant takes-later-writes-for-synced
+  loses_some ext4 always 4 10
+}
+
+@test "with --sync=interval power loss takes the visits of the last seconds, and no others" {
+  run cut_power ext4 "$(often 4 40)" interval 1 --seconds 3 --grace 2
+  echo "# $output" >&3
+  assert_success
+}
+
+# has_given_up: the program has ended by itself, or says that it is not ready.
+has_given_up() { ! kill -0 "$pid" 2>/dev/null || [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "not ready: I/O error" ]; }
+
+# shut_down FILE-SYSTEM WORKERS: what the kernel does to a file system after an error in its journal: from here on every
+# write and sync fails, and what was not on the disk stays away from it. Whether a write or a sync is the first to
+# meet that is chance; after a sync the program must end, after a write it may.
+shut_down() {
+  requires command:xfs_io
+  volume "$1" 512M
+  DATA=$volume/data start_web_app --workers "$2"
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --visits-per-connection 5 --seconds 60
+  many_visits() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge 500 ]; }
+  try --max 400 --delay 0.02 -- many_visits
+  cp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/before"
+  xfs_io -x -c shutdown "$volume"
+  try --max 100 --delay 0.1 -- has_given_up
+  end_visitor
+  # The log is told once a second.
+  wait_said "^web-app: (cannot write|a sync of) $data/visits.txt"
+  status=0
+  stop_web_app 2>/dev/null || status=$?
+  case $status in
+    0) assert said "^web-app: cannot write $data/visits.txt: I/O error; not ready, trying again$" ;;
+    3) assert said "^web-app: a sync of $data/visits.txt failed, so nobody knows what is on the disk; start again to read it: " ;;
+    *) fail "exit code $status" ;;
+  esac
+  umount "$volume"
+  mount -o loop "$volume.img" "$volume"
+  DATA=$data start_web_app
+  assert_recorded_before "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/out" 16
+  visit
+}
+
+@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down ext4 1; }
+@test "an xfs that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down xfs 1; }
+
+@test "the same of an ext4 under four workers" { shut_down ext4 4; }
+@test "the same of an xfs under four workers" { shut_down xfs 4; }

@@ -1,0 +1,279 @@
+# Thousands of slow clients of slowhttptest, more than there is room for, and too few descriptors: visitors are served
+# all the same, the admin port answers, nothing spins, and memory stays small.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data, log
+
+load ../lib/common
+load ../lib/mutants
+bats_require_minimum_version 1.5.0
+
+SLOWHTTPTEST=$BUILD/tools/slowhttptest/usr/bin/slowhttptest
+
+setup_file() {
+  build_as fetch_slowhttptest
+}
+
+setup() {
+  [ "$(ulimit -n)" -ge 10000 ] || ulimit -n 10000 || lacks "10,000 open files"
+}
+
+# start_long_web_app: whose listing is long enough for it to be read slowly.
+start_long_web_app() {
+  data=$BATS_TEST_TMPDIR/data
+  mkdir -p "$data"
+  yes "2022-11-28 22:54:26.913511+03:00" | head -n 200000 >"$data/visits.txt"
+  DATA=$data start_web_app
+}
+
+# besiege OPTION...: 4,000 connections of slowhttptest.
+besiege() {
+  # shellcheck disable=SC2119
+  in_background "$BATS_TEST_TMPDIR/slowhttptest" "$SLOWHTTPTEST" -c 4000 -r 2000 -l 60 -p 3 -v 1 \
+    -u "http://127.0.0.1:$port/visits" "$@"
+}
+
+connections_are() { test "$(metric web_app_connections)" "$@"; }
+
+# assert_admin_answers: 50 requests, each on a connection of its own; half of them at once, and none starves.
+assert_admin_answers() {
+  local times
+  times=$(admin '/readyz?[1-50]' -o /dev/null -H 'Connection: close' -w '%{http_code} %{time_total}\n' | sort) || return
+  awk '$1 != 200 || $2 > 5 { late++ } NR == 25 { median = $2 }
+    END { exit NR != 50 || late > 0 || median > 0.25 }' <<<"$times" || fail "the admin port took too long: $times"
+}
+
+# assert_visitors_served: each of 400 visits by 8 visitors, within seconds, and each counted once.
+assert_visitors_served() {
+  local before out=$BATS_TEST_TMPDIR/out
+  before=$(count_visits)
+  run timeout 20 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$out" --connections 8 --requests 400
+  assert_output "answered 400 refused 0 errors 0 unanswered 0" || return
+  assert_recorded "$out" || return
+  assert_visits $((before + 400))
+}
+
+# assert_fresh_visitor_served: by a connection that has to find room first.
+assert_fresh_visitor_served() {
+  local before
+  before=$(count_visits)
+  for _ in 1 2 3 4 5; do
+    curl -sS --fail -o /dev/null --max-time "${PATIENCE:-10}" "http://127.0.0.1:$port/" ||
+      fail "a visitor was not served" || return
+  done
+  assert_visits $((before + 5))
+}
+
+cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+
+# assert_no_spin: in four seconds in which only slow clients do anything, one of processor time at most.
+assert_no_spin() {
+  local before ticks
+  before=$(cpu_ticks)
+  # The time itself is what is tested.
+  command sleep 4
+  ticks=$(($(cpu_ticks) - before))
+  [ "$ticks" -le "$(getconf CLK_TCK)" ] || fail "$ticks ticks of processor time in 4 s"
+}
+
+# assert_memory_bounded: 64 MiB of its own, and 256 KiB of the kernel for what one client has not read.
+assert_memory_bounded() {
+  local resident queued
+  resident=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+  [ "$resident" -le 65536 ] || fail "$resident kB are resident" || return
+  queued=$(ss -Htmn state established "sport = :$port" | sed -n 's/.*skmem:(.*,w\([0-9]*\),.*/\1/p' | sort -n | tail -n 1)
+  [ "${queued:-0}" -le 262144 ] || fail "the kernel keeps $queued bytes for one client"
+}
+
+counted() { metric "web_app_http_requests_total{$1}" || echo 0; }
+
+# have_come NUMBER: so many are there, or were let go after their time; or so many have asked for the listing.
+have_come() {
+  [ $(($(metric web_app_connections) + $(counted 'path="other",code="408"'))) -ge "$1" ] ||
+    [ "$(counted 'path="/visits",code="200"')" -ge "$1" ]
+}
+
+# assert_holds_out: while they come, at their most, and after it.
+assert_holds_out() {
+  try --max 800 --delay 0.05 -- connections_are -ge 1500 || return
+  assert_admin_answers || return
+  assert_visitors_served || return
+  assert_memory_bounded || return
+  try --max 800 --delay 0.05 -- have_come 3900 || return
+  assert_no_spin || return
+  assert_memory_bounded || return
+  assert_admin_answers || return
+  kill -0 "$background" || fail "slowhttptest has ended: $(cat "$BATS_TEST_TMPDIR/slowhttptest")"
+}
+
+@test "4,000 slow heads (slowhttptest -H)" {
+  start_web_app
+  besiege -H -i 1 -x 24
+  assert_holds_out
+}
+
+# refused NUMBER: so many requests for their method.
+refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')" -ge "$1" ]; }
+
+@test "4,000 slow bodies (slowhttptest -B) are refused by their heads" {
+  start_web_app
+  besiege -B -i 1 -s 8192
+  try --max 400 --delay 0.05 -- refused 1000
+  assert_admin_answers
+  assert_visitors_served
+  try --max 400 --delay 0.05 -- refused 4000
+  try --max 400 --delay 0.05 -- connections_are -lt 100
+  assert_no_spin
+  assert_memory_bounded
+}
+
+@test "4,000 slow readers of a long listing (slowhttptest -X)" {
+  start_long_web_app
+  besiege -X -w 512 -y 1024 -n 2 -z 32 -k 3
+  assert_holds_out
+}
+
+@test "control: buffers that the kernel may let grow are noticed" {
+  mutant unbounded-send-buffer plain
+  start_long_web_app
+  besiege -X -w 512 -y 1024 -n 2 -z 32 -k 3
+  try --max 600 --delay 0.05 -- connections_are -ge 1000
+  run assert_memory_bounded
+  assert_failure
+  assert_output --regexp "the kernel keeps [0-9]+ bytes for one client"
+}
+
+# flood [OPTION...]: eight times as many slow heads as there is room for, of which the last have come.
+flood() {
+  start_web_app --max-connections 500 "$@"
+  besiege -H -i 1 -x 24
+  try --max 400 --delay 0.05 -- connections_are -ge 490
+}
+
+# assert_flood_is_harmless [OPTION...]: no visitor is kept out by it.
+assert_flood_is_harmless() {
+  flood "$@"
+  assert_fresh_visitor_served
+  assert_admin_answers
+  connections_are -le 500
+  assert_no_spin
+  assert_memory_bounded
+  assert_fresh_visitor_served
+}
+
+@test "a flood past --max-connections keeps no visitor out" {
+  assert_flood_is_harmless
+}
+
+@test "nor with several event loops" {
+  assert_flood_is_harmless --workers 4
+}
+
+@test "control: visitors are kept out where nobody has to make room" {
+  mutant evicts-nobody plain
+  flood
+  PATIENCE=4 run assert_fresh_visitor_served
+  assert_failure
+  assert_output --partial "a visitor was not served"
+}
+
+# newcomers_at_once: eight visitors whom the program finds in its queue together, when slow heads have taken all room.
+newcomers_at_once() {
+  local out=$BATS_TEST_TMPDIR/out
+  start_web_app --max-connections 10
+  in_background "$BATS_TEST_TMPDIR/heads" "$TOOLS/slow.py" --port "$port" --connections 10 --kind head
+  try --max 100 --delay 0.05 -- connections_are -ge 10
+  # Until all of the heads may be let go.
+  since=$SECONDS
+  try --max 100 --delay 0.05 -- has_been_slow_for_a_while
+  kill -STOP "$pid"
+  visitor_in_background "$out" --connections 8 --requests 8
+  try --max 200 --delay 0.05 -- are_queued 18 || return
+  kill -CONT "$pid"
+  wait "$background" || return
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/summary")" "answered 8 refused 0 errors 0 unanswered 0"
+}
+
+has_been_slow_for_a_while() { [ $((SECONDS - since)) -ge 3 ]; }
+
+are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1" ]; }
+
+@test "newcomers do not push out each other before they are heard" {
+  newcomers_at_once
+}
+
+@test "control: they do where they are given no time" {
+  mutant evicts-unheard-newcomers plain
+  run newcomers_at_once
+  assert_failure
+  assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
+}
+
+# with_few_descriptors COMMAND...: $FILES are allowed, or 64, of which 18 are taken already, whatever the test itself has open: too few
+# for the connections that both ports have room for.
+with_few_descriptors() {
+  local fd
+  for fd in "/proc/$BASHPID/fd/"*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || [ "$fd" = 255 ] || eval "exec $fd>&-"
+  done
+  for ((fd = 3; fd <= 20; fd++)); do
+    eval "exec $fd</dev/null"
+  done
+  exec prlimit --nofile="${FILES:-64}:${FILES:-64}" "$@"
+}
+
+# run_out_of_descriptors [OPTION...]: both ports have more connections than there are descriptors.
+run_out_of_descriptors() {
+  requires command:prlimit
+  IN_FRONT=with_few_descriptors start_web_app "$@"
+  said "^web-app: only ${FILES:-64} files may be open here"
+  local one
+  for one in "$port" "$admin_port"; do
+    in_background "$BATS_TEST_TMPDIR/idle.$one" "$TOOLS/slow.py" --port "$one" --connections 200 --kind idle
+    try --max 400 --delay 0.05 -- grep -q '^open 200$' "$BATS_TEST_TMPDIR/idle.$one"
+  done
+  try --max 400 --delay 0.05 -- descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
+}
+
+# have_taken_in: nobody is left in the queue of a port, to wait for those before to be let go.
+have_taken_in() { [ "$(ss -Hltn "sport = :$port or sport = :$admin_port" | awk '{ print $2 }' | sort -u)" = 0 ]; }
+
+descriptors_used() {
+  local used=("/proc/$pid/fd/"*)
+  [ "${#used[@]}" -ge $((${FILES:-64} - 2)) ]
+}
+
+# goes_on_without_descriptors [OPTION...]: and serves.
+goes_on_without_descriptors() {
+  run_out_of_descriptors "$@"
+  try --max 800 --delay 0.05 -- have_taken_in
+  descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
+  assert_fresh_visitor_served
+  assert_admin_answers
+  assert_no_spin
+  assert_memory_bounded
+  assert_fresh_visitor_served
+}
+
+@test "out of descriptors (EMFILE) both ports go on, and nothing spins" {
+  goes_on_without_descriptors
+}
+
+@test "with several event loops as well" {
+  FILES=80 goes_on_without_descriptors --workers 4
+}
+
+@test "out of descriptors unprepared, nothing spins either" {
+  mutant ignores-descriptor-limit plain
+  run_out_of_descriptors
+  assert_no_spin
+  assert_memory_bounded
+  assert_fresh_visitor_served
+}
+
+@test "control: a program that asks again at once when it has no descriptor is seen to spin" {
+  mutant retries-accept-at-once plain
+  run_out_of_descriptors
+  run assert_no_spin
+  assert_failure
+  assert_output --partial "ticks of processor time"
+}

@@ -1,0 +1,251 @@
+# What the program finds at its start, and that it goes on from there: nothing that could be a visit is removed, and
+# what is moved aside is kept byte for byte. app/test/repair_test.c asks the repair alone, here it is the program.
+# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
+
+load ../lib/faults
+
+LINE="2022-11-28 22:54:26.913511+03:00"
+LINES="$LINE
+2022-11-28 22:54:27.000001+03:00
+2022-11-29 01:02:03.999999+03:00
+"
+
+# Start-up is hundreds of times here; in memory, since the disk would only make it slower.
+setup() {
+  folder=$BATS_TEST_TMPDIR/folder
+  [ ! -w /dev/shm ] || folder=$(mktemp -d -p /dev/shm)
+  DATA=$folder/data
+}
+
+teardown() {
+  stop_started
+  rm -rf "$folder"
+  refute_sanitizer || return
+  [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
+}
+
+# found PRINTF-TEXT: the data folder, as somebody left it, holds this visits.txt and nothing else.
+found() {
+  rm -rf "$DATA" && mkdir "$DATA"
+  # shellcheck disable=SC2059 # it is meant as a format
+  printf "$1" >"$DATA/visits.txt"
+}
+
+# starts_and_counts KEPT N: with the bytes of the file KEPT the next visit is number N + 1, and its line is the last.
+starts_and_counts() {
+  start_web_app || return
+  assert_equal "$(said "\($2 so far\)" && visit | jq .visit)" $(($2 + 1)) || return
+  cmp <(head -c "$(wc -c <"$1")" "$data/visits.txt") "$1" || fail "what was there before is not as it was" || return
+  assert_equal "$(count_visits)" $(($2 + 1)) || return
+  assert_stamp "$(tail -c +$(($(wc -c <"$1") + 1)) "$data/visits.txt")" || return
+  stop_web_app
+}
+
+# torn_is FILE: one file of torn bytes is kept, and it is these bytes.
+torn_is() {
+  local torn=("$data"/visits.txt.torn-*)
+  assert_equal "${#torn[@]}" 1 || return
+  cmp "${torn[0]}" "$1" || fail "the torn bytes are not kept as they were" || return
+  assert said "^web-app: cut $(wc -c <"$1") torn bytes off the end of $data/visits.txt and kept them in ${torn[0]}$"
+}
+
+torn_is_nothing() { refute [ -e "$(echo "$data"/visits.txt.torn-*)" ]; }
+
+# many_lines N: prints N lines with rising times.
+many_lines() {
+  python3 - "$1" <<'PYTHON'
+import sys
+many = int(sys.argv[1])
+day = ["%02d:%02d:%02d" % (n // 3600, n // 60 % 60, n % 60) for n in range(86400)]
+for start in range(0, many, 50000):
+    sys.stdout.write("".join("2022-%02d-%02d %s.%06d+03:00\n" % (n // 86400 // 28 % 12 + 1, n // 86400 % 28 + 1,
+                                                                 day[n % 86400], n % 1000000)
+                             for n in range(start, min(many, start + 50000))))
+PYTHON
+}
+
+# torn_tail LENGTH: a file whose last line a crash cut after so many bytes, and what must become of it.
+torn_tail() {
+  found "$LINES"
+  cp "$DATA/visits.txt" "$folder/kept"
+  printf '%s\n' "$LINE" | head -c "$1" | tee "$folder/torn" >>"$DATA/visits.txt"
+  if [ "$1" -lt 32 ]; then
+    starts_and_counts "$folder/kept" 3 && torn_is "$folder/torn"
+  else
+    # A whole line, but for its newline at most, may have been answered.
+    printf '%s%s\n' "$LINES" "$LINE" >"$folder/kept"
+    starts_and_counts "$folder/kept" 4 && torn_is_nothing
+  fi
+}
+
+# nul_tail LENGTH: what some file systems leave of a write that they had begun.
+nul_tail() {
+  found "$LINES"
+  cp "$DATA/visits.txt" "$folder/kept"
+  head -c "$1" /dev/zero | tee "$folder/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$folder/kept" 3 && torn_is "$folder/torn"
+}
+
+@test "no file, an empty file and a file of one line: the first visit is number 1, 1 and 2" {
+  : >"$folder/kept"
+  starts_and_counts "$folder/kept" 0
+  torn_is_nothing
+  found ''
+  starts_and_counts "$folder/kept" 0
+  found "$LINE\n"
+  echo "$LINE" >"$folder/kept"
+  starts_and_counts "$folder/kept" 1
+  torn_is_nothing
+}
+
+@test "3,000,000 lines: it starts, counts them right, and shows the last of them" {
+  DATA=$BATS_TEST_TMPDIR/data # 99 MB, which not every /dev/shm has room for
+  mkdir "$DATA"
+  many_lines 3000000 >"$DATA/visits.txt"
+  since=$EPOCHREALTIME
+  start_web_app
+  run visit
+  echo "# from the start to the first answer: $(awk -v from="$since" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.2f s", to - from }')" >&3
+  assert_equal "$(jq .visit <<<"$output")" 3000001
+  assert said "\(3000000 so far\)"
+  wanted=$(tail -n 5 "$data/visits.txt" | awk '{ printf "%d\t%s\n", 2999996 + NR, $0 }')
+  assert_equal "$(get '/visits?tail=5&format=text' | sed 's/^ *//')" "$wanted"
+  assert_equal "$(web_app visits --tail 5 --data-dir "$data" | sed 's/^ *//')" "$wanted"
+  assert_equal "$(get '/visits?tail=5&format=raw')" "$(tail -n 5 "$data/visits.txt")"
+  assert_visits 3000001
+  # And with a torn end behind so many.
+  stop_web_app
+  printf '%s' "${LINE:0:17}" | tee "$folder/torn" >>"$data/visits.txt"
+  start_web_app
+  torn_is "$folder/torn"
+  assert_equal "$(visit | jq .visit)" 3000002
+  assert_visits 3000002
+}
+
+@test "a torn tail of every length from 1 to 33 bytes is moved aside, unless it is a whole line" {
+  local length
+  for ((length = 1; length <= 33; length++)); do
+    torn_tail "$length" || fail "with a tail of $length bytes" || return
+  done
+}
+
+@test "a tail of 1, 33 and 4096 NULs is moved aside, also one behind a torn line" {
+  local length
+  for length in 1 33 4096 100000; do
+    nul_tail "$length" || fail "with $length NULs" || return
+  done
+  found "$LINES"
+  cp "$DATA/visits.txt" "$folder/kept"
+  printf '2022-11-2\0\0\0\0' | tee "$folder/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$folder/kept" 3
+  torn_is "$folder/torn"
+}
+
+@test "a file with CRLF lines is kept as it is, counted, and goes on with lines of ours" {
+  found "$LINE\r\n$LINE\r\n"
+  cp "$DATA/visits.txt" "$folder/kept"
+  starts_and_counts "$folder/kept" 2
+  torn_is_nothing
+  refute said "are not visits"
+  start_web_app
+  assert_equal "$(get '/visits?format=json' | jq '.visits | length')" 3
+  assert_equal "$(get '/visits?format=text&tail=3' | wc -l)" 3
+  # A CR that lost its newline is as good as a line that did.
+  stop_web_app
+  found "$LINE\r\n$LINE\r"
+  starts_and_counts "$folder/kept" 2
+  assert said "had lost its newline and got it again$"
+}
+
+@test "damage in the middle is kept where it is, counted and warned of" {
+  found "$LINE\nrubbish\n\n\001\377\n$LINE\n"
+  cp "$DATA/visits.txt" "$folder/kept"
+  starts_and_counts "$folder/kept" 5
+  assert said "^web-app: 3 lines of $data/visits.txt are not visits; they are kept and counted$"
+  torn_is_nothing
+  # A line as long as no visit is, and NULs that a power cut left between two visits.
+  found "$LINE\n"
+  { head -c 300000 /dev/zero | tr '\0' x && printf '\n%s\n' "$LINE" && head -c 4096 /dev/zero && printf '\n%s\n' "$LINE"; } \
+    >>"$DATA/visits.txt"
+  cp "$DATA/visits.txt" "$folder/kept"
+  starts_and_counts "$folder/kept" 5
+  assert said "^web-app: 2 lines of $data/visits.txt are not visits"
+}
+
+@test "damage at the end, behind the last visit, is moved aside whole" {
+  found "$LINES"
+  cp "$DATA/visits.txt" "$folder/kept"
+  printf 'rubbish\n\nmore\0\n2022-11' | tee "$folder/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$folder/kept" 3
+  torn_is "$folder/torn"
+}
+
+@test "the file of another time zone is kept, and goes on in this one" {
+  found '2022-11-28 11:54:26.913511-08:00\n2022-11-29 01:24:26.913511+05:30\n'
+  cp "$DATA/visits.txt" "$folder/kept"
+  starts_and_counts "$folder/kept" 2
+  torn_is_nothing
+  refute said "are not visits"
+  assert_equal "$(cut -c 27- "$data/visits.txt" | tr '\n' ' ')" "-08:00 +05:30 +03:00 "
+}
+
+@test "a file that an editor left without its final newline loses no visit" {
+  found "$LINE\n$LINE"
+  printf '%s\n' "$LINE" "$LINE" >"$folder/kept"
+  starts_and_counts "$folder/kept" 2
+  assert said "^web-app: the last line of $data/visits.txt had lost its newline and got it again$"
+  torn_is_nothing
+}
+
+@test "torn bytes never take the place of those that were kept before" {
+  local now second
+  found "$LINES"
+  printf 'second' | tee "$folder/torn" >>"$DATA/visits.txt"
+  # Whatever second of the next minute it starts in, a file of that name is there.
+  now=$(date +%s)
+  for ((second = 0; second < 60; second++)); do
+    printf 'first' >"$DATA/visits.txt.torn-$(date -u -d "@$((now + second))" +%Y%m%dT%H%M%SZ)"
+  done
+  start_web_app
+  assert said "kept them in $data/visits.txt.torn-[0-9T]+Z-2$"
+  assert_equal "$(cat "$data"/visits.txt.torn-*Z-2)" second
+  assert_equal "$(grep -lx first "$data"/visits.txt.torn-*Z | wc -l)" 60
+  assert_equal "$(visit | jq .visit)" 4
+  assert_visits 4
+}
+
+@test "the repair is done once: the next start finds nothing to mend" {
+  torn_tail 20
+  start_web_app
+  refute said "torn bytes"
+  assert_equal "$(visit | jq .visit)" 5
+  torn_of=("$data"/visits.txt.torn-*)
+  assert_equal "${#torn_of[@]}" 1
+}
+
+@test "control: a program that leaves the torn end in the file is found out" {
+  mutant leaves-torn-end
+  run torn_tail 15
+  assert_failure
+  assert_output --partial "value does not match regular expression"
+  run nul_tail 33
+  assert_failure
+}
+
+@test "control: a program that cuts the torn end off without a copy is found out" {
+  mutant keeps-no-torn-copy
+  run torn_tail 15
+  assert_failure
+  assert_output --partial "the torn bytes are not kept as they were"
+  run nul_tail 33
+  assert_failure
+}
+
+@test "control: a program that takes a line without its newline for torn is found out" {
+  mutant takes-missing-newline-for-torn
+  run torn_tail 32
+  assert_failure
+  assert_output --partial "expected : 5"
+  run torn_tail 31
+  assert_success
+}

@@ -1,0 +1,413 @@
+# Each system call of the visit log, failed in turn; bats/tools/faults.py tells how, and what must hold after each.
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
+
+load ../lib/faults
+
+# Folders of a test, in memory where that can be: an fsync that does not fail is not what is tested here.
+setup() {
+  work=$BATS_TEST_TMPDIR/work
+  mkdir "$work"
+  [ ! -w /dev/shm ] || work=$(mktemp -d -p /dev/shm)
+}
+
+teardown() {
+  stop_started
+  umount --lazy "$work/fuse" 2>/dev/null || true
+  rm -rf "$work"
+}
+
+# fail_each SUITE [OPTION...]: the loops of that suite of faults.py, or of the program $BY.
+fail_each() {
+  requires command:strace
+  run timeout 600 "$TOOLS/${BY:-faults.py}" --program "$WEB_APP" --work "$work" "${@:2}" "$1" 3>&-
+  echo "# ${lines[-1]}" >&3
+}
+
+# fail_each_of_several SUITE [OPTION...]: the same of several.py.
+fail_each_of_several() { BY=several.py fail_each "$@"; }
+
+kept_all() {
+  assert_success
+  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits answered, 0 wrong$'
+}
+
+# found_out REGEX: the same of a mutant.
+found_out() {
+  assert_failure 1
+  assert_line --regexp "^wrong: $1"
+}
+
+@test "a failed write of a visit: 503, not ready, nothing of it is left; then it goes on with the next number" {
+  fail_each write
+  kept_all
+}
+
+@test "a short write of any length is cut off; where that fails nobody sees it, and it is cut off later" {
+  fail_each short
+  kept_all
+}
+
+@test "a failed fdatasync: 503 to all that wait for it, none is made again, exit code 3, the restart keeps all" {
+  fail_each sync
+  kept_all
+}
+
+@test "a failed call at the start: a line that says so and exit code 1 or 3, or not ready until it succeeds" {
+  fail_each start
+  kept_all
+}
+
+@test "a failed call while the start copies the file, as it does on FUSE: the same" {
+  requires root command:bindfs
+  mkdir "$work/below" "$work/fuse"
+  bindfs "$work/below" "$work/fuse"
+  work=$work/fuse fail_each copy
+  umount "$work/fuse"
+  kept_all
+}
+
+@test "a failed call while a replaced file is taken up: the same" {
+  fail_each anew
+  kept_all
+}
+
+@test "a failed read of a listing: it is refused or visibly broken off, never short without a word" {
+  fail_each listing
+  kept_all
+}
+
+@test "with several workers a failed write refuses the visits of its batch and no others" {
+  fail_each_of_several write
+  kept_all
+}
+
+@test "with several workers a short write leaves nothing of its batch, nor of those that follow while there is no room" {
+  fail_each_of_several short
+  kept_all
+}
+
+@test "with several workers a failed fdatasync: exit code 3, and the file has the answered visits and no refused one" {
+  fail_each_of_several sync
+  assert_success
+  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits answered, 0 wrong$'
+}
+
+@test "with several workers a failed call while a replaced file is opened: the same as with one" {
+  fail_each_of_several reopen
+  kept_all
+}
+
+# fail_one_sync RUNS: see bats/tools/failed_sync.py.
+fail_one_sync() {
+  requires command:strace
+  run timeout 600 "$TOOLS/failed_sync.py" --program "$WEB_APP" --work "$work" --runs "$1" --seed 4711 3>&-
+  echo "# ${lines[-1]}" >&3
+}
+
+@test "whichever sync of several workers fails under load, exactly the visits that were answered are in the file" {
+  runs=$(often 40 1000)
+  fail_one_sync "$runs"
+  assert_success
+  assert_output --regexp "^seed 4711 runs $runs answered [0-9]{3,} refused [0-9]{3,} wrong 0$"
+}
+
+@test "control: several workers that leave in the file what they refuse are found out" {
+  mutant keeps-unsynced-lines
+  fail_one_sync 5
+  assert_failure 1
+  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were answered; '
+  fail_each_of_several sync --only 'always, EIO'
+  found_out 'fdatasync of several workers, --sync=always, EIO, N = [0-9]+: there are [0-9]+ lines more for '
+}
+
+@test "control: several workers that leave half of a short write in the file, or append without a lock, are found out" {
+  mutant leaves-partial-line
+  fail_each_of_several short
+  found_out 'short writes of several workers, N = 1: there are [0-9]+ lines more for '
+  mutant appends-without-lock
+  fail_each_of_several write
+  found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
+}
+
+# syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for
+# that, the rest comes.
+syncs_slowly() {
+  requires command:strace
+  local half
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=11000000:when=1" start_web_app
+  exec {half}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n' >&"$half"
+  # The program has read it once the loop that answers this has gone round.
+  get /healthz >/dev/null
+  in_background "$BATS_TEST_TMPDIR/other" visit
+  try --max 100 --delay 0.05 -- visits_are 1 || return
+  printf '\r\n' >&"$half"
+  assert_regex "$(timeout 30 cat <&"$half")" '^HTTP/1.1 200 OK' || return
+  wait "$background" || return
+  assert_visits 2
+}
+
+visits_are() { [ "$(count_visits)" = "$1" ]; }
+
+@test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
+
+@test "control: a program that takes a slow sync for its clients' silence is found out" {
+  mutant takes-slow-sync-for-silence
+  run syncs_slowly
+  assert_failure
+  assert_output --partial "HTTP/1.1 408"
+}
+
+# ends_in_time: a head that comes a byte at a time is refused, though there is always a byte that came during a sync.
+ends_in_time() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=100000" start_web_app
+  visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 2 --seconds 30 --pipeline 64
+  in_background "$BATS_TEST_TMPDIR/head" "$TOOLS/slow.py" --port "$port" --connections 1 --kind head --period 0.02
+  try --max 190 --delay 0.1 -- heads_are_refused
+}
+
+heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="408"}')" = 1 ]; }
+
+@test "slow syncs give nobody more than ten seconds for a head that comes a byte at a time" { ends_in_time; }
+
+@test "control: a program that waits as long as another byte has come is found out" {
+  mutant accepts-bytes-past-deadline
+  run ends_in_time
+  assert_failure
+  assert_output --partial "gave up after 190 attempts"
+}
+
+# free_loops: those which no slow sync holds up get the clients that come meanwhile.
+free_loops() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=12000000:when=1" start_web_app --workers 3
+  run timeout 90 "$TOOLS/loops.py" held-up --port "$port" --visits "$data/visits.txt"
+  echo "# $output" >&3
+}
+
+@test "clients that come while a slow sync holds up a loop do not wait for it" {
+  free_loops
+  assert_success
+}
+
+@test "control: a program that gives them to that loop too is found out" {
+  mutant hands-over-to-held-up-loop
+  free_loops
+  assert_failure
+}
+
+# refused_and_gone: a visit whose sync fails is not in the file any more when its 503 comes.
+refused_and_gone() {
+  requires command:strace
+  local half
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:error=EIO:when=2" start_web_app
+  visit >/dev/null
+  # Somebody whose request has begun holds up the program's end, for a moment.
+  exec {half}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET / HTTP/1.1\r\n' >&"$half"
+  get /healthz >/dev/null
+  assert_equal "$(status_of /; count_visits)" "503"$'\n'"1"
+}
+
+@test "a visit that is refused since its sync failed is out of the file by then, and no later one is counted from it" {
+  refused_and_gone
+  local code=0
+  wait "$pid" || code=$?
+  assert_equal "$code" 3
+  DATA=$data start_web_app
+  assert_equal "$(visit | jq .visit)" 2
+  assert_visits 2
+}
+
+@test "control: a program that leaves it there is found out" {
+  mutant keeps-unsynced-lines
+  run refused_and_gone
+  assert_failure
+  assert_line --regexp "^ *2$"
+}
+
+# A crowd that comes while a sync takes its time: crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...]. SCENE='--others 9'
+# sets options of the scene.
+crowd() {
+  requires command:strace
+  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=$3:when=$2" start_web_app "${@:4}"
+  # shellcheck disable=SC2086 # SCENE has options of the scene
+  run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt" ${SCENE:-}
+  echo "# $output" >&3
+}
+
+@test "SIGTERM during a slow sync: whoever has asked by then is answered, however many they are" {
+  crowd drain 1..3 700000 --drain 60s
+  assert_success
+  wait "$pid"
+  assert_visits 700
+}
+
+@test "at the limit of connections nobody is closed whose request came during a slow sync" {
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_success
+  assert_visits 80
+}
+
+@test "the drain time ends during a slow sync: who has come by then is answered, however many they are" {
+  crowd last-call 1 3000000 --drain 100ms
+  assert_success
+  wait "$pid"
+  assert_visits 301
+}
+
+@test "clients that never fall silent do not keep it from ending" {
+  crowd noise 1 1 --drain 0s
+  assert_success
+}
+
+@test "clients that send nothing but empty lines, or half of one at a time, do not keep it from ending" {
+  crowd noise 1 1 --drain 60s
+  assert_success
+  crowd halves 1 1 --drain 60s
+  assert_success
+}
+
+@test "control: a program that takes empty lines for requests is found out" {
+  mutant takes-empty-lines-for-requests
+  crowd noise 1 1 --drain 60s
+  assert_failure 1
+  assert_output "it is still there after 15 s"
+}
+
+# read_on: a client goes on to read a listing during a slow sync, after the requests of so many others that epoll(7) tells
+# of them first; then it has had no answer for longer than it may be silent, or than it is spared at the limit.
+read_on() {
+  old_visits 200000
+  crowd reader 1 "$@"
+}
+
+# old_visits LINES: of an earlier time.
+old_visits() {
+  mkdir -p "$BATS_TEST_TMPDIR/data"
+  yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
+}
+
+# lingers: a client sends more while it reads its last answer, a short listing, and a slow sync holds up the program.
+lingers() {
+  old_visits 1000
+  crowd lingerer 1 2500000
+}
+
+@test "a listing that is read all the time is not ended by a sync that takes eleven seconds, nor at the limit by a short one" {
+  # With ten seconds for a step of the client, so that a sync of eleven is longer.
+  mutant ten-second-write-timeout
+  read_on 11000000
+  assert_success
+  stop_started
+  SCENE="--others 255 --late 5" read_on 1500000 --max-connections 257
+  assert_success
+}
+
+@test "control: a program that does not look what was read meanwhile ends the listing" {
+  mutant ignores-what-was-read
+  read_on 11000000
+  assert_failure 1
+  assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
+  stop_started
+  SCENE="--others 255 --late 5" read_on 1500000 --max-connections 257
+  assert_failure 1
+  assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
+}
+
+@test "what comes after the last request of a connection does not reset it, neither before the answer nor after" {
+  crowd last-bytes 1..2 1500000
+  assert_success
+  stop_started
+  lingers
+  assert_success
+}
+
+@test "control: a program that closes at once, or without reading what has come, is found out" {
+  mutant closes-with-input-unread
+  crowd last-bytes 1..2 1500000
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  mutant ends-linger-without-reading
+  lingers
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: a program that ends only when all is silent is found out" {
+  mutant drain-waits-for-silence
+  crowd noise 1 1 --drain 0s
+  assert_failure 1
+  assert_output "it is still there after 15 s"
+}
+
+@test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
+  mutant closes-idle-without-look
+  crowd drain 1..3 700000 --drain 60s
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
+  mutant looks-only-at-idle
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: a last call that takes in 64, or that ends by the clock, leaves a crowd without an answer" {
+  mutant drains-64-of-backlog
+  crowd last-call 1 3000000 --drain 100ms
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+  stop_started
+  mutant drain-ends-by-clock
+  crowd last-call 1..9 3000000 --drain 100ms
+  assert_failure 1
+  assert_output --partial "ConnectionResetError"
+}
+
+@test "control: failed syncs that are taken for good ones are found out" {
+  mutant ignores-failed-syncs
+  fail_each sync --only always
+  found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
+  found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
+  fail_each start --only 'fsync with a new folder, EIO'
+  found_out 'fsync with a new folder, EIO, N = 1: it ended with 0 and not with \[3\]'
+  found_out 'fsync with a new folder, EIO, N = 3: it ended with 0'
+  fail_each anew --only 'fdatasync'
+  found_out 'fdatasync with three lines, EIO, N = [0-9]+: it ended with 0 and not with \[3\]'
+}
+
+@test "control: a short write that is not cut off is found out" {
+  mutant leaves-partial-line
+  fail_each short
+  found_out 'short writes of every length, N = 1: '
+}
+
+@test "control: copies of the torn end that multiply are found out" {
+  mutant keeps-failed-torn-copies
+  fail_each start --only 'ftruncate with a torn line, EIO for a while'
+  found_out 'ftruncate with a torn line, EIO for a while, N = 1: there are [0-9]+ copies'
+}
+
+@test "control: a listing that ends where a read failed is found out" {
+  mutant listing-ends-at-failed-read
+  fail_each listing --only EIO
+  found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
+}
+
+@test "control: a failed sync that is tried again, and a failed write that is answered, are found out" {
+  mutant retries-failed-sync
+  fail_each sync --only 'always, EIO'
+  found_out 'fdatasync with --sync=always, EIO, N = 1: '
+  mutant acknowledges-failed-write
+  fail_each write --only 'write of a visit, ENOSPC'
+  found_out 'write of a visit, ENOSPC, N = 1: '
+}

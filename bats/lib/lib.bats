@@ -1,0 +1,197 @@
+# The words that the other tests are written in.
+# shellcheck disable=SC2154 # start_web_app sets pid, port, data and log
+
+load ../lib/common
+load ../lib/mutants
+bats_require_minimum_version 1.5.0
+
+@test "try repeats a command until it succeeds, and gives up after the last attempt" {
+  echo 0 >"$BATS_TEST_TMPDIR/count"
+  third_time() {
+    local count
+    count=$(($(cat "$BATS_TEST_TMPDIR/count") + 1))
+    echo "$count" >"$BATS_TEST_TMPDIR/count"
+    echo "attempt $count"
+    [ "$count" -ge 3 ]
+  }
+  run try --max 5 --delay 0.01 -- third_time
+  assert_success
+  assert_output "attempt 3"
+  run try --max 2 --delay 0.01 -- false
+  assert_failure
+  assert_output --partial "gave up after 2 attempts"
+}
+
+@test "requires fails in CI where it would skip elsewhere, and knows its words" {
+  run requires root command:bash
+  assert_success
+  CI=true run requires command:no-such-command
+  assert_failure
+  assert_output --partial "this machine lacks the command no-such-command"
+  run requires nonsense
+  assert_failure
+  assert_output --partial "BUG"
+}
+
+@test "assert_stamp knows a line of visits.txt from any other" {
+  assert_stamp "2022-11-28 22:54:26.913511+03:00"
+  assert_stamp "2022-11-28 22:54:26.000000-03:30"
+  local line
+  for line in "" "2022-11-28 22:54:26.91351+03:00" "2022-11-28T22:54:26.913511+03:00" "2022-11-28 22:54:26.913511Z" \
+    "x2022-11-28 22:54:26.913511+03:00" "2022-11-28 22:54:26.913511+03:00 "; do
+    run assert_stamp "$line"
+    assert_failure
+  done
+}
+
+@test "assert_visits and assert_recorded find what is lost, damaged, or numbered twice" {
+  data=$BATS_TEST_TMPDIR
+  printf '2022-11-28 22:54:2%d.913511+03:00\n' 1 2 3 >"$data/visits.txt"
+  assert_visits 3
+  run assert_visits 2
+  assert_failure
+  printf '%s\t%s\n' 1 "2022-11-28 22:54:21.913511+03:00" 3 "2022-11-28 22:54:23.913511+03:00" >"$data/answered"
+  assert_recorded "$data/answered"
+  cp "$data/answered" "$data/twice"
+  printf '3\t2022-11-28 22:54:23.913511+03:00\n' >>"$data/twice"
+  run assert_recorded "$data/twice"
+  assert_failure
+  assert_output --partial "number 3 was given twice"
+  printf '4\t2022-11-28 22:54:24.913511+03:00\n' >>"$data/answered"
+  run assert_recorded "$data/answered"
+  assert_failure
+  assert_output --partial "visit 4"
+  echo "damage" >>"$data/visits.txt"
+  run assert_visits 4
+  assert_failure
+}
+
+@test "assert_complaint wants one line, the exit code, and silence on standard output" {
+  # complain STATUS STDERR STDOUT: a program that ends so; then the assert, with 2 and --sync.
+  complain() {
+    speak() { printf '%b' "$2" >&2 && printf '%b' "$3" && return "$1"; }
+    run --separate-stderr speak "$@"
+    run assert_complaint 2 '.*--sync'
+  }
+  complain 2 'web-app: --sync is wrong\n' ''
+  assert_success
+  complain 1 'web-app: --sync is wrong\n' ''
+  assert_failure
+  complain 2 'web-app: --listen is wrong\n' ''
+  assert_failure
+  complain 2 'web-app: --sync\nweb-app: more\n' ''
+  assert_failure
+  complain 2 'web-app: --sync\n' 'words'
+  assert_failure
+}
+
+@test "start_web_app finds both ports, and stop_web_app returns the exit code" {
+  start_web_app
+  assert_equal "$(status_of /healthz)" 200
+  assert_equal "$(admin /healthz)" ok
+  stop_web_app
+  refute kill -0 "$pid"
+  run start_web_app --workers 0
+  assert_failure
+  assert_output --partial "--workers=0"
+}
+
+@test "stop_started ends what was started, in a subshell too" {
+  run start_web_app
+  assert_success
+  start_web_app
+  local ids one
+  mapfile -t ids <"$BATS_TEST_TMPDIR/started"
+  assert_equal "${#ids[@]}" 2
+  stop_started
+  gone() { ! kill -0 "$1" 2>/dev/null; }
+  for one in "${ids[@]}"; do try --max 100 --delay 0.05 -- gone "$one"; done
+}
+
+@test "visitor.py notes each answered visit, pipelined or not, and what was not answered" {
+  start_web_app
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 50
+  assert_success
+  assert_output "answered 50 refused 0 errors 0 unanswered 0"
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30 --pipeline 5
+  assert_success
+  assert_output "answered 30 refused 0 errors 0 unanswered 0"
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 20 --pipeline 2 --visits-per-connection 3
+  assert_success
+  assert_output "answered 20 refused 0 errors 0 unanswered 0"
+  assert_visits 100
+  assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | uniq | wc -l)" 100
+  assert_recorded "$BATS_TEST_TMPDIR/out"
+  stop_web_app KILL || true
+  run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30
+  assert_success
+  assert_output "answered 0 refused 0 errors 2 unanswered 0"
+}
+
+@test "raw.py finds an answer without Date, with a body to HEAD, or one too many" {
+  # serve ANSWER: a server that says it to whoever comes.
+  serve() {
+    printf '%b' "$1" >"$BATS_TEST_TMPDIR/answer"
+    in_background "$BATS_TEST_TMPDIR/server" python3 -c '
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+connection = listener.accept()[0]
+connection.recv(65536)
+connection.sendall(open(sys.argv[1], "rb").read())
+connection.close()' "$BATS_TEST_TMPDIR/answer"
+    try --max 100 --delay 0.05 -- test -s "$BATS_TEST_TMPDIR/server"
+    port=$(cat "$BATS_TEST_TMPDIR/server")
+  }
+  local date='Date: Mon, 28 Nov 2022 19:54:26 GMT\r\n'
+  serve "HTTP/1.1 200 OK\r\n${date}Connection: close\r\nContent-Length: 2\r\n\r\nok"
+  run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
+  assert_success
+  assert_line "ok[closed]"
+  serve "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+  run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
+  assert_failure
+  assert_output --partial "without a Date"
+  serve "HTTP/1.1 200 OK\r\n${date}Connection: close\r\nContent-Length: 2\r\n\r\nok"
+  run "$TOOLS/raw.py" --port "$port" 'HEAD / HTTP/1.1\r\n\r\n'
+  assert_failure
+  serve "HTTP/1.1 200 OK\r\n${date}Content-Length: 2\r\n\r\nok"
+  run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
+  assert_failure
+  assert_output --partial "close is not announced"
+  serve "HTTP/1.1 200 OK\r\n${date}Content-Length: 2\r\n\r\nokHTTP/1.1 400 Bad\r\n${date}Content-Length: 0\r\n\r\n"
+  run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
+  assert_failure
+  assert_output --partial "more answers than requests"
+  serve "HTTP/1.1 405 No\r\n${date}Connection: close\r\nContent-Length: 0\r\n\r\n"
+  run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
+  assert_failure
+  assert_output --partial "without Allow"
+}
+
+@test "each mutant says what it does wrong, applies to the sources, and is run by a test" {
+  local patch name
+  for patch in "$MUTANTS"/*.patch; do
+    name=$(basename "$patch" .patch)
+    assert_regex "$(head -n 1 "$patch")" '^[^-]'
+    plant "$patch" "$BATS_TEST_TMPDIR/planted"
+    grep -rqE --include='*.bats' -- "(^| )$name( |\$)" "$ROOT/bats" || fail "no test runs the mutant $name"
+  done
+}
+
+@test "control: a patch that does not apply as it stands, or changes nothing, is refused" {
+  local patch=$BATS_TEST_TMPDIR/bad.patch
+  refused() {
+    run plant "$patch" "$BATS_TEST_TMPDIR/planted"
+    assert_failure
+    assert_output --partial "BUG: $patch does not apply"
+  }
+  sed 's/^ .*free.*/ another line/' "$MUTANTS/leaks-input.patch" >"$patch"
+  refused
+  : >"$patch"
+  refused
+  echo "Only words." >"$patch"
+  refused
+  rm "$patch"
+  refused
+}
