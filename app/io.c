@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int write_all(int file, const void *data, size_t size, size_t *ret_written)
+int write_all(int fd, const void *data, size_t size, size_t *ret_written)
 {
     size_t done = 0;
     int result = 0;
     while (done < size) {
-        ssize_t written = write(file, (const char *)data + done, size - done);
+        ssize_t written = write(fd, (const char *)data + done, size - done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written == 0)
@@ -31,12 +31,12 @@ int write_all(int file, const void *data, size_t size, size_t *ret_written)
     return result;
 }
 
-ssize_t read_at(int file, void *data, size_t size, off_t offset)
+ssize_t read_at(int fd, void *data, size_t size, off_t offset)
 {
     char *next = data;
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(file, next + done, size - done, offset + (off_t)done);
+        ssize_t got = pread(fd, next + done, size - done, offset + (off_t)done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -48,11 +48,11 @@ ssize_t read_at(int file, void *data, size_t size, off_t offset)
     return (ssize_t)done;
 }
 
-int write_at(int file, const void *data, size_t size, off_t offset)
+int write_at(int fd, const void *data, size_t size, off_t offset)
 {
     const char *next = data;
     for (size_t done = 0; done < size;) {
-        ssize_t written = pwrite(file, next + done, size - done, offset + (off_t)done);
+        ssize_t written = pwrite(fd, next + done, size - done, offset + (off_t)done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written == 0)
@@ -93,10 +93,10 @@ bool is_same_file(const struct stat *one, const struct stat *other)
     return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
 }
 
-int check_name(int folder, const char *name, int file)
+int check_name(int directory, const char *name, int fd)
 {
     struct stat named, opened;
-    if (fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || fstat(file, &opened) != 0)
+    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || fstat(fd, &opened) != 0)
         return -1;
     if (is_same_file(&named, &opened))
         return 0;
@@ -104,33 +104,33 @@ int check_name(int folder, const char *name, int file)
     return -1;
 }
 
-void close_keeping_errno(int file)
+void close_keeping_errno(int fd)
 {
     int saved_errno = errno;
-    (void)close(file);
+    (void)close(fd);
     errno = saved_errno;
 }
 
-bool is_ready(int file, short events)
+bool is_ready(int fd, short events)
 {
-    struct pollfd pollfd = {.fd = file, .events = events};
+    struct pollfd pollfd = {.fd = fd, .events = events};
     return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
 }
 
-int sync_data(int file)
+int sync_data(int fd)
 {
     int result;
     do
-        result = fdatasync(file);
+        result = fdatasync(fd);
     while (result != 0 && errno == EINTR);
     return result;
 }
 
-int sync_all(int file)
+int sync_all(int fd)
 {
     int result;
     do
-        result = fsync(file);
+        result = fsync(fd);
     while (result != 0 && errno == EINTR);
     return result;
 }

@@ -1,4 +1,4 @@
-/* The loops around system calls that everything else needs: there is one of each. */
+/* The loops around system calls, one of each. */
 #ifndef IO_H
 #define IO_H
 
@@ -8,15 +8,15 @@
 
 /* Writes all SIZE bytes, over short writes and EINTR. Returns 0, or -1 with the errno of write(2);
  * the first *RET_WRITTEN bytes, if it is not NULL, have then been written. */
-int write_all(int file, const void *data, size_t size, size_t *ret_written);
+int write_all(int fd, const void *data, size_t size, size_t *ret_written);
 
 /* Reads up to SIZE bytes at OFFSET; less than SIZE only at the end of the file. Returns the number
  * of bytes, or -1 with the errno of pread(2). */
-ssize_t read_at(int file, void *data, size_t size, off_t offset);
+ssize_t read_at(int fd, void *data, size_t size, off_t offset);
 
-/* Writes all SIZE bytes at OFFSET, over short writes and EINTR; FILE is not open for appending.
+/* Writes all SIZE bytes at OFFSET, over short writes and EINTR; FD is not open for appending.
  * Returns 0, or -1 with the errno of pwrite(2). */
-int write_at(int file, const void *data, size_t size, off_t offset);
+int write_at(int fd, const void *data, size_t size, off_t offset);
 
 /* send(2) over EINTR of what goes without waiting, and without SIGPIPE. Returns the number of
  * bytes, 0 if there is no room for any now, or -1 with errno. */
@@ -33,18 +33,18 @@ bool is_all_zero(const char *data, size_t length);
 struct stat;
 bool is_same_file(const struct stat *one, const struct stat *other);
 
-/* Is FILE the file of that NAME in FOLDER? Returns 0, or -1 with errno; ESTALE: it is another. */
-int check_name(int folder, const char *name, int file);
+/* Is FD the file of that NAME in DIRECTORY? Returns 0, or -1 with errno; ESTALE: it is another. */
+int check_name(int directory, const char *name, int fd);
 
 /* close(2) on a way out that has its reason in errno already. */
-void close_keeping_errno(int file);
+void close_keeping_errno(int fd);
 
 /* Does poll(2) report one of EVENTS now? */
-bool is_ready(int file, short events);
+bool is_ready(int fd, short events);
 
 /* fdatasync(2) and fsync(2) over EINTR. Any other failure must never be retried: the kernel may
  * have marked the pages clean, and a second call would claim a success that is none. */
-int sync_data(int file);
-int sync_all(int file);
+int sync_data(int fd);
+int sync_all(int fd);
 
 #endif

@@ -1,18 +1,17 @@
-/* The durable log of visits: the file visits.txt in a data directory, a line a visit. Knows no
- * HTTP.
+/* The durable log of visits: the file visits.txt in a data directory, one line per visit.
  *
  * While it is OPEN:
  * - bytes [0, size) of the file are whole lines; `count` is their number, and a visit's number is
  *   that of its line;
  * - `tail` bytes after `size` are what a failed write left: they are truncated before anything else
  *   is written;
- * - bytes [0, synced) have been reported durable by fdatasync(2);
+ * - bytes [0, synced) have been reported durable by fdatasync(2), and synced <= size;
  * - no other process that keeps to flock(2) writes to the file.
  *
  *   state    the file is       append    sync       visits_tend()        next states
  *   CLOSED   not open          refused   none due   opens                OPEN, FAILED
  *   OPEN     ours              yes       yes        checks and probes    STALE, FAILED, CLOSED
- *   STALE    another's by now  refused   yes        reopens              OPEN, FAILED, CLOSED
+ *   STALE    no longer ours    refused   yes        reopens              OPEN, FAILED, CLOSED
  *   FAILED   as it was before  refused   refused    does nothing         none
  *
  * STALE: another process has removed, replaced or resized the file. Our count of its lines is
@@ -27,7 +26,7 @@
  *   not hold up appends meanwhile;
  * - append_lock: guards the end of the file and its numbers.
  * visits_open() and visits_tend() hold both while they read the file, so that nothing is appended
- * or acknowledged meanwhile. `state` changes under append_lock, to and from all but STALE under
+ * or acknowledged meanwhile. `state` becomes STALE under append_lock alone, and anything else under
  * both.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
