@@ -51,11 +51,21 @@ build_sanitized() {
 }
 
 # build_thread_sanitized: the program alone, where data races are told (WEB_APP=build/thread-sanitized/web-app).
-build_thread_sanitized() {
-  local flags=("${SANITIZE_THREADS[@]}") app
-  compile_sanitized "$THREAD_SANITIZED" "$ROOT"/app/*.c
-  mapfile -t app < <(objects_of "$THREAD_SANITIZED" "$ROOT"/app/*.c)
-  gcc "${flags[@]}" -pthread -o "$THREAD_SANITIZED/web-app" "${app[@]}"
+build_thread_sanitized() { build_with gcc "$THREAD_SANITIZED" "${SANITIZE_THREADS[@]}"; }
+
+# build_plain: build/plain/web-app, with glibc, without any sanitizer.
+build_plain() { build_with gcc "$BUILD/plain"; }
+
+# build_static: build/static/web-app, with the C library of the program that ships, but compiled file by file.
+build_static() { build_with musl-gcc "$BUILD/static" -static; }
+
+# build_with COMPILER FOLDER [FLAG...]: the program in that folder.
+build_with() {
+  local compiler=$1 folder=$2 flags=("${@:3}") app
+  compile_sanitized "$folder" "$ROOT"/app/*.c
+  mapfile -t app < <(objects_of "$folder" "$ROOT"/app/*.c)
+  "$compiler" "${flags[@]}" -pthread -o "$folder/web-app.new" "${app[@]}"
+  mv "$folder/web-app.new" "$folder/web-app"
 }
 
 # compile_sanitized FOLDER SOURCE...: the objects, with the sanitizers in $flags, by $compiler or gcc.

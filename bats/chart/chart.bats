@@ -24,7 +24,7 @@ load ../lib/chart
 
 @test "the chart has the program's version" {
   local version
-  version=$(sed -n 's/^readonly .* VERSION=\([0-9.]*\)$/\1/p' "$ROOT/build.sh")
+  version=$(version)
   assert [ -n "$version" ]
   assert_equal "$(yq '.version + " " + .appVersion' "$CHART/Chart.yaml")" "$version $version"
 }

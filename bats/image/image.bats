@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   requires docker
-  VERSION=$(sed -n 's/^readonly .*VERSION=\([0-9.]*\).*/\1/p' "$ROOT/build.sh")
+  VERSION=$(version)
   # Another may be named, to see these tests fail.
   export VERSION IMAGE=${IMAGE:-web-app:$VERSION}
   docker image inspect "$IMAGE" >/dev/null || fail "there is no image $IMAGE; make it with ./build.sh image"

@@ -16,6 +16,9 @@ bats_load_library bats-file
 # shellcheck source=bats/lib/try.bash
 source "$ROOT/bats/lib/try.bash"
 
+# version: the program's.
+version() { bash -euo pipefail -c 'source "$1/build.sh"; echo "$VERSION"' version "$ROOT"; }
+
 # requires WHAT...: skips the test where the machine lacks something, except in CI, where that is a failure.
 requires() {
   local what

@@ -2,9 +2,17 @@
 # bats/faults/mutants/NAME.patch has the bug, and says above it what the program does wrong.
 # shellcheck shell=bash
 
-load ../lib/builds
-
 MUTANTS=$ROOT/bats/faults/mutants
+
+# build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of
+# app/test, for this project or for a copy of it in FOLDER. It waits while another test file builds.
+build_as() {
+  local root=${2:-$ROOT} output
+  mkdir -p "$root/build"
+  output=$root/build/build_as.$1.log
+  flock "$root/build/build_as.lock" bash -euo pipefail -c 'source "$1/build.sh"; "$2"' build_as "$root" "$1" \
+    >"$output" 2>&1 </dev/null 3>&- || fail "$1 fails: $(tail -n 20 "$output")"
+}
 
 # mutant NAME [BUILD]: builds that mutant and points WEB_APP at it. BUILD is static, with the C library of the program
 # that ships and the default, or plain, sanitized, thread-sanitized or fuzz: see build_as. What was built is in the
@@ -24,7 +32,7 @@ mutant() {
 # along, so that only what the patch changes is compiled.
 make_mutant() {
   local function=build_${2//-/_} key
-  key=$(find "$ROOT/app" "$ROOT/bats/lib/mutants.bash" "$ROOT/bats/lib/builds.bash" "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum) ||
+  key=$(find "$ROOT/app" "$ROOT/bats/lib/mutants.bash" "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum) ||
     return
   [ "$(cat "$3/key" 2>/dev/null)" != "$key" ] || return 0
   plant "$1" "$3" && build_as "$function" || return
@@ -38,7 +46,8 @@ make_mutant() {
 plant() {
   local output
   rm -rf "$2" && mkdir -p "$2/third_party" || return
-  cp -r "$ROOT/app" "$ROOT/build.sh" "$2" && cp -r "$ROOT/third_party/civetweb" "$2/third_party" || return
+  cp -r "$ROOT/app" "$ROOT/build.sh" "$2" &&
+    cp -r "$ROOT"/third_party/{civetweb,*.sh} "$2/third_party" || return
   output=$(patch --directory="$2" --strip=1 --fuzz=0 --forward --batch --no-backup-if-mismatch --input="$1" 2>&1) &&
     ! diff -rq "$ROOT/app" "$2/app" >/dev/null || fail "BUG: $1 does not apply: $output"
 }
