@@ -13,7 +13,14 @@ readonly WARNINGS=(
   -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wundef -Wvla -Wcast-align -Wwrite-strings
   -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough
 )
-readonly INCLUDES=(-isystem "$CIVETWEB/include" -isystem "$CIVETWEB/src" -I "$ROOT/app/civetweb_hooks")
+readonly INCLUDES=(-isystem "$CIVETWEB/include" -isystem "$CIVETWEB/src" -I "$ROOT/app/http/civetweb_hooks" -I "$ROOT/app")
+# The wings of the program, of which each knows only those before it; see app/README.md.
+readonly WINGS=(base log http site)
+APP_SOURCES=("$ROOT"/app/*.c) APP_HEADERS=("$ROOT"/app/*.h)
+for wing in "${WINGS[@]}"; do
+  APP_SOURCES+=("$ROOT/app/$wing"/*.c) APP_HEADERS+=("$ROOT/app/$wing"/*.h)
+done
+readonly APP_SOURCES APP_HEADERS
 readonly COMPILE=(
   -std=gnu11 -D_GNU_SOURCE "-DWEB_APP_VERSION=\"$VERSION\"" "${CIVETWEB_DEFINES[@]}" "${INCLUDES[@]}"
   "${WARNINGS[@]}"
@@ -27,7 +34,7 @@ readonly HARDEN=(
 # sources wherever they lie.
 build_app() {
   local key
-  key=$(cat "$ROOT"/app/*.[ch] "$ROOT"/app/build.sh "$ROOT"/app/civetweb_hooks/* "$CIVETWEB/.verified" |
+  key=$(cat "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" "$ROOT"/app/build.sh "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" |
     sha256sum)-$VERSION-$(gcc -dumpfullversion)
   if [ -x "$BUILD/web-app" ] && [ "$(cat "$BUILD/web-app.key" 2>/dev/null)" = "$key" ]; then
     return
@@ -50,7 +57,7 @@ link_app() {
   musl_lib=$(dirname "$(dpkg -L musl-dev | grep -m 1 '/rcrt1\.o$')")
   mkdir -p "$BUILD/obj"
   local objects=() source
-  for source in "$ROOT"/app/*.c; do
+  for source in "${APP_SOURCES[@]}"; do
     local name optimize=("${LTO[@]}")
     name=$(basename "$source" .c)
     [[ " ${FAST[*]} " != *" $name "* ]] || optimize+=(-O3)

@@ -1,6 +1,6 @@
 #include "die.h"
 
-#include "text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>

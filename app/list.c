@@ -1,11 +1,11 @@
 #include "list.h"
 
+#include "base/io.h"
+#include "base/text.h"
 #include "die.h"
-#include "io.h"
-#include "rows.h"
-#include "scan.h"
-#include "text.h"
-#include "visits.h"
+#include "log/scan.h"
+#include "log/visit_log.h"
+#include "site/rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ int list(const struct options *options)
     if (fd < 0 || scan_file(fd, &scan, buffer, &rest) != 0)
         die(EXIT_FAILED, "cannot read %s: %s; name its folder with --data-dir", path.data,
             strerror(errno));
-    struct listing_range range = scan_snapshot(&scan, fd);
+    struct log_snapshot range = scan_snapshot(&scan, fd);
     reader_start(&reader, &range, options->tail);
     while ((sought = reader_seek(&reader)) != 0 && errno == EAGAIN)
         continue;

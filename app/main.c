@@ -1,13 +1,13 @@
 /* web-app: serves a page and keeps every visit. Here are its verbs; `serve` and `visits` have files
  * of their own. */
-#include "check.h"
+#include "base/io.h"
+#include "base/text.h"
 #include "die.h"
-#include "io.h"
+#include "http/client.h"
 #include "list.h"
 #include "options.h"
-#include "relocations.h"
+#include "relro.h"
 #include "serve.h"
-#include "text.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -61,7 +61,7 @@ static int run(const struct verb_entry *verb, int count, char *const *arguments)
 
 int main(int argc, char **argv)
 {
-    relocations_protect();
+    relro_protect();
     /* A write to a closed pipe or past a file's limit shall fail with an errno. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
@@ -108,10 +108,10 @@ static int print_help(const struct options *options)
 /* Without a URL: that at which the server of this machine or container answers its probes. */
 static int check(const struct options *options)
 {
-    char own_url[128], described[RESPONSE_KEPT_MAX], buffer[sizeof described + 8];
+    char own_url[128], described[CLIENT_RESPONSE_KEPT_MAX], buffer[sizeof described + 8];
     struct text line = text_begin(buffer, sizeof buffer);
     struct url url;
-    struct response response;
+    struct client_response response;
     const char *address = options->admin_listen, *given = options->url;
     if (!given) {
         (void)snprintf(own_url, sizeof own_url, "http://%s%s/readyz",
@@ -121,9 +121,9 @@ static int check(const struct options *options)
     const char *complaint = url_parse(given, &url);
     if (complaint)
         die(EXIT_USAGE, "%s: %s", given, complaint);
-    if (check_url(&url, &response, described, sizeof described) != 0)
+    if (client_get(&url, &response, described, sizeof described) != 0)
         die(EXIT_FAILED, "%s: %s", given, described);
-    check_describe(&response, described, sizeof described);
+    client_describe(&response, described, sizeof described);
     text_printf(&line, "%d %s\n", response.status, described);
     int exit_code = print(&line);
     return response.status == 200 ? exit_code : EXIT_FAILED;

@@ -3,7 +3,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "text.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "report.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "die.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 enum { LINES_MAX = 12, LINE_MS = 5000 };
 
-void report_recovery(const char *directory, const struct visits_report *recovery)
+void report_recovery(const char *directory, const struct recovery *recovery)
 {
     if (recovery->torn > 0)
         warn("cut %llu torn bytes off the end of %s/" VISITS_FILE " and kept them in %s/%s",
@@ -87,8 +87,7 @@ static bool may_report(struct reporter *reporter)
     return true;
 }
 
-void report_reopened(struct reporter *reporter, uint64_t count,
-                     const struct visits_report *recovery)
+void report_reopened(struct reporter *reporter, uint64_t count, const struct recovery *recovery)
 {
     if (!may_report(reporter))
         return;

@@ -2,13 +2,13 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "visits.h"
+#include "log/visit_log.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* What was found at the end of the file in DIRECTORY and done about it; nothing if all was well. */
-void report_recovery(const char *directory, const struct visits_report *recovery);
+void report_recovery(const char *directory, const struct recovery *recovery);
 
 /* Why visits cannot be recorded in DIRECTORY, from the errno FAULT, and what to do about it. */
 void report_fault(const char *directory, int fault);
@@ -34,8 +34,7 @@ struct reporter {
 void reporter_init(struct reporter *reporter, const char *directory, int fault);
 
 /* The file was read anew and holds COUNT visits. */
-void report_reopened(struct reporter *reporter, uint64_t count,
-                     const struct visits_report *recovery);
+void report_reopened(struct reporter *reporter, uint64_t count, const struct recovery *recovery);
 
 /* FAULT keeps visits from being recorded now, or nothing does: 0. */
 void report_state(struct reporter *reporter, int fault);

@@ -1,12 +1,12 @@
 #include "serve.h"
 
+#include "base/text.h"
 #include "die.h"
-#include "metrics.h"
+#include "log/timezone.h"
+#include "log/visit_log.h"
 #include "report.h"
-#include "server.h"
-#include "text.h"
-#include "timezone.h"
-#include "visits.h"
+#include "site/metrics.h"
+#include "site/server.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -49,52 +49,52 @@ static void block_signals(sigset_t *ret_signals)
 }
 
 /* A fault that can pass by itself leaves the log closed and the program not ready. */
-static void open_or_exit(struct visits *visits)
+static void open_or_exit(struct visit_log *log)
 {
-    struct visits_report recovery;
-    if (visits_open(visits, &recovery) == 0) {
-        report_recovery(visits->folder_path, &recovery);
+    struct recovery recovery;
+    if (visit_log_open(log, &recovery) == 0) {
+        report_recovery(log->directory_path, &recovery);
         return;
     }
     int fault = errno;
-    report_fault(visits->folder_path, fault);
-    if (visits_has_failed(visits))
+    report_fault(log->directory_path, fault);
+    if (visit_log_has_failed(log))
         exit(EXIT_DURABILITY_LOST);
     if (!is_transient(fault))
         exit(EXIT_FAILED);
 }
 
-static struct server *start_or_die(const struct options *options, struct visits *visits)
+static struct server *start_or_die(const struct options *options, struct visit_log *log)
 {
     char message[512], addresses[256], settings_buffer[512];
-    struct server *server = server_start(options, visits, message, sizeof message);
+    struct server *server = server_start(options, log, message, sizeof message);
     if (!server)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, addresses, sizeof addresses);
     struct text settings = text_begin(settings_buffer, sizeof settings_buffer);
     options_describe(options, &settings);
     warn("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", addresses,
-         options->data_dir, (unsigned long long)visits->count, settings.data);
+         options->data_dir, (unsigned long long)log->count, settings.data);
     return server;
 }
 
-static void housekeeping(struct visits *visits, enum sync_mode sync, struct reporter *reporter)
+static void housekeeping(struct visit_log *log, enum sync_mode sync, struct reporter *reporter)
 {
-    struct visits_report recovery;
-    int refused = visits_take_refused(visits);
-    int opened = visits_tend(visits, &recovery), fault = opened < 0 ? errno : 0;
+    struct recovery recovery;
+    int refused = visit_log_take_refused(log);
+    int opened = visit_log_maintain(log, &recovery), fault = opened < 0 ? errno : 0;
     /* ESTALE: the file has changed, and is reported as soon as it has been read. */
     if (fault == ESTALE)
         fault = reporter->fault;
     if (opened > 0)
-        report_reopened(reporter, visits->count, &recovery);
+        report_reopened(reporter, log->count, &recovery);
     if (refused && refused != ESTALE)
         report_state(reporter, refused);
     report_state(reporter, fault);
     /* Even while nothing can be written: visits acknowledged before must still become durable. */
     if (sync == SYNC_INTERVAL) {
         uint64_t duration_ns;
-        (void)visits_sync(visits, visits->size, &duration_ns);
+        (void)visit_log_sync(log, log->size, &duration_ns);
         metrics_observe_sync(duration_ns);
     }
 }
@@ -114,22 +114,22 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
 
 /* Does the housekeeping once a second, and whenever a worker asks for it with SIGUSR1, until all
  * visitors' loops have stopped. */
-static void serve_until_drained(struct server *server, struct visits *visits,
+static void serve_until_drained(struct server *server, struct visit_log *log,
                                 const struct options *options, const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
     struct reporter reporter;
     enum phase phase = SERVING;
-    reporter_init(&reporter, options->data_dir, visits_fault(visits));
+    reporter_init(&reporter, options->data_dir, visit_log_fault(log));
     while (phase == SERVING || !server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
         bool has_signal = received == SIGTERM || received == SIGINT;
-        if (!has_signal && !visits_has_failed(visits))
-            housekeeping(visits, options->sync, &reporter);
+        if (!has_signal && !visit_log_has_failed(log))
+            housekeeping(log, options->sync, &reporter);
         if (has_signal && phase == SERVING)
             warn("%s: answering open connections for up to %u ms",
                  received == SIGTERM ? "SIGTERM" : "SIGINT", options->drain_ms);
-        enum phase next = next_phase(phase, has_signal, visits_has_failed(visits));
+        enum phase next = next_phase(phase, has_signal, visit_log_has_failed(log));
         if (next != phase)
             server_drain(server, next == DRAINING ? options->drain_ms : 0);
         phase = next;
@@ -139,22 +139,22 @@ static void serve_until_drained(struct server *server, struct visits *visits,
 int serve(const struct options *given)
 {
     sigset_t signals;
-    struct visits visits;
+    struct visit_log log;
     struct options options = *given;
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
     options.max_connections = raise_descriptor_limit(options.max_connections);
     block_signals(&signals);
-    visits_init(&visits, options.data_dir);
-    open_or_exit(&visits);
-    struct server *server = start_or_die(&options, &visits);
-    serve_until_drained(server, &visits, &options, &signals);
+    visit_log_init(&log, options.data_dir);
+    open_or_exit(&log);
+    struct server *server = start_or_die(&options, &log);
+    serve_until_drained(server, &log, &options, &signals);
     server_stop(server);
-    if (visits_has_failed(&visits) || visits_close(&visits) != 0) {
-        report_durability_lost(options.data_dir, visits_fault(&visits));
+    if (visit_log_has_failed(&log) || visit_log_close(&log) != 0) {
+        report_durability_lost(options.data_dir, visit_log_fault(&log));
         return EXIT_DURABILITY_LOST;
     }
-    warn("stopped with %llu visits recorded", (unsigned long long)visits.count);
+    warn("stopped with %llu visits recorded", (unsigned long long)log.count);
     return EXIT_OK;
 }

@@ -35,18 +35,18 @@ lint_shell_format() {
   shfmt -d -i 2 -ci "${files[@]}"
 }
 
-lint_c_format() { clang-format --dry-run --Werror app/*.[ch] app/test/*.[ch] app/test/fuzz/*.[ch]; }
+lint_c_format() { clang-format --dry-run --Werror "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" app/test/*.[ch] app/test/fuzz/*.[ch]; }
 
 # lint_warnings COMPILER: of our files; civetweb's is a system header to both.
 lint_warnings() {
   local source
   mkdir -p "$BUILD/obj"
-  for source in app/*.c app/test/*.c; do
+  for source in "${APP_SOURCES[@]}" app/test/*.c; do
     "$1" "${COMPILE[@]}" -Werror -O2 -c -o "$BUILD/obj/lint.o" "$source"
   done
 }
 
 lint_cppcheck() {
   cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \
-    --suppress=missingIncludeSystem --suppress=ctunullpointer -DWEB_APP_VERSION='""' app/*.c
+    --suppress=missingIncludeSystem --suppress=ctunullpointer -DWEB_APP_VERSION='""' -I app "${APP_SOURCES[@]}"
 }

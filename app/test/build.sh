@@ -42,8 +42,8 @@ memory_folder() {
 # (WEB_APP=build/sanitized/web-app).
 build_sanitized() {
   local flags=("${SANITIZE[@]}") app test
-  compile_sanitized "$SANITIZED" "$ROOT"/app/*.c "$ROOT"/app/test/*.c
-  mapfile -t app < <(objects_of "$SANITIZED" "$ROOT"/app/*.c)
+  compile_sanitized "$SANITIZED" "${APP_SOURCES[@]}" "$ROOT"/app/test/*.c
+  mapfile -t app < <(objects_of "$SANITIZED" "${APP_SOURCES[@]}")
   mapfile -t test < <(objects_of "$SANITIZED" "$ROOT"/app/test/*.c)
   gcc "${flags[@]}" -pthread -o "$SANITIZED/web-app" "${app[@]}"
   mapfile -t app < <(printf '%s\n' "${app[@]}" | grep -v '/main\.o$')
@@ -62,8 +62,8 @@ build_static() { build_with musl-gcc "$BUILD/static" -static; }
 # build_with COMPILER FOLDER [FLAG...]: the program in that folder.
 build_with() {
   local compiler=$1 folder=$2 flags=("${@:3}") app
-  compile_sanitized "$folder" "$ROOT"/app/*.c
-  mapfile -t app < <(objects_of "$folder" "$ROOT"/app/*.c)
+  compile_sanitized "$folder" "${APP_SOURCES[@]}"
+  mapfile -t app < <(objects_of "$folder" "${APP_SOURCES[@]}")
   "$compiler" "${flags[@]}" -pthread -o "$folder/web-app.new" "${app[@]}"
   mv "$folder/web-app.new" "$folder/web-app"
 }
@@ -99,7 +99,7 @@ objects_of() {
 sanitized_object() {
   local object key
   object=$(objects_of "$1" "$2")
-  key=$(cat "$2" "$ROOT"/app/*.h "$ROOT"/app/test/*.h "$ROOT"/app/civetweb_hooks/* "$CIVETWEB/.verified" "$ROOT"/app/build.sh \
+  key=$(cat "$2" "${APP_HEADERS[@]}" "$ROOT"/app/test/*.h "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" "$ROOT"/app/build.sh \
     "$ROOT"/app/test/build.sh | sha256sum)
   [ "$(cat "$object.key" 2>/dev/null)" != "$key" ] || return 0
   "${compiler:-gcc}" "${COMPILE[@]}" "${flags[@]}" -O1 -g -pthread -c -o "$object" "$2"

@@ -1,7 +1,7 @@
 /* One connection at a time, as http1.c and connections.c see it, without a loop: what its client
  * sends and takes, when it expires, and how a long response is framed. */
-#include "../http1.h"
-#include "../io.h"
+#include "base/io.h"
+#include "http/http1.h"
 #include "samples.h"
 #include "tap.h"
 
@@ -36,19 +36,19 @@ static void stop(void)
 
 static int requests, refusals;
 
-static int take(void *context, const struct request *request, struct reply *reply)
+static int take(void *context, const struct request *request, struct response *response)
 {
     (void)context, (void)request;
     requests++;
-    reply->length = 0;
+    response->length = 0;
     return -1;
 }
 
-static void refuse(void *context, int status, struct reply *reply)
+static void refuse(void *context, int status, struct response *response)
 {
     (void)context;
     refusals = status;
-    reply->length = 0;
+    response->length = 0;
 }
 
 /* A connection that has been in STATE for long, and the client's end of it. */

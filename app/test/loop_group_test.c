@@ -1,6 +1,6 @@
 /* What event loops decide about each other: which of them gets a connection, which is asked for
  * room, and which leaves last. */
-#include "../loop_group.h"
+#include "http/loop_group.h"
 #include "tap.h"
 
 #include <stdlib.h>

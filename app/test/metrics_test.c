@@ -1,4 +1,4 @@
-#include "../metrics.h"
+#include "site/metrics.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -19,10 +19,10 @@ void test_metrics(void)
     struct metrics_gauges gauges = {
         .visits = 17, .file_bytes = 561, .connections = 3, .version = "1.2.3"};
     static char text[METRICS_MAX];
-    metrics_count_request(METRICS_ROOT, 200);
-    metrics_count_request(METRICS_ROOT, 200);
-    metrics_count_request(METRICS_OTHER, 404);
-    metrics_count_request(METRICS_OTHER, 299);
+    metrics_count_response(METRICS_ROOT, 200);
+    metrics_count_response(METRICS_ROOT, 200);
+    metrics_count_response(METRICS_OTHER, 404);
+    metrics_count_response(METRICS_OTHER, 299);
     metrics_count_errors(ENOSPC, 3);
     metrics_count_errors(ENOENT, 1);
     metrics_observe_batch(1);

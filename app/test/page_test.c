@@ -1,10 +1,10 @@
-#include "../page.h"
+#include "site/page.h"
 #include "tap.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char lines[VISITS_RECENT + 1][LINE_LENGTH] = {
+static const char lines[RECENT_LINES + 1][LINE_LENGTH] = {
     "2022-11-28 22:54:21.000001+03:00\n", "2022-11-28 22:54:22.000002+03:00\n",
     "2022-11-28 22:54:23.000003+03:00\n", "2022-11-28 22:54:24.000004+03:00\n",
     "2022-11-28 22:54:25.000005+03:00\n", "2022-11-28 22:54:26.913511+03:00\n",
@@ -20,7 +20,7 @@ static const char *text_of(const struct page_visit *visit)
 
 static void expect_visit(void)
 {
-    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, VISITS_RECENT};
+    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, RECENT_LINES};
     const char *html = text_of(&visit);
     ok(strstr(html, "<h1>Visit 17</h1>") != NULL, "the page shows the number of the visit");
     ok(strstr(html, "<time>2022-11-28 22:54:26.913511+03:00</time>") != NULL, "and its time");
@@ -37,7 +37,7 @@ static void expect_visit(void)
        "it suits the dark and a phone");
     visit = (struct page_visit){1, lines[5], "chart-web-app-0", lines, 0};
     ok(!strstr(text_of(&visit), "Before you"), "the first visit has none before it");
-    visit = (struct page_visit){UINT64_MAX, lines[5], "chart-web-app-0", lines, VISITS_RECENT};
+    visit = (struct page_visit){UINT64_MAX, lines[5], "chart-web-app-0", lines, RECENT_LINES};
     ok(strstr(text_of(&visit), "<h1>Visit 18446744073709551615</h1>") != NULL,
        "the greatest number fits");
 }
@@ -45,8 +45,8 @@ static void expect_visit(void)
 /* The sanitizer watches the end of each buffer. */
 static void expect_cuts(void)
 {
-    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, VISITS_RECENT};
-    struct page_point points[2] = {{0, 1}, {1000, 17}};
+    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, RECENT_LINES};
+    struct sample_point points[2] = {{0, 1}, {1000, 17}};
     bool right = true;
     char whole[PAGE_MAX];
     size_t length = page_of_visit(&visit, whole, sizeof whole);
@@ -66,20 +66,21 @@ static void expect_cuts(void)
 
 static void expect_listing_head(void)
 {
-    struct page_point points[PLOT_POINTS];
+    struct sample_point points[SAMPLE_POINTS];
     char html[PAGE_MAX], pod[65];
     memset(pod, 'p', 64);
     pod[64] = '\0';
-    for (unsigned i = 0; i < PLOT_POINTS; i++)
-        points[i] =
-            (struct page_point){(int64_t)i * 5000000000, 1 + (UINT64_MAX / 200 / PLOT_POINTS) * i};
-    size_t length = page_of_visits_head(pod, UINT64_MAX, UINT64_MAX - 1, points, PLOT_POINTS, html,
-                                        sizeof html);
+    for (unsigned i = 0; i < SAMPLE_POINTS; i++)
+        points[i] = (struct sample_point){(int64_t)i * 5000000000,
+                                          1 + (UINT64_MAX / 200 / SAMPLE_POINTS) * i};
+    size_t length = page_of_visits_head(pod, UINT64_MAX, UINT64_MAX - 1, points, SAMPLE_POINTS,
+                                        html, sizeof html);
     ok(length > 8 && strcmp(html + length - 8, "<table>\n") == 0,
        "the longest head of a listing fits");
     ok(strstr(html, "points=\"0,160 ") && strstr(html, "600,0 \"") != NULL,
        "its plot goes from the lower left to the upper right");
-    struct page_point back[3] = {{1000, 1}, {500, 2}, {2000, 3}}, still[2] = {{1000, 1}, {1000, 2}};
+    struct sample_point back[3] = {{1000, 1}, {500, 2}, {2000, 3}},
+                        still[2] = {{1000, 1}, {1000, 2}};
     (void)page_of_visits_head(pod, 3, 3, back, 3, html, sizeof html);
     ok(strstr(html, "points=\"0,160 0,80 600,0 \"") != NULL,
        "a clock that was set back stays in the plot");

@@ -1,7 +1,7 @@
-#include "../rows.h"
-#include "../scan.h"
-#include "folder.h"
+#include "directory.h"
+#include "log/scan.h"
 #include "samples.h"
+#include "site/rows.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -55,13 +55,13 @@ static ssize_t list_all(struct reader *reader, enum row_format format)
 }
 
 /* A file of BYTES, open, with the range that the program would find in it. */
-static struct listing_range range_of(const char *folder, const char *bytes, size_t length)
+static struct log_snapshot snapshot_of(const char *folder, const char *bytes, size_t length)
 {
     static char rest[SCAN_BUFFER_SIZE];
     struct scan scan = {0};
     size_t rest_length;
-    folder_write(folder, "f", bytes, length);
-    int file = open(folder_path(folder, "f"), O_RDONLY | O_CLOEXEC);
+    directory_write(folder, "f", bytes, length);
+    int file = open(directory_path(folder, "f"), O_RDONLY | O_CLOEXEC);
     (void)scan_file(file, &scan, rest, &rest_length);
     return scan_snapshot(&scan, file);
 }
@@ -69,15 +69,15 @@ static struct listing_range range_of(const char *folder, const char *bytes, size
 static void expect_format(const char *bytes, enum row_format format, uint64_t tail,
                           const char *wanted)
 {
-    char *folder = folder_make();
+    char *folder = directory_make();
     struct reader reader;
-    struct listing_range range = range_of(folder, bytes, strlen(bytes));
+    struct log_snapshot range = snapshot_of(folder, bytes, strlen(bytes));
     reader_start(&reader, &range, tail);
     ssize_t length = list_all(&reader, format);
     same_bytes(out, length < 0 ? 0 : (size_t)length, wanted, strlen(wanted),
                "format %d of %zu bytes, tail %lld", (int)format, strlen(bytes), (long long)tail);
-    (void)close(range.file);
-    folder_remove(folder);
+    (void)close(range.fd);
+    directory_remove(folder);
 }
 
 static void expect_formats(void)
@@ -110,7 +110,7 @@ static void expect_formats(void)
 }
 
 /* What the listing must be, made in the plainest way. Returns its length. */
-static size_t wanted_text(const struct listing_range *range, const char *bytes, uint64_t tail,
+static size_t wanted_text(const struct log_snapshot *range, const char *bytes, uint64_t tail,
                           bool numbered, char *wanted)
 {
     uint64_t number = 1, from = tail < range->count ? range->count - tail + 1 : 1;
@@ -135,9 +135,9 @@ static void expect_samples(void)
     uint64_t state = 1906;
     int wrong = 0;
     for (int round = 0; round < 200; round++) {
-        char *folder = folder_make();
+        char *folder = directory_make();
         size_t length = samples_make(&state, bytes, sizeof bytes);
-        struct listing_range range = range_of(folder, bytes, length);
+        struct log_snapshot range = snapshot_of(folder, bytes, length);
         uint64_t tail =
             samples_next(&state) % 2 ? UINT64_MAX : samples_next(&state) % (range.count + 2);
         bool numbered = samples_next(&state) % 2;
@@ -146,8 +146,8 @@ static void expect_samples(void)
         ssize_t got = list_all(&reader, numbered ? ROWS_TEXT : ROWS_RAW);
         size_t wanted_length = wanted_text(&range, bytes, tail, numbered, wanted);
         wrong += got != (ssize_t)wanted_length || memcmp(out, wanted, wanted_length) != 0;
-        (void)close(range.file);
-        folder_remove(folder);
+        (void)close(range.fd);
+        directory_remove(folder);
     }
     same(wrong, 0, "200 samples are listed as they are");
 }
@@ -156,55 +156,55 @@ static void expect_samples(void)
 static void expect_truncation(void)
 {
     static char bytes[20000 * (sizeof LINE_A - 1)], piece[PIECE_SIZE];
-    char *folder = folder_make();
+    char *folder = directory_make();
     struct reader reader;
     for (size_t i = 0; i < sizeof bytes; i += sizeof LINE_A - 1)
         memcpy(bytes + i, LINE_A, sizeof LINE_A - 1);
-    struct listing_range range = range_of(folder, bytes, sizeof bytes);
+    struct log_snapshot range = snapshot_of(folder, bytes, sizeof bytes);
     reader_start(&reader, &range, UINT64_MAX);
     struct row_position position = rows_start(&reader);
     struct text text = text_begin(piece, sizeof piece);
     bool right = rows_next(&reader, ROWS_TEXT, &position, &text) > 0;
-    (void)truncate(folder_path(folder, "f"), 0);
+    (void)truncate(directory_path(folder, "f"), 0);
     text = text_begin(piece, sizeof piece);
     ok(right && rows_next(&reader, ROWS_TEXT, &position, &text) == -1 && errno == EIO,
        "a listing of a file that was shortened fails");
-    (void)close(range.file);
-    folder_remove(folder);
+    (void)close(range.fd);
+    directory_remove(folder);
 }
 
 /* Whatever the file holds, one client must not hold the loop up. */
 static void expect_bounded_calls(void)
 {
     enum { MOST = 64 * 1024, LINES = 40000, LONG = 3000000 };
-    char *folder = folder_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
+    char *folder = directory_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
     struct reader reader;
     size_t length = 0;
     for (int i = 0; i < LINES; i++, length += LINE_LENGTH)
         memcpy(bytes + length, i == LINES - 2 ? "# a note that an operator added.\n" : LINE_A,
                LINE_LENGTH);
-    struct listing_range range = range_of(folder, bytes, length);
+    struct log_snapshot range = snapshot_of(folder, bytes, length);
     bytes_read = 0;
     reader_start(&reader, &range, LINES - 1);
     same((long long)bytes_read, 0, "to start a listing reads nothing");
     ssize_t got = list_all(&reader, ROWS_RAW);
     ok(most_read <= MOST && got == (LINES - 1) * LINE_LENGTH &&
            memcmp(out, bytes + LINE_LENGTH, (size_t)got) == 0,
-       "the first of many lines before an irregular one is found a block at a time");
-    (void)close(range.file);
+       "the first of many lines before an fixed_width_from one is found a block at a time");
+    (void)close(range.fd);
 
     memset(bytes, 'x', LONG);
     memcpy(bytes + LONG, "\n" LINE_B, 1 + LINE_LENGTH);
-    range = range_of(folder, bytes, LONG + 1 + LINE_LENGTH);
+    range = snapshot_of(folder, bytes, LONG + 1 + LINE_LENGTH);
     reader_start(&reader, &range, UINT64_MAX);
     static const char wanted[] = "\n{\"visit\": 1, \"time\": null},"
                                  "\n{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}";
     got = list_all(&reader, ROWS_JSON);
     ok(most_read <= MOST, "nor is a line of megabytes read at once");
     same_bytes(out, got > 0 ? (size_t)got : 0, wanted, sizeof wanted - 1, "and it is one row");
-    (void)close(range.file);
+    (void)close(range.fd);
     free(bytes);
-    folder_remove(folder);
+    directory_remove(folder);
 }
 
 void test_rows(void)

@@ -1,5 +1,5 @@
-#include "../scan.h"
-#include "folder.h"
+#include "directory.h"
+#include "log/scan.h"
 #include "samples.h"
 #include "tap.h"
 
@@ -11,12 +11,12 @@
 static int scan_bytes(const void *bytes, size_t length, struct scan *scan, char *rest,
                       size_t *rest_length)
 {
-    char *folder = folder_make();
-    folder_write(folder, "f", bytes, length);
-    int file = open(folder_path(folder, "f"), O_RDONLY | O_CLOEXEC);
+    char *folder = directory_make();
+    directory_write(folder, "f", bytes, length);
+    int file = open(directory_path(folder, "f"), O_RDONLY | O_CLOEXEC);
     int result = scan_file(file, scan, rest, rest_length);
     (void)close(file);
-    folder_remove(folder);
+    directory_remove(folder);
     return result;
 }
 
@@ -24,7 +24,8 @@ static void expect_table(void)
 {
     static const struct {
         const char *bytes;
-        uint64_t offset, count, irregular, damaged, good_offset, good_count, good_damaged, rest;
+        uint64_t offset, count, fixed_width_from, damaged, good_offset, good_count, good_damaged,
+            rest;
     } table[] = {
         {"", 0, 0, 0, 0, 0, 0, 0, 0},
         {LINE_A, 33, 1, 0, 0, 33, 1, 0, 0},
@@ -45,8 +46,9 @@ static void expect_table(void)
         size_t rest_length = 0;
         int result = scan_bytes(table[i].bytes, strlen(table[i].bytes), &scan, rest, &rest_length);
         ok(result == 0 && scan.offset == table[i].offset && scan.count == table[i].count &&
-               scan.irregular == table[i].irregular && scan.damaged == table[i].damaged &&
-               scan.good_offset == table[i].good_offset && scan.good_count == table[i].good_count &&
+               scan.fixed_width_from == table[i].fixed_width_from &&
+               scan.damaged == table[i].damaged && scan.good_offset == table[i].good_offset &&
+               scan.good_count == table[i].good_count &&
                scan.good_damaged == table[i].good_damaged && rest_length == table[i].rest &&
                !scan.in_long_line,
            "file %zu of the table has %llu lines up to %llu", i, (unsigned long long)table[i].count,
@@ -70,7 +72,7 @@ static void expect_long_lines(void)
         right = right &&
                 scan_bytes(bytes, length + 1 + LINE_LENGTH, &scan, rest, &rest_length) == 0 &&
                 scan.count == 2 && scan.damaged == 1 && scan.good_count == 2 && rest_length == 0 &&
-                scan.irregular == length + 1 && scan.offset == length + 1 + LINE_LENGTH;
+                scan.fixed_width_from == length + 1 && scan.offset == length + 1 + LINE_LENGTH;
     }
     ok(right, "a line about as long as the buffer is one line, and the next is itself");
     struct scan scan;
@@ -85,7 +87,7 @@ static void expect_long_lines(void)
            !scan.in_long_line && scan.good_offset == LINE_LENGTH && scan.count == 2 &&
            scan.damaged == 1,
        "with a newline it is one, and damaged");
-    /* What would be a stamp on its own is not one at the end of a long line. */
+    /* What would be a timestamp on its own is not one at the end of a long line. */
     memset(bytes, '#', SCAN_BUFFER_SIZE);
     memcpy(bytes + SCAN_BUFFER_SIZE, LINE_A, LINE_LENGTH);
     ok(scan_bytes(bytes, SCAN_BUFFER_SIZE + LINE_LENGTH, &scan, rest, &rest_length) == 0 &&
@@ -103,21 +105,21 @@ static void expect_samples(void)
     for (int round = 0; round < 300; round++) {
         struct scan scan;
         size_t rest_length, length = samples_make(&state, bytes, sizeof bytes), start = 0;
-        uint64_t count = 0, damaged = 0, good_offset = 0, irregular = 0;
+        uint64_t count = 0, damaged = 0, good_offset = 0, fixed_width_from = 0;
         for (size_t i = 0; i < length; i++) {
             if (bytes[i] != '\n')
                 continue;
-            bool credible = stamp_is_credible(bytes + start, i - start);
-            bool exact = i - start == STAMP_LENGTH && stamp_is_exact(bytes + start);
+            bool plausible = timestamp_is_plausible(bytes + start, i - start);
+            bool exact = i - start == TIMESTAMP_LENGTH && timestamp_is_exact(bytes + start);
             start = i + 1;
             count++;
-            damaged += !credible;
-            good_offset = credible ? start : good_offset;
-            irregular = exact ? irregular : start;
+            damaged += !plausible;
+            good_offset = plausible ? start : good_offset;
+            fixed_width_from = exact ? fixed_width_from : start;
         }
         right = right && scan_bytes(bytes, length, &scan, rest, &rest_length) == 0 &&
                 scan.count == count && scan.damaged == damaged && scan.good_offset == good_offset &&
-                scan.irregular == irregular &&
+                scan.fixed_width_from == fixed_width_from &&
                 (scan.in_long_line || (scan.offset == start && rest_length == length - start));
     }
     ok(right, "300 files of lines and damage are counted right");

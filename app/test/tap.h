@@ -18,19 +18,19 @@ bool same_bytes(const void *got, size_t got_length, const void *wanted, size_t w
 int tap_done(void);
 
 void test_text(void);
-void test_stamp(void);
+void test_timestamp(void);
 void test_zone(void);
 void test_options(void);
 void test_url(void);
-void test_response(void);
+void test_client_response(void);
 void test_page(void);
 void test_request(void);
 void test_scan(void);
 void test_loop_group(void);
 void test_http1(void);
-void test_visits(void);
-void test_visits_faults(void);
-void test_repair(void);
+void test_visit_log(void);
+void test_visit_log_faults(void);
+void test_recovery(void);
 void test_rows(void);
 void test_metrics(void);
 

@@ -1,10 +1,10 @@
 /* The command line, the environment and the time zone. The first byte chooses the verb, the second
  * which of the strings behind, divided by newlines, are values in the environment; the others are
  * arguments. */
-#include "../../options.h"
-#include "../../stamp.h"
-#include "../../timezone.h"
+#include "options.h"
 #include "demand.h"
+#include "log/timestamp.h"
+#include "log/timezone.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@ static const char *const variables[VARIABLES] = {
 static void set_timezone(const char *name)
 {
     static const time_t seconds[] = {0, 1669665266, 2147483648, 4102444799};
-    struct stamp_cache cache = {0};
-    char stamp[STAMP_LENGTH];
+    struct timestamp_cache cache = {0};
+    char timestamp[TIMESTAMP_LENGTH];
     const char *complaint = timezone_set(name);
     if (complaint) {
         demand(*complaint != '\0', "a zone is refused with a reason");
@@ -29,9 +29,9 @@ static void set_timezone(const char *name)
     }
     for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
         struct timespec moment = {.tv_sec = seconds[i], .tv_nsec = 999999999};
-        demand(stamp_write(&cache, &moment, stamp) == 0, "a moment can be written");
-        demand(stamp_is_exact(stamp), "it is a line of visits.txt");
-        demand(stamp_is_credible(stamp, STAMP_LENGTH), "it is credible");
+        demand(timestamp_write(&cache, &moment, timestamp) == 0, "a moment can be written");
+        demand(timestamp_is_exact(timestamp), "it is a line of visits.txt");
+        demand(timestamp_is_plausible(timestamp, TIMESTAMP_LENGTH), "it is plausible");
     }
 }
 

@@ -1,9 +1,9 @@
 /* The bytes of a connection, as http1.c takes them apart: no step past their end, results that
  * the rest can work with, and nothing accepted that would let a second request be smuggled past a
  * proxy. */
-#include "../../request.h"
-#include "../../civetweb_glue.h"
+#include "http/request.h"
 #include "demand.h"
+#include "http/civetweb_glue.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,136 @@
+#include "base/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int write_all(int fd, const void *data, size_t size, size_t *ret_written)
+{
+    size_t done = 0;
+    int result = 0;
+    while (done < size) {
+        ssize_t written = write(fd, (const char *)data + done, size - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written == 0)
+            errno = ENOSPC;
+        if (written <= 0) {
+            result = -1;
+            break;
+        }
+        /* A short write is followed by another to learn why it was short. */
+        done += (size_t)written;
+    }
+    if (ret_written)
+        *ret_written = done;
+    return result;
+}
+
+ssize_t read_at(int fd, void *data, size_t size, off_t offset)
+{
+    char *next = data;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(fd, next + done, size - done, offset + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+int write_at(int fd, const void *data, size_t size, off_t offset)
+{
+    const char *next = data;
+    for (size_t done = 0; done < size;) {
+        ssize_t written = pwrite(fd, next + done, size - done, offset + (off_t)done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written == 0)
+            errno = ENOSPC;
+        if (written <= 0)
+            return -1;
+        done += (size_t)written;
+    }
+    return 0;
+}
+
+ssize_t send_some(int socket, const void *data, size_t size)
+{
+    ssize_t sent;
+    do
+        sent = send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
+
+ssize_t receive_some(int socket, void *data, size_t size)
+{
+    ssize_t got;
+    do
+        got = recv(socket, data, size, MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+bool is_all_nul(const char *data, size_t length)
+{
+    assert(length > 0);
+    return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
+}
+
+bool is_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+int check_is_named(int directory, const char *name, int fd)
+{
+    struct stat named, opened;
+    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || fstat(fd, &opened) != 0)
+        return -1;
+    if (is_same_file(&named, &opened))
+        return 0;
+    errno = ESTALE;
+    return -1;
+}
+
+void close_keeping_errno(int fd)
+{
+    int saved_errno = errno;
+    (void)close(fd);
+    errno = saved_errno;
+}
+
+bool is_ready(int fd, short events)
+{
+    struct pollfd pollfd = {.fd = fd, .events = events};
+    return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
+}
+
+int sync_data(int fd)
+{
+    int result;
+    do
+        result = fdatasync(fd);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int sync_all(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result;
+}

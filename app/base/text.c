@@ -1,0 +1,77 @@
+#include "base/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct text text_begin(char *buffer, size_t size)
+{
+    assert(size > 0);
+    buffer[0] = '\0';
+    return (struct text){.data = buffer, .size = size};
+}
+
+void text_bytes(struct text *text, const void *data, size_t length)
+{
+    size_t room = text->size - 1 - text->length;
+    if (length > room) {
+        text->overflowed = true;
+        length = room;
+    }
+    memcpy(text->data + text->length, data, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+void text_string(struct text *text, const char *string)
+{
+    text_bytes(text, string, strlen(string));
+}
+
+/* By hand, since pages and heads are full of numbers and printf(3) takes several times as long. */
+void text_number(struct text *text, uint64_t number)
+{
+    char digits[sizeof "18446744073709551615" - 1];
+    size_t first = sizeof digits;
+    do
+        digits[--first] = (char)('0' + number % 10);
+    while (number /= 10);
+    text_bytes(text, digits + first, sizeof digits - first);
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_vprintf(text, format, arguments);
+    va_end(arguments);
+}
+
+void text_vprintf(struct text *text, const char *format, va_list arguments)
+{
+    size_t room = text->size - text->length;
+    int printed = vsnprintf(text->data + text->length, room, format, arguments);
+    if (printed < 0 || (size_t)printed >= room) {
+        text->overflowed = true;
+        text->length += strlen(text->data + text->length);
+    } else {
+        text->length += (size_t)printed;
+    }
+}
+
+int parse_number(const char *digits, size_t length, uint64_t minimum, uint64_t maximum,
+                 uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < length; i++) {
+        /* What sorts before '0' wraps around to a great number. */
+        unsigned digit = (unsigned)digits[i] - '0';
+        if (digit > 9 || digit > maximum || number > (maximum - digit) / 10)
+            return -1;
+        number = number * 10 + digit;
+    }
+    if (length == 0 || number < minimum)
+        return -1;
+    *ret_number = number;
+    return 0;
+}

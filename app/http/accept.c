@@ -1,0 +1,213 @@
+#include "http/accept.h"
+
+#include "base/io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPTS_MAX = 64, /* in one iteration, so that connections that are open get their turn */
+    EVICT_IDLE_AFTER_MS = 100,     /* the first request is on its way and has to be seen first */
+    EVICT_READING_AFTER_MS = 1000, /* an unfinished request, for another client */
+    EVICT_SLOW_AFTER_MS = 1000,    /* an unfinished response, from when it became slow */
+    EVICT_ANY_SLOW_AFTER_MS = 500, /* without room: see slowest() */
+    ENABLE_AFTER_MS = 50,          /* without room, descriptor or memory for another */
+};
+
+/* What to evict at the limit, or NULL: the connection that is missed least, which is one that has
+ * had its last response, else the one idle longest, else one that has been slow for a while. With
+ * no time for its first request each visitor would be evicted for the next. */
+static struct connection *least_missed(struct acceptor *acceptor)
+{
+    static const struct {
+        enum connection_state state;
+        int64_t after_ms;
+    } order[] = {{CONNECTION_IDLE, EVICT_IDLE_AFTER_MS},
+                 {CONNECTION_READING, EVICT_READING_AFTER_MS},
+                 {CONNECTION_SLOW, EVICT_SLOW_AFTER_MS}};
+    struct connections *connections = acceptor->connections;
+    struct connection *connection = connections->lists[CONNECTION_LINGERING].first;
+    for (unsigned i = 0; !connection && i < sizeof order / sizeof *order; i++)
+        connection = connections_next_expired(connections, connections->lists[order[i].state].first,
+                                              connections->polled_ms - order[i].after_ms);
+    return connection;
+}
+
+/* Is there one in another loop that is missed less? */
+static bool is_better_elsewhere(const struct acceptor *acceptor,
+                                const struct connection *connection)
+{
+    int64_t now_ms = acceptor->connections->now_ms;
+    int64_t since_ms = connection->state == CONNECTION_IDLE ? connection->since_ms : now_ms;
+    return connection->state != CONNECTION_LINGERING &&
+           loop_group_has_idler(acceptor->member, since_ms, now_ms);
+}
+
+/* A client that takes its response slowly, but takes it, is evicted only after no other was found
+ * for a while. It must be then: a few thousand of them would keep all others out. */
+static struct connection *slowest(const struct acceptor *acceptor)
+{
+    int64_t since_ms = acceptor->connections->polled_ms - EVICT_ANY_SLOW_AFTER_MS;
+    if (acceptor->no_room_since_ms == 0 || acceptor->no_room_since_ms > since_ms)
+        return NULL;
+    struct connection *connection = acceptor->connections->lists[CONNECTION_SLOW].first;
+    while (connection && is_ready(connection->socket, POLLOUT))
+        connection = connection->next;
+    return connection && connection->since_ms <= since_ms ? connection : NULL;
+}
+
+static bool evict(struct acceptor *acceptor)
+{
+    struct connection *connection = least_missed(acceptor);
+    if (connection && is_better_elsewhere(acceptor, connection))
+        return false;
+    if (!connection)
+        connection = slowest(acceptor);
+    if (connection)
+        connections_abort(acceptor->connections, connection);
+    return connection != NULL;
+}
+
+static const struct listeners *listeners_of(const struct acceptor *acceptor)
+{
+    return loop_group_listeners(acceptor->member->group);
+}
+
+static void stop_waking(struct acceptor *acceptor)
+{
+    const struct listeners *listeners = listeners_of(acceptor);
+    for (unsigned i = 0; i < listeners_count(listeners); i++)
+        (void)epoll_ctl(acceptor->connections->epoll, EPOLL_CTL_DEL, listeners_socket(listeners, i),
+                        NULL);
+    acceptor->member->accepting = false;
+    acceptor->enable_after_ms = acceptor->connections->now_ms + ENABLE_AFTER_MS;
+}
+
+void accept_enable(struct acceptor *acceptor)
+{
+    const struct listeners *listeners = listeners_of(acceptor);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = acceptor};
+    int epoll = acceptor->connections->epoll;
+    bool failed = false;
+    if (acceptor->member->accepting)
+        return;
+    for (unsigned i = 0; i < listeners_count(listeners); i++)
+        failed |= epoll_ctl(epoll, EPOLL_CTL_ADD, listeners_socket(listeners, i), &event) != 0 &&
+                  errno != EEXIST;
+    if (failed)
+        stop_waking(acceptor);
+    else
+        acceptor->member->accepting = true;
+}
+
+void accept_disable(struct acceptor *acceptor)
+{
+    if (acceptor->member->accepting)
+        stop_waking(acceptor);
+}
+
+void accept_passed(struct acceptor *acceptor)
+{
+    struct connection_list passed = loop_group_take(acceptor->member);
+    for (struct connection *connection = passed.first, *next; connection; connection = next) {
+        next = connection->next;
+        connections_add(acceptor->connections, connection);
+    }
+}
+
+/* Gives SOCKET to the loop that gets the next connection. */
+static void assign(struct acceptor *acceptor, int socket)
+{
+    struct connection *connection = connection_new(socket);
+    if (!connection) {
+        (void)close(socket);
+        return;
+    }
+    struct loop_member *receiver =
+        loop_group_receiver(acceptor->member, acceptor->connections->now_ms);
+    loop_group_count(receiver);
+    if (receiver == acceptor->member)
+        connections_add(acceptor->connections, connection);
+    else
+        loop_group_pass(receiver, connection);
+}
+
+enum outcome { TRY_AGAIN, NOBODY_WAITS, NO_ROOM };
+
+/* Accepts one, or evicts one for it, under the group's lock, so that another loop that sees the
+ * same client does not evict a second one. None is evicted unless a client waits: accept4(2)
+ * reports a lack of descriptors before it looks whether one does. */
+static enum outcome accept_one(struct acceptor *acceptor, int listener)
+{
+    const struct loop_group *group = acceptor->member->group;
+    if (loop_group_connections(group) < loop_group_connections_max(group)) {
+        int socket = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            assign(acceptor, socket);
+            return TRY_AGAIN;
+        }
+        if (errno == EAGAIN)
+            return NOBODY_WAITS;
+        if (errno == EINTR || errno == ECONNABORTED)
+            return TRY_AGAIN;
+        if (errno != EMFILE && errno != ENFILE)
+            return NO_ROOM;
+    }
+    if (!is_ready(listener, POLLIN))
+        return NOBODY_WAITS;
+    return evict(acceptor) ? TRY_AGAIN : NO_ROOM;
+}
+
+/* Returns false when there is no room for another connection now. */
+static bool accept_from(struct acceptor *acceptor, int listener)
+{
+    enum outcome outcome = TRY_AGAIN;
+    for (unsigned i = 0; i < ACCEPTS_MAX && outcome == TRY_AGAIN; i++) {
+        loop_group_lock(acceptor->member);
+        outcome = accept_one(acceptor, listener);
+        loop_group_unlock(acceptor->member);
+    }
+    return outcome != NO_ROOM;
+}
+
+void accept_pending(struct acceptor *acceptor)
+{
+    const struct listeners *listeners = listeners_of(acceptor);
+    int64_t now_ms = acceptor->connections->now_ms;
+    bool room = true;
+    for (unsigned i = 0; i < listeners_count(listeners); i++)
+        room &= accept_from(acceptor, listeners_socket(listeners, i));
+    if (room) {
+        acceptor->no_room_since_ms = 0;
+        return;
+    }
+    if (acceptor->no_room_since_ms == 0)
+        acceptor->no_room_since_ms = now_ms;
+    accept_disable(acceptor);
+    loop_group_ask(acceptor->member, now_ms);
+}
+
+bool accept_drain_backlog(struct acceptor *acceptor, bool time_is_up)
+{
+    struct listeners *listeners = loop_group_listeners(acceptor->member->group);
+    bool last;
+    if (!loop_group_leave(acceptor->member, time_is_up, &last))
+        return false;
+    for (unsigned i = 0; (last || time_is_up) && i < listeners_count(listeners); i++) {
+        int listener = listeners_socket(listeners, i);
+        for (int left = LISTENERS_BACKLOG; left > 0 && is_ready(listener, POLLIN);
+             left -= ACCEPTS_MAX)
+            if (!accept_from(acceptor, listener))
+                break;
+    }
+    accept_disable(acceptor);
+    accept_passed(acceptor);
+    if (last)
+        listeners_shut(listeners);
+    else
+        loop_group_ask(acceptor->member, acceptor->connections->now_ms);
+    return true;
+}

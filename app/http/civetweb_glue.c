@@ -1,0 +1,70 @@
+/* The only file that knows civetweb. It is one unit with civetweb.c, so that it can call static
+ * functions of it. That release is pinned by its hash (third_party/civetweb), so they stand still.
+ * What is called, and what is assumed of it:
+ *
+ * - set_ports_option(context) reads config[LISTENING_PORTS] and config[LISTEN_BACKLOG_SIZE] alone.
+ *   For each address it makes a socket, binds it, listens, and notes it in listening_sockets. On
+ *   any failure it closes all of them, returns 0, and leaves errno as the failure set it.
+ * - parse_http_request(head, length, info) writes NULs into the head and points INFO into it. It
+ *   needs nothing else. It refuses methods that it does not know.
+ *
+ * Nothing of civetweb's threads, contexts and responses is used, and the linker leaves it out. */
+
+#include <civetweb.c>
+
+#undef snprintf
+#undef vsnprintf
+#undef strncpy
+#undef strcat
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+
+#include "http/civetweb_glue.h"
+
+_Static_assert(MG_MAX_HEADERS == HEAD_FIELDS_MAX, "there is room for what civetweb reads");
+
+unsigned civetweb_listen(const char *address, unsigned backlog, int *sockets, unsigned sockets_max)
+{
+    char address_text[80], backlog_text[16];
+    struct mg_context *context = calloc(1, sizeof *context);
+    unsigned count = 0;
+    if (!context)
+        return 0;
+    (void)snprintf(address_text, sizeof address_text, "%s", address);
+    (void)snprintf(backlog_text, sizeof backlog_text, "%u", backlog);
+    context->dd.config[LISTENING_PORTS] = address_text;
+    context->dd.config[LISTEN_BACKLOG_SIZE] = backlog_text;
+    errno = 0;
+    if (set_ports_option(context) > 0)
+        count = context->num_listening_sockets;
+    int saved_errno = errno;
+    for (unsigned i = 0; i < count; i++) {
+        if (count <= sockets_max)
+            sockets[i] = context->listening_sockets[i].sock;
+        else
+            (void)close(context->listening_sockets[i].sock);
+    }
+    free(context->listening_sockets);
+    free(context->listening_socket_fds);
+    free(context);
+    errno = count > sockets_max ? E2BIG : saved_errno;
+    return count <= sockets_max ? count : 0;
+}
+
+int civetweb_split_head(char *head, size_t length, struct request_head *ret_head)
+{
+    struct mg_request_info info;
+    memset(&info, 0, sizeof info);
+    if (parse_http_request(head, (int)length, &info) != (int)length)
+        return 400;
+    ret_head->method = info.request_method;
+    ret_head->target = info.request_uri;
+    ret_head->version = info.http_version;
+    ret_head->fields_count = (unsigned)info.num_headers;
+    for (int i = 0; i < info.num_headers; i++)
+        ret_head->fields[i] =
+            (struct header_field){info.http_headers[i].name, info.http_headers[i].value};
+    return 0;
+}

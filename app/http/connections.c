@@ -1,0 +1,196 @@
+#include "http/connections.h"
+
+#include "base/io.h"
+#include "http/request.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    HEAD_TIMEOUT_MS = 10000,  /* from a request's first byte to its last */
+    IDLE_TIMEOUT_MS = 75000,  /* without a request: longer than the proxies in front of it */
+    WRITE_TIMEOUT_MS = 30000, /* until the client's kernel acknowledges a byte; where the client
+                                 reads slowly it does so in steps of tens of kilobytes */
+    SLOW_AFTER_MS = 500,      /* of these: then it is first looked how much the client has taken */
+    LINGER_TIMEOUT_MS = 1000, /* for the client to close after the last response */
+    DRAIN_IDLE_MS = 500,      /* how long a connection may be idle while draining */
+};
+
+static const int64_t timeouts_ms[CONNECTION_STATES] = {
+    [CONNECTION_IDLE] = IDLE_TIMEOUT_MS,
+    [CONNECTION_READING] = HEAD_TIMEOUT_MS,
+    [CONNECTION_WRITING] = SLOW_AFTER_MS,
+    [CONNECTION_SLOW] = WRITE_TIMEOUT_MS - SLOW_AFTER_MS,
+    [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
+};
+
+int connections_init(struct connections *connections, struct loop_member *member)
+{
+    connections->member = member;
+    connections->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return connections->epoll >= 0 ? 0 : -1;
+}
+
+void connections_destroy(struct connections *connections)
+{
+    for (int state = 0; state < CONNECTION_STATES; state++)
+        assert(!connections->lists[state].first);
+    if (connections->epoll >= 0)
+        close_keeping_errno(connections->epoll);
+}
+
+void connections_add(struct connections *connections, struct connection *connection)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    assert(connection->state == CONNECTION_IDLE);
+    connection->events = EPOLLIN;
+    connection->since_ms = connections->now_ms;
+    connection_list_append(&connections->lists[connection->state], connection);
+    if (epoll_ctl(connections->epoll, EPOLL_CTL_ADD, connection->socket, &event) != 0)
+        connections_close(connections, connection);
+}
+
+void connections_set_state(struct connections *connections, struct connection *connection,
+                           enum connection_state state)
+{
+    assert(connection->state != CONNECTION_CLOSED);
+    connection_list_remove(&connections->lists[connection->state], connection);
+    connection->state = state;
+    connection->since_ms = connections->now_ms;
+    connection->unacknowledged = 0;
+    connection_list_append(&connections->lists[state], connection);
+}
+
+void connections_set_events(struct connections *connections, struct connection *connection,
+                            uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    if (connection->events != events &&
+        epoll_ctl(connections->epoll, EPOLL_CTL_MOD, connection->socket, &event) == 0)
+        connection->events = events;
+}
+
+void connections_close(struct connections *connections, struct connection *connection)
+{
+    (void)close(connection->socket);
+    loop_group_uncount(connections->member);
+    connections_set_state(connections, connection, CONNECTION_CLOSED);
+}
+
+void connections_abort(struct connections *connections, struct connection *connection)
+{
+    enum { READS_MAX = 64 }; /* a client that never stops is reset */
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    char unread[8192];
+    int reads = 0;
+    if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
+        (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (connection->state == CONNECTION_LINGERING)
+        while (reads < READS_MAX && receive_some(connection->socket, unread, sizeof unread) > 0)
+            reads++;
+    connections_close(connections, connection);
+}
+
+void connections_abort_all(struct connections *connections, enum connection_state end)
+{
+    for (enum connection_state state = 0; state < end; state++)
+        while (connections->lists[state].first)
+            connections_abort(connections, connections->lists[state].first);
+}
+
+void connections_free_closed(struct connections *connections)
+{
+    struct connection_list *closed = &connections->lists[CONNECTION_CLOSED];
+    struct connection *connection;
+    while ((connection = closed->first)) {
+        connection_list_remove(closed, connection);
+        connection_free(connection);
+    }
+}
+
+/* Has the client sent anything since epoll_wait(2) returned? That reports a limited number of
+ * sockets at a time, and a sync may have taken its time since. Empty lines of an idle client do not
+ * count: it could send them for ever. */
+static bool has_unread_input(const struct connection *connection)
+{
+    char bytes[64];
+    ssize_t length = recv(connection->socket, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    return length > 0 &&
+           (connection->state == CONNECTION_READING || request_has_begun(bytes, (size_t)length));
+}
+
+/* Looks how much of what was sent the client has still to acknowledge. Returns whether that is less
+ * than when last looked at; at the first look, for a connection that lingers, whether there is any.
+ */
+static bool has_taken_some(struct connection *connection)
+{
+    int bytes = 0;
+    (void)ioctl(connection->socket, TIOCOUTQ, &bytes); /* SIOCOUTQ of tcp(7) */
+    uint32_t before = connection->unacknowledged, now = (uint32_t)bytes;
+    connection->unacknowledged = now;
+    return before == 0 ? now > 0 : now < before;
+}
+
+void connections_set_slow(struct connections *connections, struct connection *connection)
+{
+    connections_set_state(connections, connection, CONNECTION_SLOW);
+    (void)has_taken_some(connection);
+}
+
+/* Has the client done its part since the connection entered its state, or since the last look? Of a
+ * response epoll(7) reports only that the client has taken a large part: so a client that takes
+ * little at a time gets its time again. */
+static bool has_progressed(struct connections *connections, struct connection *connection)
+{
+    enum connection_state state = connection->state;
+    if (state == CONNECTION_IDLE || state == CONNECTION_READING)
+        return has_unread_input(connection);
+    /* A socket that takes bytes is one that the loop owes them. */
+    bool writes = state == CONNECTION_WRITING || state == CONNECTION_SLOW;
+    if (writes && is_ready(connection->socket, POLLOUT))
+        return true;
+    if (state == CONNECTION_WRITING || !has_taken_some(connection))
+        return false;
+    uint32_t unacknowledged = connection->unacknowledged;
+    connections_set_state(connections, connection, state);
+    connection->unacknowledged = unacknowledged;
+    return true;
+}
+
+int64_t connections_expired_since_ms(const struct connections *connections,
+                                     enum connection_state state)
+{
+    bool soon = connections->draining && state == CONNECTION_IDLE;
+    int64_t timeout_ms = soon ? DRAIN_IDLE_MS : timeouts_ms[state];
+    return timeout_ms == 0 ? INT64_MIN : connections->polled_ms - timeout_ms;
+}
+
+struct connection *connections_next_expired(struct connections *connections,
+                                            struct connection *connection, int64_t since_ms)
+{
+    for (struct connection *next; connection && connection->since_ms <= since_ms;
+         connection = next) {
+        next = connection->next;
+        if (!has_progressed(connections, connection))
+            return connection;
+    }
+    return NULL;
+}
+
+int connections_next_expiry_ms(const struct connections *connections)
+{
+    int64_t least_ms = INT64_MAX;
+    for (enum connection_state state = 0; state < CONNECTION_STATES; state++) {
+        const struct connection *first = connections->lists[state].first;
+        int64_t since_ms = connections_expired_since_ms(connections, state);
+        if (!first || since_ms == INT64_MIN)
+            continue;
+        int64_t left_ms = first->since_ms > since_ms ? first->since_ms - since_ms : 0;
+        least_ms = left_ms < least_ms ? left_ms : least_ms;
+    }
+    return least_ms == INT64_MAX ? -1 : (int)least_ms;
+}

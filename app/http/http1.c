@@ -1,0 +1,347 @@
+#include "http/http1.h"
+
+#include "base/clock.h"
+#include "base/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+/* The framing of chunked coding (RFC 9112 §7.1). */
+enum { CHUNK_HEAD = sizeof "00000000\r\n" - 1, CHUNK_END = sizeof "\r\n" - 1 };
+static const char last_chunk[] = "0\r\n\r\n";
+
+/* Has the client sent bytes that nobody will read? */
+static bool is_sending(const struct connection *connection)
+{
+    char byte;
+    return connection->linger || connection->input_length > 0 ||
+           recv(connection->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* The response is out. To close at once with bytes unread would send a reset, which can overtake
+ * the response: a lingering close shuts this side first and discards the client's bytes until it
+ * closes too (RFC 9112 §9.6). With nothing unread it is closed at once: to wait for each client
+ * would cost an eighth more processor time for each connection of one request. */
+static void finish_response(struct http1 *http1, struct connection *connection)
+{
+    struct connections *connections = http1->connections;
+    assert(!connection->output && !connection->stream);
+    connections_set_events(connections, connection, EPOLLIN);
+    if (connection->keep_alive) {
+        connections_set_state(connections, connection,
+                              connection->input_length > 0 ? CONNECTION_READY : CONNECTION_IDLE);
+    } else if (connections->draining || is_sending(connection)) {
+        (void)shutdown(connection->socket, SHUT_WR);
+        connections_set_state(connections, connection, CONNECTION_LINGERING);
+    } else {
+        connections_close(connections, connection);
+    }
+}
+
+static void wait_until_writable(struct http1 *http1, struct connection *connection)
+{
+    connections_set_events(http1->connections, connection, EPOLLOUT);
+    connections_set_state(http1->connections, connection, CONNECTION_WRITING);
+}
+
+/* Writes the present piece of the stream with its framing into the loop's output. HTTP/1.0 has no
+ * chunks: there the end of the connection ends the body. Returns its length, or -1 with errno. */
+static ssize_t make_piece(struct http1 *http1, struct connection *connection, bool *ret_last)
+{
+    struct stream *stream = connection->stream;
+    char *output = http1->output;
+    if (connection->http_1_0)
+        return stream->next(stream, output, sizeof http1->output, ret_last);
+    size_t size = sizeof http1->output - CHUNK_HEAD - CHUNK_END - sizeof last_chunk;
+    ssize_t content = stream->next(stream, output + CHUNK_HEAD, size, ret_last);
+    if (content < 0)
+        return -1;
+    size_t length = 0;
+    if (content > 0) {
+        char head[32];
+        (void)snprintf(head, sizeof head, "%08zx\r\n", (size_t)content);
+        memcpy(output, head, CHUNK_HEAD);
+        length = CHUNK_HEAD + (size_t)content;
+        memcpy(output + length, "\r\n", CHUNK_END);
+        length += CHUNK_END;
+    }
+    if (*ret_last) {
+        memcpy(output + length, last_chunk, sizeof last_chunk - 1);
+        length += sizeof last_chunk - 1;
+    }
+    return (ssize_t)length;
+}
+
+/* Continues a long response by one piece, so that other connections have their turn between two. A
+ * piece that the client takes in parts is made again for each: no buffer is kept for it. */
+static void continue_stream(struct http1 *http1, struct connection *connection)
+{
+    struct connections *connections = http1->connections;
+    bool last = false;
+    ssize_t length = make_piece(http1, connection, &last);
+    if (length < 0 && errno == EAGAIN) {
+        connections_set_state(connections, connection, CONNECTION_WRITING);
+        return;
+    }
+    /* Its size has been announced: another process has changed the file. */
+    bool differs = connection->piece_sent > 0 && length != (ssize_t)connection->piece_length;
+    if (length < 0 || differs) {
+        connections_abort(connections, connection);
+        return;
+    }
+    ssize_t sent = send_some(connection->socket, http1->output + connection->piece_sent,
+                             (size_t)length - connection->piece_sent);
+    if (sent < 0) {
+        connections_close(connections, connection);
+        return;
+    }
+    connection->piece_length = (uint32_t)length;
+    connection->piece_sent += (uint32_t)sent;
+    if (connection->piece_sent < connection->piece_length) {
+        if (sent > 0)
+            connections_set_state(connections, connection, CONNECTION_WRITING);
+        return;
+    }
+    connection->piece_sent = 0;
+    connection->stream->advance(connection->stream);
+    if (last) {
+        connection_end_stream(connection);
+        finish_response(http1, connection);
+    } else {
+        connections_set_state(connections, connection, CONNECTION_WRITING);
+    }
+}
+
+static void continue_output(struct http1 *http1, struct connection *connection)
+{
+    ssize_t sent = send_some(connection->socket, connection->output + connection->output_sent,
+                             connection->output_length - connection->output_sent);
+    if (sent < 0) {
+        connections_close(http1->connections, connection);
+        return;
+    }
+    connection->output_sent += (uint32_t)sent;
+    if (connection->output_sent < connection->output_length) {
+        if (sent > 0)
+            connections_set_state(http1->connections, connection, CONNECTION_WRITING);
+        return;
+    }
+    connection_drop_output(connection);
+    if (!connection->stream)
+        finish_response(http1, connection);
+}
+
+static void send_response(struct http1 *http1, struct connection *connection,
+                          const struct response *response)
+{
+    connection->keep_alive = response->keep_alive;
+    connection->stream = response->stream;
+    connection->piece_sent = 0;
+    ssize_t sent = send_some(connection->socket, response->data, response->length);
+    if (sent < 0) {
+        connections_close(http1->connections, connection);
+    } else if ((size_t)sent < response->length) {
+        if (connection_keep_output(connection, response->data + sent,
+                                   response->length - (size_t)sent) != 0)
+            connections_close(http1->connections, connection);
+        else
+            wait_until_writable(http1, connection);
+    } else if (connection->stream) {
+        wait_until_writable(http1, connection);
+    } else {
+        finish_response(http1, connection);
+    }
+}
+
+static struct response new_response(struct http1 *http1, const struct connection *connection)
+{
+    return (struct response){.data = http1->output,
+                             .keep_alive = connection->keep_alive && !http1->connections->draining,
+                             .head_only = connection->head_only,
+                             .http_1_0 = connection->http_1_0};
+}
+
+/* Responds with STATUS and closes. */
+static void refuse(struct http1 *http1, struct connection *connection, int status)
+{
+    connection->keep_alive = false;
+    connection->linger = true;
+    struct response response = new_response(http1, connection);
+    http1->handler->refuse(http1->handler->context, status, &response);
+    send_response(http1, connection, &response);
+}
+
+void http1_commit(struct http1 *http1)
+{
+    const struct handler *handler = http1->handler;
+    if (http1->deferred_count == 0)
+        return;
+    handler->commit(handler->context);
+    http1->connections->now_ms = clock_ms();
+    for (unsigned i = 0; i < http1->deferred_count; i++) {
+        struct connection *connection = http1->deferred[i];
+        assert(connection->state == CONNECTION_DEFERRED);
+        struct response response = new_response(http1, connection);
+        handler->respond(handler->context, connection->tag, &response);
+        send_response(http1, connection, &response);
+    }
+    http1->deferred_count = 0;
+}
+
+static void handle_request(struct http1 *http1, struct connection *connection,
+                           const struct request *request)
+{
+    connection->keep_alive = request->keep_alive;
+    connection->head_only = request->head_only;
+    connection->http_1_0 = request->http_1_0;
+    struct response response = new_response(http1, connection);
+    int tag = http1->handler->request(http1->handler->context, request, &response);
+    if (tag < 0) {
+        send_response(http1, connection, &response);
+        return;
+    }
+    assert(http1->deferred_count < DEFERRED_MAX);
+    connection->tag = tag;
+    connections_set_state(http1->connections, connection, CONNECTION_DEFERRED);
+    http1->deferred[http1->deferred_count++] = connection;
+    if (http1->deferred_count == DEFERRED_MAX)
+        http1_commit(http1);
+}
+
+static bool has_expired(const struct connections *connections, const struct connection *connection)
+{
+    return connection->since_ms <= connections_expired_since_ms(connections, connection->state);
+}
+
+/* A request that is not whole yet. Its time is for all of it: another byte does not extend it, and
+ * once it is over all that came in time has been read now. Nor do empty lines, or half of one,
+ * extend the time that a connection may be idle. */
+static void keep_partial(struct http1 *http1, struct connection *connection, const char *data,
+                         size_t length)
+{
+    struct connections *connections = http1->connections;
+    if (connection->state == CONNECTION_READING && has_expired(connections, connection)) {
+        refuse(http1, connection, 408);
+        return;
+    }
+    if (connection->state == CONNECTION_IDLE && request_has_begun(data, length))
+        connections_set_state(connections, connection, CONNECTION_READING);
+    if (connection_keep_input(connection, data, length) != 0)
+        connections_close(connections, connection);
+}
+
+/* Takes the first request out of the LENGTH bytes in the loop's input. */
+static void take_request(struct http1 *http1, struct connection *connection, size_t length)
+{
+    struct request request;
+    size_t skipped = request_skip_empty_lines(http1->input, length);
+    char *head = http1->input + skipped;
+    length -= skipped;
+    int head_length = request_head_length(head, length);
+    /* Before the request is whole: it may expire, and that has a response too. */
+    connection->head_only = length >= 5 && memcmp(head, "HEAD ", 5) == 0;
+    connection->http_1_0 = false;
+    if (head_length == 0) {
+        keep_partial(http1, connection, head, length);
+        return;
+    }
+    int status =
+        head_length < 0 ? -head_length : request_parse(head, (size_t)head_length, &request);
+    if (status != 0) {
+        refuse(http1, connection, status);
+        return;
+    }
+    /* What came after it has to leave the loop's input before the connection waits for anything. */
+    if (connection_keep_input(connection, head + head_length, length - (size_t)head_length) != 0)
+        connections_close(http1->connections, connection);
+    else
+        handle_request(http1, connection, &request);
+}
+
+static void read_request(struct http1 *http1, struct connection *connection)
+{
+    size_t kept = connection->input_length;
+    ssize_t received =
+        receive_some(connection->socket, http1->input + kept, sizeof http1->input - kept);
+    if (received < 0 && errno == EAGAIN)
+        return;
+    if (received <= 0) {
+        connections_close(http1->connections, connection);
+        return;
+    }
+    if (kept > 0)
+        memcpy(http1->input, connection->input, kept);
+    take_request(http1, connection, kept + (size_t)received);
+}
+
+static void discard_input(struct http1 *http1, struct connection *connection)
+{
+    ssize_t received = receive_some(connection->socket, http1->input, sizeof http1->input);
+    if (received == 0 || (received < 0 && errno != EAGAIN))
+        connections_close(http1->connections, connection);
+}
+
+void http1_continue(struct http1 *http1, struct connection *connection, uint32_t events)
+{
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+    case CONNECTION_READING:
+        read_request(http1, connection);
+        break;
+    case CONNECTION_WRITING:
+    case CONNECTION_SLOW:
+        if (events & (EPOLLERR | EPOLLHUP))
+            connections_close(http1->connections, connection);
+        else if (connection->output)
+            continue_output(http1, connection);
+        else
+            continue_stream(http1, connection);
+        break;
+    case CONNECTION_LINGERING:
+        discard_input(http1, connection);
+        break;
+    default: /* it is dealt with in this iteration anyhow */
+        break;
+    }
+}
+
+void http1_handle_ready(struct http1 *http1)
+{
+    struct connections *connections = http1->connections;
+    struct connection *last = connections->lists[CONNECTION_READY].last, *connection = NULL;
+    while (connection != last) {
+        connection = connections->lists[CONNECTION_READY].first;
+        size_t length = connection->input_length;
+        memcpy(http1->input, connection->input, length);
+        connections_set_state(connections, connection, CONNECTION_IDLE);
+        take_request(http1, connection, length);
+    }
+}
+
+static void expire(struct http1 *http1, struct connection *connection)
+{
+    if (connection->state == CONNECTION_READING)
+        refuse(http1, connection, 408);
+    else if (connection->state == CONNECTION_WRITING)
+        connections_set_slow(http1->connections, connection);
+    else
+        connections_abort(http1->connections, connection);
+}
+
+void http1_close_expired(struct http1 *http1)
+{
+    struct connections *connections = http1->connections;
+    for (enum connection_state state = 0; state < CONNECTION_STATES; state++) {
+        int64_t since_ms = connections_expired_since_ms(connections, state);
+        struct connection *expired, *next;
+        expired = connections_next_expired(connections, connections->lists[state].first, since_ms);
+        for (; expired; expired = next) {
+            next = connections_next_expired(connections, expired->next, since_ms);
+            expire(http1, expired);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+#include "log/open.h"
+
+#include "base/io.h"
+#include "log/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A descriptor of the directory that PATH is in, or -1. */
+static int open_parent(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return -1;
+    size_t length = strlen(copy);
+    while (length > 1 && copy[length - 1] == '/')
+        copy[--length] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *parent = !slash ? "." : slash == copy ? "/" : copy;
+    if (slash && slash != copy)
+        *slash = '\0';
+    int directory = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved_errno = errno;
+    free(copy);
+    errno = saved_errno;
+    return directory;
+}
+
+/* Makes the entry of DIRECTORY, which is at PATH, durable in its parent. That is due before the
+ * file is made, whichever process made the directory: one that was killed between the two leaves a
+ * directory that was never synced. If the parent cannot be read, its whole file system is synced.
+ * Returns 0, or -1 with errno; *RET_SYNC_FAILED is then set if it was the sync that failed. */
+static int sync_parent(const char *path, int directory, bool *ret_sync_failed)
+{
+    int parent = open_parent(path);
+    if (parent < 0 && errno != EACCES)
+        return -1;
+    int result = parent < 0 ? syncfs(directory) : sync_all(parent);
+    if (parent >= 0)
+        close_keeping_errno(parent);
+    *ret_sync_failed = result != 0;
+    return result;
+}
+
+static bool has_file(int directory)
+{
+    struct stat status;
+    return fstatat(directory, VISITS_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+static int open_directory(const char *path, bool *ret_sync_failed)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS)
+        return -1;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || has_file(directory) || sync_parent(path, directory, ret_sync_failed) == 0)
+        return directory;
+    close_keeping_errno(directory);
+    return -1;
+}
+
+/* O_NONBLOCK so that a FIFO of that name does not block; it means nothing to a regular file.
+ * Returns the locked descriptor, or -1 with errno. */
+static int open_file(int directory)
+{
+    struct stat status;
+    int fd =
+        openat(directory, VISITS_FILE,
+               O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) != 0)
+        goto close_file;
+    if (!S_ISREG(status.st_mode)) {
+        errno = EINVAL;
+        goto close_file;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        goto close_file;
+    /* Another process may have renamed a copy over it just now, and holds that one's lock. */
+    if (check_is_named(directory, VISITS_FILE, fd) != 0)
+        goto close_file;
+    return fd;
+
+close_file:
+    close_keeping_errno(fd);
+    return -1;
+}
+
+/* Returns 0, or -1 with errno; EIO: another process has shortened the file. */
+static int read_recent(struct log_file *file)
+{
+    const struct recovery *found = &file->found;
+    uint64_t lines = (found->size - found->fixed_width_from) / LINE_LENGTH;
+    unsigned count = lines < RECENT_LINES ? (unsigned)lines : RECENT_LINES;
+    size_t size = (size_t)count * LINE_LENGTH;
+    file->recent.count = count;
+    ssize_t got = read_at(file->fd, file->recent.lines, size, (off_t)(found->size - size));
+    if (got >= 0 && (size_t)got != size)
+        errno = EIO;
+    return got >= 0 && (size_t)got == size ? 0 : -1;
+}
+
+/* Makes what the file says durable, as far as it is not known to be. If that is impossible, what
+ * the page cache has of the file is dropped, so that the file is what the disk says. Returns 0; 1
+ * if the file has to be read again for that; or -1 with errno. */
+static int make_durable(struct log_file *file)
+{
+    uint64_t size = file->found.size;
+    uint64_t known = durable_read(file->directory, file->fd, size);
+    enum durable_state state = DURABLE;
+    bool impossible = size > DURABLE_COPY_MAX;
+    if (known < size && durable_examine(file->directory, file->fd, known, size, &state) != 0)
+        return -1;
+    if (state == DURABLE)
+        return 0;
+    int copy = impossible ? -1 : durable_copy(file->directory, file->fd, size, &impossible);
+    if (copy >= 0) {
+        (void)close(file->fd);
+        file->fd = copy;
+        return 0;
+    }
+    if (!impossible)
+        return -1;
+    (void)sync_data(file->fd);
+    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    return 1;
+}
+
+/* A second repair found AGAIN. What the first one moved aside is still to be reported. */
+static void merge(struct recovery *found, const struct recovery *again)
+{
+    if (found->torn == 0) {
+        *found = *again;
+        return;
+    }
+    found->count = again->count;
+    found->size = again->size;
+    found->fixed_width_from = again->fixed_width_from;
+}
+
+/* Repairs the end of the file and makes all of it durable, with its name. */
+static int recover(struct log_file *file, bool is_first, struct torn_files *torn,
+                   bool *ret_sync_failed)
+{
+    struct recovery again;
+    durable_remove_copy(file->directory); /* it may hold the room that the repair needs */
+    if (recovery_run(file->directory, file->fd, torn, &file->found) != 0)
+        return -1;
+    int result = is_first ? make_durable(file) : 0;
+    if (result > 0) {
+        result = recovery_run(file->directory, file->fd, torn, &again);
+        if (result == 0)
+            merge(&file->found, &again);
+    }
+    if (result != 0 || read_recent(file) != 0)
+        return -1;
+    *ret_sync_failed = sync_all(file->fd) != 0 || sync_all(file->directory) != 0;
+    if (!*ret_sync_failed)
+        return 0;
+    durable_forget(file->directory);
+    return -1;
+}
+
+static int open_and_recover(struct log_file *file, const char *path, bool is_first,
+                            struct torn_files *torn, bool *ret_sync_failed)
+{
+    file->directory = open_directory(path, ret_sync_failed);
+    if (file->directory < 0)
+        return -1;
+    file->fd = open_file(file->directory);
+    if (file->fd < 0)
+        goto close_directory;
+    if (recover(file, is_first, torn, ret_sync_failed) == 0)
+        return 0;
+    close_keeping_errno(file->fd);
+
+close_directory:
+    close_keeping_errno(file->directory);
+    return -1;
+}
+
+struct log_file *log_file_open(const char *path, bool is_first, struct torn_files *torn,
+                               bool *ret_sync_failed)
+{
+    struct log_file *file = malloc(sizeof *file);
+    *ret_sync_failed = false;
+    if (!file)
+        return NULL;
+    if (open_and_recover(file, path, is_first, torn, ret_sync_failed) == 0) {
+        file->users = 1;
+        return file;
+    }
+    int saved_errno = errno;
+    free(file);
+    errno = saved_errno;
+    return NULL;
+}
+
+bool log_file_is_in_place(const struct log_file *file, const char *path, uint64_t size)
+{
+    struct stat at_path, directory, named, opened;
+    if (stat(path, &at_path) != 0 ||
+        fstatat(file->directory, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    if (fstat(file->directory, &directory) != 0 || fstat(file->fd, &opened) != 0)
+        return true;
+    return is_same_file(&at_path, &directory) && is_same_file(&named, &opened) &&
+           (uint64_t)opened.st_size == size;
+}
+
+void log_file_release(struct log_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->users, 1) > 1)
+        return;
+    (void)close(file->fd);
+    (void)close(file->directory);
+    free(file);
+}

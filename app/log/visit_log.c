@@ -1,0 +1,372 @@
+#include "log/visit_log.h"
+
+#include "base/clock.h"
+#include "base/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Holds if any thread has the lock: pthreads cannot tell which. */
+#define assert_locked(lock) assert(pthread_mutex_trylock(lock) == EBUSY)
+
+/* sync_lock first: waiting for a slow fdatasync(2) must not hold up appends. */
+static void lock_both(struct visit_log *log)
+{
+    pthread_mutex_lock(&log->sync_lock);
+    pthread_mutex_lock(&log->append_lock);
+}
+
+static void unlock_both(struct visit_log *log)
+{
+    pthread_mutex_unlock(&log->append_lock);
+    pthread_mutex_unlock(&log->sync_lock);
+}
+
+static void assert_both_locked(struct visit_log *log)
+{
+    assert_locked(&log->sync_lock);
+    assert_locked(&log->append_lock);
+    (void)log;
+}
+
+void visit_log_init(struct visit_log *log, const char *path)
+{
+    *log = (struct visit_log){
+        .directory_path = path, .state = LOG_CLOSED, .fault = EAGAIN, .mark = {.fd = -1}};
+    pthread_mutex_init(&log->append_lock, NULL);
+    pthread_mutex_init(&log->sync_lock, NULL);
+}
+
+/* The four changes of state: each is made in one function. */
+
+static void become_open(struct visit_log *log, struct log_file *file)
+{
+    assert_both_locked(log);
+    assert(log->state == LOG_CLOSED || log->state == LOG_STALE);
+    log_file_release(log->file);
+    log->file = file;
+    durable_mark_close(&log->mark);
+    durable_mark_open(&log->mark, file->directory, file->fd, file->found.size);
+    log->recent = file->recent;
+    log->fixed_width_from = file->found.fixed_width_from;
+    log->count = file->found.count;
+    log->size = file->found.size;
+    log->synced = file->found.size;
+    log->tail = 0;
+    log->fault = 0;
+    log->state = LOG_OPEN;
+}
+
+/* Returns -1 with errno ESTALE. */
+static int become_stale(struct visit_log *log)
+{
+    assert_locked(&log->append_lock);
+    assert(log->state == LOG_OPEN);
+    log->fault = ESTALE;
+    log->state = LOG_STALE;
+    errno = ESTALE;
+    return -1;
+}
+
+static void become_failed(struct visit_log *log, int error)
+{
+    assert_both_locked(log);
+    assert(log->state != LOG_FAILED);
+    log->drops_unsynced = log->state == LOG_OPEN;
+    log->fault = error;
+    log->state = LOG_FAILED;
+}
+
+/* FAILED stays so. */
+static void become_closed(struct visit_log *log)
+{
+    assert_both_locked(log);
+    assert(log->file && log->state != LOG_CLOSED);
+    log_file_release(log->file);
+    log->file = NULL;
+    durable_mark_close(&log->mark);
+    if (log->state == LOG_FAILED)
+        return;
+    log->fault = EAGAIN;
+    log->state = LOG_CLOSED;
+}
+
+/* Opens or reopens it. Returns 0, or -1 with the errno in `fault`: what was open stays open then.
+ */
+static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
+{
+    struct log_file *old = log->file;
+    bool sync_failed = false;
+    assert_both_locked(log);
+    /* The sync of a batch in the old file may still be to come, and would sync only the new one. */
+    if (old && sync_data(old->fd) != 0) {
+        durable_forget(old->directory);
+        become_failed(log, errno);
+        return -1;
+    }
+    /* If it is still the same file, its old lock would exclude the new one (flock(2)). Nothing is
+     * written between the two. */
+    if (old)
+        (void)flock(old->fd, LOCK_UN);
+    struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
+    if (file) {
+        become_open(log, file);
+        *ret_recovery = file->found;
+        return 0;
+    }
+    log->fault = errno;
+    if (sync_failed)
+        become_failed(log, log->fault);
+    return -1;
+}
+
+int visit_log_open(struct visit_log *log, struct recovery *ret_recovery)
+{
+    lock_both(log);
+    assert(log->state == LOG_CLOSED);
+    int result = open_in_place(log, ret_recovery), error = log->fault;
+    unlock_both(log);
+    errno = error;
+    return result;
+}
+
+static bool is_as_long_as_left(const struct visit_log *log, const struct stat *status)
+{
+    return (uint64_t)status->st_size == log->size + log->tail;
+}
+
+/* Finds the file as it was left and truncates what a failed write left, or becomes STALE. */
+static int cut_tail(struct visit_log *log)
+{
+    struct stat status;
+    assert_locked(&log->append_lock);
+    assert(log->state == LOG_OPEN);
+    if (fstat(log->file->fd, &status) != 0)
+        return -1;
+    if (status.st_nlink == 0 || !is_as_long_as_left(log, &status))
+        return become_stale(log);
+    if (log->tail > 0 && ftruncate(log->file->fd, (off_t)log->size) != 0)
+        return -1;
+    log->tail = 0;
+    return 0;
+}
+
+/* Did the last write(2) end at END? O_APPEND puts it at the end of the file, wherever that is by
+ * then, and leaves the position behind it (open(2)). */
+static bool ends_at(const struct visit_log *log, uint64_t end)
+{
+    return (uint64_t)lseek(log->file->fd, 0, SEEK_CUR) == end;
+}
+
+/* Writes a tail of SIZE bytes, or leaves the file as it was. What has landed behind the bytes of
+ * another process stays there. */
+static int write_tail(struct visit_log *log, const char *data, size_t size)
+{
+    if (cut_tail(log) != 0)
+        return -1;
+    if (write_all(log->file->fd, data, size, &log->tail) == 0)
+        return ends_at(log, log->size + size) ? 0 : become_stale(log);
+    assert(log->tail < size);
+    int saved_errno = errno;
+    (void)cut_tail(log);
+    errno = saved_errno;
+    return -1;
+}
+
+static void remember_recent(struct recent_lines *recent, const char *lines, size_t count)
+{
+    unsigned fresh = count < RECENT_LINES ? (unsigned)count : RECENT_LINES;
+    unsigned kept = recent->count < RECENT_LINES - fresh ? recent->count : RECENT_LINES - fresh;
+    memmove(recent->lines, recent->lines[recent->count - kept], (size_t)kept * LINE_LENGTH);
+    memcpy(recent->lines[kept], lines + (count - fresh) * LINE_LENGTH, (size_t)fresh * LINE_LENGTH);
+    recent->count = kept + fresh;
+}
+
+int visit_log_append(struct visit_log *log, const char *lines, size_t count, uint64_t *ret_first,
+                     uint64_t *ret_end, struct recent_lines *ret_recent)
+{
+    assert(count > 0);
+    size_t size = count * LINE_LENGTH;
+    int result = -1, error = 0;
+    pthread_mutex_lock(&log->append_lock);
+    if (log->state != LOG_OPEN) {
+        error = log->fault;
+    } else if (write_tail(log, lines, size) != 0) {
+        error = errno;
+        log->fault = error;
+        log->refused = error;
+    } else {
+        *ret_first = log->count + 1;
+        *ret_end = log->size + size;
+        *ret_recent = log->recent;
+        remember_recent(&log->recent, lines, count);
+        log->count += count;
+        log->size += size;
+        log->tail = 0;
+        log->fault = 0;
+        result = 0;
+    }
+    pthread_mutex_unlock(&log->append_lock);
+    errno = error;
+    return result;
+}
+
+/* Appends go on meanwhile. */
+static int sync_now(struct visit_log *log, uint64_t *ret_duration_ns)
+{
+    assert_locked(&log->sync_lock);
+    assert(log->file);
+    uint64_t size = log->size;
+    int64_t since_ns = clock_ns();
+    int result = sync_data(log->file->fd), saved_errno = errno;
+    *ret_duration_ns = (uint64_t)(clock_ns() - since_ns);
+    if (result == 0) {
+        assert(log->synced <= size && size <= log->size);
+        log->synced = size;
+        if (log->mark.size <= size && size - log->mark.size >= DURABLE_STEP)
+            durable_mark_write(&log->mark, log->file->fd, size);
+        return 0;
+    }
+    durable_forget(log->file->directory); /* the next start is to look at all of the file */
+    /* An append under way has found it OPEN, and would clear `fault`. */
+    pthread_mutex_lock(&log->append_lock);
+    become_failed(log, saved_errno);
+    pthread_mutex_unlock(&log->append_lock);
+    return -1;
+}
+
+int visit_log_sync(struct visit_log *log, uint64_t end, uint64_t *ret_duration_ns)
+{
+    int result = 0, error = 0;
+    uint64_t duration_ns = 0;
+    pthread_mutex_lock(&log->sync_lock);
+    if (log->synced < end) {
+        result = visit_log_has_failed(log) ? -1 : sync_now(log, &duration_ns);
+        error = result == 0 ? 0 : log->fault;
+    }
+    pthread_mutex_unlock(&log->sync_lock);
+    *ret_duration_ns = duration_ns;
+    errno = error;
+    return result;
+}
+
+/* Writes a line's worth of bytes that no reader takes for a line, and truncates them again. */
+static void probe(struct visit_log *log)
+{
+    char bytes[LINE_LENGTH];
+    memset(bytes, '#', sizeof bytes);
+    if (write_tail(log, bytes, sizeof bytes) != 0 || cut_tail(log) != 0)
+        log->fault = errno;
+    else
+        log->fault = 0;
+}
+
+static void maintain_open(struct visit_log *log)
+{
+    if (!log_file_is_in_place(log->file, log->directory_path, log->size + log->tail)) {
+        (void)become_stale(log);
+        return;
+    }
+    if (log->synced > log->mark.size)
+        durable_mark_write(&log->mark, log->file->fd, log->synced);
+    if (log->fault || log->tail > 0)
+        probe(log);
+}
+
+/* A file of gigabytes that another process keeps changing, or whose end cannot be repaired, is not
+ * read all the time. */
+static int reopen(struct visit_log *log, struct recovery *ret_recovery)
+{
+    enum { SHORT_MS = 100, PAUSE_FACTOR = 4, PAUSE_MAX_MS = 60000 };
+    int64_t since_ms = clock_ms();
+    int result = open_in_place(log, ret_recovery);
+    int64_t now_ms = clock_ms(), pause_ms = (now_ms - since_ms) * PAUSE_FACTOR;
+    pause_ms = now_ms - since_ms < SHORT_MS ? 0 : pause_ms;
+    log->reopen_after_ms = now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
+    return result;
+}
+
+int visit_log_maintain(struct visit_log *log, struct recovery *ret_recovery)
+{
+    lock_both(log);
+    bool has_read = false;
+    if (log->state == LOG_OPEN)
+        maintain_open(log);
+    if ((log->state == LOG_CLOSED || log->state == LOG_STALE) && clock_ms() >= log->reopen_after_ms)
+        has_read = reopen(log, ret_recovery) == 0;
+    int error = log->fault;
+    assert(error || log->state == LOG_OPEN);
+    unlock_both(log);
+    errno = error;
+    return error ? -1 : has_read;
+}
+
+int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
+                       struct log_file **ret_file)
+{
+    pthread_mutex_lock(&log->append_lock);
+    struct log_file *file = log->file;
+    if (file) {
+        atomic_fetch_add(&file->users, 1);
+        *ret_range = (struct log_snapshot){.fd = file->fd,
+                                           .size = log->size,
+                                           .count = log->count,
+                                           .fixed_width_from = log->fixed_width_from};
+        *ret_file = file;
+    }
+    pthread_mutex_unlock(&log->append_lock);
+    if (!file)
+        errno = visit_log_fault(log);
+    return file ? 0 : -1;
+}
+
+int visit_log_fault(const struct visit_log *log)
+{
+    return atomic_load_explicit(&log->fault, memory_order_relaxed);
+}
+
+bool visit_log_has_failed(const struct visit_log *log)
+{
+    return log->state == LOG_FAILED;
+}
+
+int visit_log_take_refused(struct visit_log *log)
+{
+    return atomic_exchange(&log->refused, 0);
+}
+
+void visit_log_truncate_unsynced(struct visit_log *log)
+{
+    struct stat status;
+    lock_both(log);
+    if (visit_log_has_failed(log) && log->drops_unsynced && log->file &&
+        fstat(log->file->fd, &status) == 0 && is_as_long_as_left(log, &status) &&
+        ftruncate(log->file->fd, (off_t)log->synced) == 0) {
+        assert((log->size - log->synced) % LINE_LENGTH == 0);
+        log->count -= (log->size - log->synced) / LINE_LENGTH;
+        log->size = log->synced;
+        log->tail = 0;
+    }
+    unlock_both(log);
+}
+
+int visit_log_close(struct visit_log *log)
+{
+    uint64_t duration_ns;
+    if (!log->file)
+        return 0;
+    int result = visit_log_sync(log, log->size, &duration_ns), saved_errno = errno;
+    lock_both(log);
+    if (result == 0 && log->mark.size != log->synced)
+        durable_mark_write(&log->mark, log->file->fd, log->synced);
+    become_closed(log);
+    unlock_both(log);
+    errno = saved_errno;
+    return result;
+}

@@ -1,8 +1,0 @@
-#ifndef RELOCATIONS_H
-#define RELOCATIONS_H
-
-/* Makes the relocated addresses of a position-independent program read-only, as `-z relro` asks
- * for: a dynamic linker does so, the start code of musl's static programs does not. */
-void relocations_protect(void);
-
-#endif

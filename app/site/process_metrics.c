@@ -1,0 +1,65 @@
+#include "site/process_metrics.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* In hundredths of a second of Unix time, from the same after boot. Computed once: two clocks are
+ * read one after the other, one of them may be set, and Prometheus takes another start time for a
+ * restart. */
+static uint64_t start_time(uint64_t after_boot)
+{
+    static _Atomic uint64_t known;
+    uint64_t found = 0;
+    uint64_t boot = (uint64_t)(clock_read_ns(CLOCK_REALTIME) - clock_read_ns(CLOCK_BOOTTIME));
+    uint64_t started = boot / 10000000 + after_boot;
+    return atomic_compare_exchange_strong(&known, &found, started) ? started : found;
+}
+
+int process_read_stat(struct process_stat *ret_stat)
+{
+    char stat[1024];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t got = read(fd, stat, sizeof stat - 1);
+    (void)close(fd);
+    if (got <= 0)
+        return -1;
+    stat[got] = '\0';
+    /* From field 3 on, behind the command's name in parentheses. */
+    const char *fields = strrchr(stat, ')');
+    unsigned long long user, system, started, virtual_bytes, resident_pages, threads;
+    if (!fields ||
+        sscanf(fields + 1,
+               " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %*s %*s %*s %*s %llu %*s "
+               "%llu %llu %llu",
+               &user, &system, &threads, &started, &virtual_bytes, &resident_pages) != 6)
+        return -1;
+    unsigned long long ticks = getauxval(AT_CLKTCK);
+    *ret_stat = (struct process_stat){.cpu_cs = (user + system) * 100 / ticks,
+                                      .start_cs = start_time(started * 100 / ticks),
+                                      .resident_bytes = resident_pages * getauxval(AT_PAGESZ),
+                                      .virtual_bytes = virtual_bytes,
+                                      .threads = threads};
+    return 0;
+}
+
+int process_count_descriptors(unsigned *ret_count)
+{
+    unsigned count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    if (!directory)
+        return -1;
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    (void)closedir(directory);
+    *ret_count = count - 1; /* without the directory's own */
+    return 0;
+}

@@ -1,0 +1,105 @@
+#include "site/routes.h"
+
+#include "base/text.h"
+#include "site/listing.h"
+#include "site/page.h"
+#include "site/respond.h"
+#include "site/visit.h"
+
+#include <string.h>
+
+static void respond_version(struct worker *worker, struct response *response)
+{
+    struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
+    text_printf(&body, "{\"name\": \"web-app\", \"version\": \"%s\", \"pod\": \"%s\"}\n",
+                WEB_APP_VERSION, worker->server->pod);
+    respond(worker, response, METRICS_VERSION, 200, MEDIA_JSON, "", body.length);
+}
+
+static void respond_readiness(struct worker *worker, struct response *response)
+{
+    int fault = visit_log_fault(worker->server->log);
+    bool draining = worker->server->draining;
+    struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
+    if (draining || fault)
+        text_printf(&body, "not ready: %s\n", draining ? "shutting down" : strerror(fault));
+    else
+        text_string(&body, "ready\n");
+    respond(worker, response, METRICS_READYZ, draining || fault ? 503 : 200, MEDIA_TEXT, "",
+            body.length);
+}
+
+static void respond_metrics(struct worker *worker, struct response *response)
+{
+    struct server *server = worker->server;
+    struct metrics_gauges gauges = {.visits = server->log->count,
+                                    .file_bytes = server->log->size,
+                                    .connections = loop_group_connections(server->visitors),
+                                    .version = WEB_APP_VERSION};
+    size_t length = metrics_write(&gauges, response_body(response), RESPONSE_BODY_MAX);
+    respond(worker, response, METRICS_METRICS, 200, MEDIA_METRICS, "", length);
+}
+
+static bool is_path(const struct request *request, const char *path)
+{
+    return strlen(path) == request->path_length &&
+           memcmp(request->path, path, request->path_length) == 0;
+}
+
+/* The probes, on either port. Returns false if the path is another. */
+static bool respond_probe(struct worker *worker, const struct request *request,
+                          struct response *response)
+{
+    if (is_path(request, "/healthz"))
+        respond_text(worker, response, METRICS_HEALTHZ, 200, "ok\n");
+    else if (is_path(request, "/readyz"))
+        respond_readiness(worker, response);
+    else
+        return false;
+    return true;
+}
+
+int route_visitor(void *context, const struct request *request, struct response *response)
+{
+    struct worker *worker = context;
+    if (is_path(request, "/")) {
+        if (!request->head_only)
+            return visit_defer(worker, request, response);
+        /* HEAD is no visit. Its response has the fields of a GET's, but no number to measure a body
+         * by. */
+        respond_head(worker, response, METRICS_ROOT, MEDIA_HTML, page_fields);
+    } else if (is_path(request, "/visits")) {
+        listing_respond(worker, request, response);
+    } else if (is_path(request, "/version")) {
+        respond_version(worker, response);
+    } else if (!respond_probe(worker, request, response)) {
+        respond_text(worker, response, METRICS_OTHER, 404,
+                     "not found; there are / /visits /version\n");
+    }
+    return -1;
+}
+
+int route_admin(void *context, const struct request *request, struct response *response)
+{
+    struct worker *worker = context;
+    if (is_path(request, "/metrics"))
+        respond_metrics(worker, response);
+    else if (is_path(request, "/version"))
+        respond_version(worker, response);
+    else if (!respond_probe(worker, request, response))
+        respond_text(worker, response, METRICS_OTHER, 404,
+                     "not found; there are /healthz /readyz /metrics /version\n");
+    return -1;
+}
+
+void route_refuse(void *context, int status, struct response *response)
+{
+    const char *text = status == 405   ? "the methods are GET and HEAD\n"
+                       : status == 413 ? "a request has no body here\n"
+                       : status == 414 ? "the request line is too long\n"
+                       : status == 431 ? "there are too many header fields, or they are too long\n"
+                       : status == 408 ? "the request did not come to its end in time\n"
+                       : status == 505 ? "the version is HTTP/1.1 or HTTP/1.0\n"
+                                       : "this is not a valid HTTP/1.1 request\n";
+    respond_text(context, response, METRICS_OTHER, status, text);
+}

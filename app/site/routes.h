@@ -1,0 +1,12 @@
+/* The handlers of the two ports, and what is served where. */
+#ifndef ROUTES_H
+#define ROUTES_H
+
+#include "site/site.h"
+
+/* Of struct handler. */
+int route_visitor(void *worker, const struct request *request, struct response *response);
+int route_admin(void *worker, const struct request *request, struct response *response);
+void route_refuse(void *worker, int status, struct response *response);
+
+#endif

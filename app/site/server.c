@@ -1,0 +1,208 @@
+#include "site/server.h"
+
+#include "site/routes.h"
+#include "site/visit.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STACK_SIZE = 256 * 1024 };
+
+static void *run_worker(void *context)
+{
+    struct worker *worker = context;
+    event_loop_run(worker->loop);
+    atomic_fetch_sub(&worker->server->running, 1);
+    (void)pthread_kill(worker->server->owner, SIGUSR1);
+    return NULL;
+}
+
+static void free_worker(struct worker *worker)
+{
+    if (worker && worker->loop)
+        event_loop_free(worker->loop);
+    free(worker);
+}
+
+static int start_worker(struct worker *worker)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    atomic_fetch_add(&worker->server->running, 1);
+    int error = pthread_create(&worker->thread, &attributes, run_worker, worker);
+    pthread_attr_destroy(&attributes);
+    if (error)
+        atomic_fetch_sub(&worker->server->running, 1);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static struct worker *new_worker(struct server *server, struct loop_group *group,
+                                 int (*request)(void *, const struct request *, struct response *))
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return NULL;
+    worker->server = server;
+    worker->handler = (struct handler){.context = worker,
+                                       .request = request,
+                                       .refuse = route_refuse,
+                                       .commit = visit_commit,
+                                       .respond = visit_respond};
+    response_defaults_init(&worker->defaults, server->pod_field);
+    worker->loop = event_loop_new(group, &worker->handler);
+    if (!worker->loop) {
+        free_worker(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+/* The name of this machine, which is the pod's in Kubernetes. It goes into headers and pages, so
+ * what has no business in a host's name (RFC 1123 §2.1) is taken out. */
+static void find_pod_name(char name[65])
+{
+    if (gethostname(name, 64) != 0 || name[0] == '\0')
+        (void)snprintf(name, 65, "localhost");
+    name[64] = '\0';
+    for (char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("-._", *p))
+            *p = '-';
+}
+
+static struct listeners *open_listeners(const char *option, const char *address, char *message,
+                                        size_t size)
+{
+    char reason[128];
+    struct listeners *listeners = listeners_open(address, reason, sizeof reason);
+    if (!listeners)
+        (void)snprintf(message, size, "cannot listen on --%s=%s: %s; give --%s another", option,
+                       address, reason, option);
+    return listeners;
+}
+
+static void free_server(struct server *server)
+{
+    for (unsigned i = 0; i < server->workers_count; i++)
+        free_worker(server->workers[i]);
+    free_worker(server->admin);
+    loop_group_free(server->visitors);
+    loop_group_free(server->admins);
+    if (server->listeners)
+        listeners_close(server->listeners);
+    if (server->admin_listeners)
+        listeners_close(server->admin_listeners);
+    free(server);
+}
+
+/* Enough for every probe, and where there is room for few visitors so few that these keep theirs.
+ */
+static unsigned admin_connections_max(unsigned connections_max)
+{
+    enum { LEAST = 8, MOST = 256 };
+    unsigned share = connections_max / 2;
+    return share < LEAST ? LEAST : share > MOST ? MOST : share;
+}
+
+static int make_workers(struct server *server)
+{
+    const struct options *options = server->options;
+    unsigned admin_max = admin_connections_max(options->max_connections);
+    server->admins = loop_group_new(server->admin_listeners, admin_max, 1);
+    server->visitors =
+        loop_group_new(server->listeners, options->max_connections, options->workers);
+    if (!server->admins || !server->visitors)
+        return -1;
+    server->admin = new_worker(server, server->admins, route_admin);
+    if (!server->admin)
+        return -1;
+    for (; server->workers_count < options->workers; server->workers_count++) {
+        struct worker *worker = new_worker(server, server->visitors, route_visitor);
+        if (!worker)
+            return -1;
+        server->workers[server->workers_count] = worker;
+    }
+    return 0;
+}
+
+static int start_workers(struct server *server)
+{
+    if (start_worker(server->admin) != 0)
+        return -1;
+    for (unsigned i = 0; i < server->workers_count; i++)
+        if (start_worker(server->workers[i]) != 0)
+            return -1;
+    return 0;
+}
+
+struct server *server_start(const struct options *options, struct visit_log *log, char *message,
+                            size_t size)
+{
+    struct server *server = calloc(1, sizeof *server + options->workers * sizeof *server->workers);
+    if (!server) {
+        (void)snprintf(message, size, "out of memory");
+        return NULL;
+    }
+    server->options = options;
+    server->log = log;
+    server->owner = pthread_self();
+    find_pod_name(server->pod);
+    (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
+    server->listeners = open_listeners("listen", options->listen, message, size);
+    if (server->listeners)
+        server->admin_listeners =
+            open_listeners("admin-listen", options->admin_listen, message, size);
+    if (!server->listeners || !server->admin_listeners) {
+        free_server(server);
+        return NULL;
+    }
+    if (make_workers(server) != 0) {
+        (void)snprintf(message, size, "cannot start: %s", strerror(errno));
+        free_server(server);
+        return NULL;
+    }
+    /* A thread that runs cannot be taken back: the caller exits, and so ends those that were
+     * started. */
+    if (start_workers(server) != 0) {
+        (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
+                       options->workers + 1, strerror(errno));
+        return NULL;
+    }
+    return server;
+}
+
+void server_describe(const struct server *server, char *text, size_t size)
+{
+    char visitors[80], admin[80];
+    listeners_describe(server->listeners, visitors, sizeof visitors);
+    listeners_describe(server->admin_listeners, admin, sizeof admin);
+    (void)snprintf(text, size, "http://%s/ (admin %s)", visitors, admin);
+}
+
+void server_drain(struct server *server, unsigned drain_ms)
+{
+    server->draining = true;
+    for (unsigned i = 0; i < server->workers_count; i++)
+        event_loop_drain(server->workers[i]->loop, drain_ms);
+}
+
+bool server_has_drained(const struct server *server)
+{
+    return server->running <= 1; /* the admin loop response_defaults to the last */
+}
+
+void server_stop(struct server *server)
+{
+    for (unsigned i = 0; i < server->workers_count; i++)
+        (void)pthread_join(server->workers[i]->thread, NULL);
+    event_loop_drain(server->admin->loop, 0);
+    (void)pthread_join(server->admin->thread, NULL);
+    free_server(server);
+}

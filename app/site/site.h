@@ -1,0 +1,49 @@
+/* What the files of the site share: a worker is one event loop, its thread, and its responses. */
+#ifndef SITE_H
+#define SITE_H
+
+#include "http/event_loop.h"
+#include "http/response.h"
+#include "log/timestamp.h"
+#include "log/visit_log.h"
+#include "options.h"
+
+#include <pthread.h>
+
+struct server {
+    const struct options *options;
+    struct visit_log *log;
+    struct listeners *listeners, *admin_listeners;
+    struct loop_group *visitors, *admins;
+    pthread_t owner; /* is told of a failed sync, a changed file and stopped loops */
+    _Atomic bool draining;
+    _Atomic unsigned running; /* workers whose loop has not stopped */
+    char pod[65];
+    char pod_field[80]; /* of every response */
+    struct worker *admin;
+    unsigned workers_count;
+    struct worker *workers[];
+};
+
+/* The visits that are deferred in this iteration: the tag of a deferred request is its place in
+ * `lines`, behind the lines that came before the batch. */
+struct batch {
+    unsigned count;
+    int error; /* of the last commit: errno, or 0 if all of it was recorded */
+    uint64_t first;
+    unsigned before_count;
+    bool json[DEFERRED_MAX];
+    char lines[RECENT_LINES + DEFERRED_MAX][LINE_LENGTH];
+};
+
+struct worker {
+    struct server *server;
+    struct event_loop *loop;
+    struct handler handler;
+    struct response_defaults defaults;
+    pthread_t thread;
+    struct timestamp_cache timestamps;
+    struct batch batch;
+};
+
+#endif
