@@ -64,17 +64,18 @@ static void open_or_exit(struct visit_log *log)
         exit(EXIT_FAILED);
 }
 
-static struct server *start_or_die(const struct options *options, struct visit_log *log)
+static struct server *start_or_die(const struct options *options,
+                                   const struct server_settings *settings, struct visit_log *log)
 {
-    char message[512], addresses[256], settings_buffer[512];
-    struct server *server = server_start(options, log, message, sizeof message);
+    char message[512], addresses[256], described[512];
+    struct server *server = server_start(settings, log, message, sizeof message);
     if (!server)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, addresses, sizeof addresses);
-    struct text settings = text_begin(settings_buffer, sizeof settings_buffer);
-    options_describe(options, &settings);
+    struct text text = text_begin(described, sizeof described);
+    options_describe(options, &text);
     warn("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", addresses,
-         options->data_dir, (unsigned long long)log->count, settings.data);
+         options->data_dir, (unsigned long long)log->count, text.data);
     return server;
 }
 
@@ -148,7 +149,12 @@ int serve(const struct options *given)
     block_signals(&signals);
     visit_log_init(&log, options.data_dir);
     open_or_exit(&log);
-    struct server *server = start_or_die(&options, &log);
+    const struct server_settings settings = {.listen = options.listen,
+                                             .admin_listen = options.admin_listen,
+                                             .workers = options.workers,
+                                             .max_connections = options.max_connections,
+                                             .sync_always = options.sync == SYNC_ALWAYS};
+    struct server *server = start_or_die(&options, &settings, &log);
     serve_until_drained(server, &log, &options, &signals);
     server_stop(server);
     if (visit_log_has_failed(&log) || visit_log_close(&log) != 0) {

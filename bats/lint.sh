@@ -8,6 +8,7 @@ lint_all() {
   step "compile C with warnings as errors (gcc)" lint_warnings gcc
   step "compile C with warnings as errors (clang)" lint_warnings clang
   step "check C (cppcheck)" lint_cppcheck
+  step "check the arrows between the folders of app/" lint_arrows "$ROOT/app"
 }
 
 # shell_files FUNCTION: the scripts, told by their names or first lines.
@@ -49,4 +50,24 @@ lint_warnings() {
 lint_cppcheck() {
   cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \
     --suppress=missingIncludeSystem --suppress=ctunullpointer -DWEB_APP_VERSION='""' -I app "${APP_SOURCES[@]}"
+}
+
+# The folders that each folder of app/ may include; see app/README.md.
+declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base")
+
+# lint_arrows APP: prints each include against an arrow, each circle of files, and each use of civetweb's header outside
+# the file that hides it.
+lint_arrows() {
+  local folder status=0
+  cd "$1"
+  for folder in "${!ARROWS[@]}"; do
+    ! grep -n '^#include "' "$folder"/*.[ch] | grep -vE "\"(${ARROWS[$folder]})/" | sed "s:\$: goes against the arrows of $folder/:" ||
+      status=1
+  done
+  # A module is a .c file and its header; tsort(1) names the modules of a circle.
+  ! grep '^#include "' ./*.[ch] ./*/*.[ch] | sed -nE 's|^\./([^:]*)\.[ch]:#include "(.*)\.h"|\1 \2|p' | awk '$1 != $2' |
+    tsort 2>&1 >/dev/null | grep . || status=1
+  ! grep -ln '^#include <civetweb' ./*.[ch] ./*/*.[ch] | grep -v '^\./http/civetweb_glue\.c$' | sed 's/$/ includes civetweb/' ||
+    status=1
+  return "$status"
 }

@@ -113,17 +113,17 @@ static unsigned admin_connections_max(unsigned connections_max)
 
 static int make_workers(struct server *server)
 {
-    const struct options *options = server->options;
-    unsigned admin_max = admin_connections_max(options->max_connections);
+    const struct server_settings *settings = server->settings;
+    unsigned admin_max = admin_connections_max(settings->max_connections);
     server->admins = loop_group_new(server->admin_listeners, admin_max, 1);
     server->visitors =
-        loop_group_new(server->listeners, options->max_connections, options->workers);
+        loop_group_new(server->listeners, settings->max_connections, settings->workers);
     if (!server->admins || !server->visitors)
         return -1;
     server->admin = new_worker(server, server->admins, route_admin);
     if (!server->admin)
         return -1;
-    for (; server->workers_count < options->workers; server->workers_count++) {
+    for (; server->workers_count < settings->workers; server->workers_count++) {
         struct worker *worker = new_worker(server, server->visitors, route_visitor);
         if (!worker)
             return -1;
@@ -142,23 +142,23 @@ static int start_workers(struct server *server)
     return 0;
 }
 
-struct server *server_start(const struct options *options, struct visit_log *log, char *message,
-                            size_t size)
+struct server *server_start(const struct server_settings *settings, struct visit_log *log,
+                            char *message, size_t size)
 {
-    struct server *server = calloc(1, sizeof *server + options->workers * sizeof *server->workers);
+    struct server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
     if (!server) {
         (void)snprintf(message, size, "out of memory");
         return NULL;
     }
-    server->options = options;
+    server->settings = settings;
     server->log = log;
     server->owner = pthread_self();
     find_pod_name(server->pod);
     (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
-    server->listeners = open_listeners("listen", options->listen, message, size);
+    server->listeners = open_listeners("listen", settings->listen, message, size);
     if (server->listeners)
         server->admin_listeners =
-            open_listeners("admin-listen", options->admin_listen, message, size);
+            open_listeners("admin-listen", settings->admin_listen, message, size);
     if (!server->listeners || !server->admin_listeners) {
         free_server(server);
         return NULL;
@@ -172,7 +172,7 @@ struct server *server_start(const struct options *options, struct visit_log *log
      * started. */
     if (start_workers(server) != 0) {
         (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
-                       options->workers + 1, strerror(errno));
+                       settings->workers + 1, strerror(errno));
         return NULL;
     }
     return server;

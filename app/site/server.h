@@ -4,15 +4,15 @@
 #define SERVER_H
 
 #include "log/visit_log.h"
-#include "options.h"
+#include "site/settings.h"
 
 struct server;
 
 /* Starts to serve on threads of their own, which inherit the caller's signal mask. When a sync
  * fails, or somebody else has changed the file, the calling thread is sent SIGUSR1. Returns NULL
- * with the reason in MESSAGE. OPTIONS and LOG must outlive it. */
-struct server *server_start(const struct options *options, struct visit_log *log, char *message,
-                            size_t size);
+ * with the reason in MESSAGE. SETTINGS and LOG must outlive it. */
+struct server *server_start(const struct server_settings *settings, struct visit_log *log,
+                            char *message, size_t size);
 
 /* The addresses that are served, for people. */
 void server_describe(const struct server *server, char *text, size_t size);

@@ -6,12 +6,12 @@
 #include "http/response.h"
 #include "log/timestamp.h"
 #include "log/visit_log.h"
-#include "options.h"
+#include "site/settings.h"
 
 #include <pthread.h>
 
 struct server {
-    const struct options *options;
+    const struct server_settings *settings;
     struct visit_log *log;
     struct listeners *listeners, *admin_listeners;
     struct loop_group *visitors, *admins;

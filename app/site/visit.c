@@ -65,7 +65,7 @@ static int record(struct server *server, struct batch *batch)
             (void)pthread_kill(server->owner, SIGUSR1);
         return error;
     }
-    if (server->options->sync == SYNC_ALWAYS && sync_to(server->log, end) != 0) {
+    if (server->settings->sync_always && sync_to(server->log, end) != 0) {
         int error = errno ? errno : EIO;
         visit_log_truncate_unsynced(server->log);
         (void)pthread_kill(server->owner, SIGUSR1);
