@@ -55,19 +55,24 @@ lint_cppcheck() {
 # The folders that each folder of app/ may include; see app/README.md.
 declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base")
 
-# lint_arrows APP: prints each include against an arrow, each circle of files, and each use of civetweb's header outside
-# the file that hides it.
+# lint_arrows APP: fails, and names each include against an arrow, each circle of files, and each use of civetweb's header
+# outside the file that hides it.
 lint_arrows() {
-  local folder status=0
-  cd "$1"
+  local faults
+  faults=$(cd "$1" && arrow_faults)
+  [ -z "$faults" ] || {
+    echo "$faults"
+    return 1
+  }
+}
+
+arrow_faults() {
+  local folder
   for folder in "${!ARROWS[@]}"; do
-    ! grep -n '^#include "' "$folder"/*.[ch] | grep -vE "\"(${ARROWS[$folder]})/" | sed "s:\$: goes against the arrows of $folder/:" ||
-      status=1
+    grep -n '^#include "' "$folder"/*.[ch] | grep -vE "\"(${ARROWS[$folder]})/" | sed "s:\$: goes against the arrows of $folder/:"
   done
-  # A module is a .c file and its header; tsort(1) names the modules of a circle.
-  ! grep '^#include "' ./*.[ch] ./*/*.[ch] | sed -nE 's|^\./([^:]*)\.[ch]:#include "(.*)\.h"|\1 \2|p' | awk '$1 != $2' |
-    tsort 2>&1 >/dev/null | grep . || status=1
-  ! grep -ln '^#include <civetweb' ./*.[ch] ./*/*.[ch] | grep -v '^\./http/civetweb_glue\.c$' | sed 's/$/ includes civetweb/' ||
-    status=1
-  return "$status"
+  # A module is a .c file with its header; tsort(1) names the modules of a circle.
+  grep '^#include "' ./*.[ch] ./*/*.[ch] | sed -nE 's|^\./([^:]*)\.[ch]:#include "(.*)\.h"|\1 \2|p' | awk '$1 != $2' |
+    tsort 2>&1 >/dev/null | sed 's/-: input contains a loop:/these include each other:/'
+  grep -n '^#include <civetweb' ./*.[ch] ./*/*.[ch] | grep -v '^\./http/civetweb_glue\.c:' | sed 's|$| belongs in http/civetweb_glue.c|'
 }
