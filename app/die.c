@@ -5,20 +5,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 1, 0))) static void put_line(const char *format, va_list arguments,
-                                                           int error)
+__attribute__((format(printf, 1, 0))) static void put_line(const char *format, va_list arguments)
 {
     char buffer[1024];
     struct text line = text_begin(buffer, sizeof buffer);
     text_string(&line, "web-app: ");
     text_vprintf(&line, format, arguments);
-    if (error) {
-        text_string(&line, ": ");
-        text_string(&line, strerror(error));
-    }
     /* A path or an option may hold a newline; this stays one line all the same. */
     for (size_t i = 0; i < line.length; i++)
         if ((unsigned char)buffer[i] < ' ' || buffer[i] == 127)
@@ -33,17 +27,7 @@ void warn(const char *format, ...)
     int saved = errno;
     va_list arguments;
     va_start(arguments, format);
-    put_line(format, arguments, 0);
-    va_end(arguments);
-    errno = saved;
-}
-
-void warn_errno(const char *format, ...)
-{
-    int saved = errno;
-    va_list arguments;
-    va_start(arguments, format);
-    put_line(format, arguments, saved);
+    put_line(format, arguments);
     va_end(arguments);
     errno = saved;
 }
@@ -52,7 +36,7 @@ void die(int exit_code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    put_line(format, arguments, 0);
+    put_line(format, arguments);
     va_end(arguments);
     exit(exit_code);
 }

@@ -15,9 +15,6 @@ enum {
  * not mix. Keeps errno. A line is cut at 1,023 bytes. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As warn(), followed by ": " and the text of errno. */
-void warn_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* As warn(), then exits. An assert(3) that fails writes such a line too, and aborts. */
 _Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

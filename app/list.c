@@ -24,7 +24,7 @@ int list(const struct options *options)
     errno = ENAMETOOLONG;
     int fd = path.overflowed ? -1 : open(path.data, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || scan_file(fd, &scan, buffer, &rest) != 0)
-        die(EXIT_FAILED, "cannot read %s: %s; name its folder with --data-dir", path.data,
+        die(EXIT_FAILED, "cannot read %s: %s; name its directory with --data-dir", path.data,
             strerror(errno));
     struct log_snapshot range = scan_snapshot(&scan, fd);
     reader_start(&reader, &range, options->tail);

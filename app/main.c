@@ -96,10 +96,11 @@ static int print_help(const struct options *options)
     struct text text = text_begin(buffer, sizeof buffer);
     (void)options;
     text_string(&text, "usage: web-app [VERB] [options]\n\n"
-                       "Serves a page and keeps every visit in a file.\n\n");
+                       "Serves a page and records every visit in a file.\n\n");
     for (unsigned i = 0; i < VERBS; i++)
         text_printf(&text, "  %-7s %-18s %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
-    text_string(&text, "\noptions; a flag goes before the environment, that before the default:\n");
+    text_string(&text,
+                "\noptions; flags override environment variables, which override defaults:\n");
     options_help(&text);
     text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost\n");
     return print(&text);

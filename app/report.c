@@ -12,11 +12,10 @@ enum { LINES_MAX = 12, LINE_MS = 5000 };
 void report_recovery(const char *directory, const struct recovery *recovery)
 {
     if (recovery->torn > 0)
-        warn("cut %llu torn bytes off the end of %s/" VISITS_FILE " and kept them in %s/%s",
+        warn("truncated %llu bytes of a torn line from %s/" VISITS_FILE "; kept in %s/%s",
              (unsigned long long)recovery->torn, directory, directory, recovery->torn_name);
     if (recovery->completed)
-        warn("the last line of %s/" VISITS_FILE " had lost its newline and got it again",
-             directory);
+        warn("restored the newline missing after the last line of %s/" VISITS_FILE, directory);
     if (recovery->damaged > 0)
         warn("%llu lines of %s/" VISITS_FILE " are not visits; they are kept and counted",
              (unsigned long long)recovery->damaged, directory);
@@ -25,23 +24,24 @@ void report_recovery(const char *directory, const struct recovery *recovery)
 void report_fault(const char *directory, int fault)
 {
     if (fault == EWOULDBLOCK)
-        warn("%s/" VISITS_FILE " is in use by another process; not ready, trying again", directory);
+        warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
     else if (fault == EACCES || fault == EPERM)
-        warn("may not write in %s as user %u of group %u: change its owner, or run as its owner "
+        warn("cannot write to %s as user %u, group %u: change its owner, or run as its owner "
              "(docker run --user \"$(id -u):$(id -g)\")",
              directory, (unsigned)geteuid(), (unsigned)getegid());
     else if (fault == EINVAL || fault == EISDIR || fault == ENXIO)
         warn("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
              directory);
     else if (fault == ELOOP)
-        warn("%s/" VISITS_FILE " is a symbolic link; name the folder it leads to with --data-dir",
+        warn("%s/" VISITS_FILE
+             " is a symbolic link; name the directory it leads to with --data-dir",
              directory);
     else if (fault == ENOTDIR)
-        warn("%s is not a folder; name another --data-dir", directory);
+        warn("%s is not a directory; name another --data-dir", directory);
     else if (fault == ENOENT)
-        warn("%s cannot be made, since the folder that should hold it is absent", directory);
+        warn("cannot create %s: its parent directory does not exist", directory);
     else if (fault == ENOSPC || fault == EDQUOT || fault == EROFS || fault == EIO || fault == EFBIG)
-        warn("cannot write %s/" VISITS_FILE ": %s; not ready, trying again", directory,
+        warn("cannot write %s/" VISITS_FILE ": %s; not ready, retrying", directory,
              strerror(fault));
     else
         warn("cannot use %s/" VISITS_FILE ": %s", directory, strerror(fault));
@@ -49,10 +49,9 @@ void report_fault(const char *directory, int fault)
 
 void report_durability_lost(const char *directory, int fault)
 {
-    errno = fault;
-    warn_errno("a sync of %s/" VISITS_FILE
-               " failed, so nobody knows what is on the disk; start again to read it",
-               directory);
+    warn("fdatasync of %s/" VISITS_FILE
+         " failed: %s: its durable content is unknown; restart to recover",
+         directory, strerror(fault));
 }
 
 bool is_transient(int fault)
@@ -81,7 +80,7 @@ static bool may_report(struct reporter *reporter)
         reporter->next_line_ms = now_ms + LINE_MS;
     reporter->lines--;
     if (reporter->suppressed > 0)
-        warn("%u changes of the file or the volume were not logged: there were too many at a time",
+        warn("%u changes of the file or the volume were not logged: there were too many at once",
              reporter->suppressed);
     reporter->suppressed = 0;
     return true;
@@ -91,7 +90,7 @@ void report_reopened(struct reporter *reporter, uint64_t count, const struct rec
 {
     if (!may_report(reporter))
         return;
-    warn("opened %s/" VISITS_FILE " anew: %llu visits so far", reporter->directory,
+    warn("reopened %s/" VISITS_FILE ": %llu visits", reporter->directory,
          (unsigned long long)count);
     report_recovery(reporter->directory, recovery);
 }
@@ -106,5 +105,5 @@ void report_state(struct reporter *reporter, int fault)
     if (fault)
         report_fault(reporter->directory, fault);
     else
-        warn("ready: %s/" VISITS_FILE " can be written", reporter->directory);
+        warn("ready again: %s/" VISITS_FILE " is writable", reporter->directory);
 }

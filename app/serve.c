@@ -128,7 +128,7 @@ static void serve_until_drained(struct server *server, struct visit_log *log,
         if (!has_signal && !visit_log_has_failed(log))
             housekeeping(log, options->sync, &reporter);
         if (has_signal && phase == SERVING)
-            warn("%s: answering open connections for up to %u ms",
+            warn("%s: draining open connections for up to %u ms",
                  received == SIGTERM ? "SIGTERM" : "SIGINT", options->drain_ms);
         enum phase next = next_phase(phase, has_signal, visit_log_has_failed(log));
         if (next != phase)

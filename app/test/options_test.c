@@ -127,9 +127,9 @@ static void expect_environment(void)
     const char *none[ARGUMENTS_MAX] = {0}, *flag[ARGUMENTS_MAX] = {"--max-connections=7"};
     setenv("WEB_APP_MAX_CONNECTIONS", "5", 1);
     ok(parse(VERB_SERVE, none, &options, message) == 0 && options.max_connections == 5,
-       "the environment goes before the default");
+       "the environment overrides the default");
     ok(parse(VERB_SERVE, flag, &options, message) == 0 && options.max_connections == 7,
-       "a flag goes before the environment");
+       "a flag overrides the environment");
     setenv("WEB_APP_MAX_CONNECTIONS", "many", 1);
     ok(parse(VERB_SERVE, none, &options, message) == -1 &&
            strstr(message, "WEB_APP_MAX_CONNECTIONS=many") && strstr(message, "1 to 1000000"),

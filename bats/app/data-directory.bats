@@ -40,7 +40,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   start_web_app
   assert [ -f "$data/visits.txt" ]
   data=$BATS_TEST_TMPDIR/no/such
-  refuses_folder "$data cannot be made, since the folder that should hold it is absent$"
+  refuses_folder "cannot create $data: its parent directory does not exist$"
 }
 
 @test "visits.txt that is a folder, a FIFO, a device or a symbolic link is refused with what to do" {
@@ -53,7 +53,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   rm "$data/visits.txt"
   touch "$data/elsewhere"
   ln -s elsewhere "$data/visits.txt"
-  refuses_folder "$data/visits.txt is a symbolic link; name the folder it leads to with --data-dir$"
+  refuses_folder "$data/visits.txt is a symbolic link; name the directory it leads to with --data-dir$"
   if [ "$(id -u)" = 0 ]; then
     rm "$data/visits.txt"
     mknod "$data/visits.txt" c 1 3
@@ -65,7 +65,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 @test "a data folder that is a file is refused" {
   data=$BATS_TEST_TMPDIR/data
   echo keep >"$data"
-  refuses_folder "$data is not a folder; name another --data-dir$"
+  refuses_folder "$data is not a directory; name another --data-dir$"
   assert_equal "$(cat "$data")" keep
 }
 
@@ -77,11 +77,11 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   cp "$WEB_APP" "$open/web-app"
   WEB_APP=$open/web-app
   run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
-  assert_complaint 1 "may not write in $data as user 65534 of group 65534: change its owner, or run as its owner .docker run --user "
+  assert_complaint 1 "cannot write to $data as user 65534, group 65534: change its owner, or run as its owner .docker run --user "
   echo "$LINE" >"$data/visits.txt"
   chmod 444 "$data/visits.txt"
   run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
-  assert_complaint 1 "may not write in $data as user 65534"
+  assert_complaint 1 "cannot write to $data as user 65534"
   # Who may only read can list the visits all the same.
   assert_equal "$(as_nobody "$WEB_APP" visits --data-dir "$data")" "     1	$LINE"
   chown 65534:65534 "$data" "$data/visits.txt"
@@ -100,7 +100,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   echo "$LINE" >"$data/visits.txt"
   mount -o remount,ro "$data"
   DATA=$data start_web_app
-  assert said "^web-app: cannot write $data/visits.txt: Read-only file system; not ready, trying again$"
+  assert said "^web-app: cannot write $data/visits.txt: Read-only file system; not ready, retrying$"
   assert ready_is "not ready: Read-only file system"
   assert_equal "$(status_of /)" 503
   assert_equal "$(admin /healthz)" ok
@@ -109,7 +109,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_output --partial '{"error": "Read-only file system"'
   mount -o remount,rw "$data"
   wait_ready
-  wait_said "^web-app: ready: $data/visits.txt can be written$"
+  wait_said "^web-app: ready again: $data/visits.txt is writable$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 2
   assert_visits 2
@@ -120,7 +120,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   visit 3 >/dev/null
   local first=$pid first_port=$port first_log=$log
   DATA=$data start_web_app
-  assert said "^web-app: $data/visits.txt is in use by another process; not ready, trying again$"
+  assert said "^web-app: $data/visits.txt is in use by another process; not ready, retrying$"
   assert ready_is "not ready: Resource temporarily unavailable"
   assert_equal "$(status_of /)" 503
   run get / -i
@@ -153,7 +153,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "2022-11-28 22:5" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
-  assert said "^web-app: cut 15 torn bytes off the end of $data/visits.txt and kept them in $data/visits.txt.torn-[0-9TZ]+$"
+  assert said "^web-app: truncated 15 bytes of a torn line from $data/visits.txt; kept in $data/visits.txt.torn-[0-9TZ]+$"
   assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 2
@@ -164,7 +164,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "$LINE" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
-  assert said "^web-app: the last line of $data/visits.txt had lost its newline and got it again$"
+  assert said "^web-app: restored the newline missing after the last line of $data/visits.txt$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
@@ -196,17 +196,17 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   visit 3 >/dev/null
   printf '%s\n' "$LINE" "$LINE" "$LINE" "$LINE" "$LINE" >"$data/new"
   mv "$data/new" "$data/visits.txt"
-  wait_said "^web-app: opened $data/visits.txt anew: 5 visits so far$"
+  wait_said "^web-app: reopened $data/visits.txt: 5 visits$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 6
   truncate -s 80 "$data/visits.txt"
-  wait_said "^web-app: opened $data/visits.txt anew: 2 visits so far$"
+  wait_said "^web-app: reopened $data/visits.txt: 2 visits$"
   wait_said "^web-app: cut 14 torn bytes"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
   rm "$data/visits.txt"
-  wait_said "^web-app: opened $data/visits.txt anew: 0 visits so far$"
+  wait_said "^web-app: reopened $data/visits.txt: 0 visits$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 1
   assert_visits 1
@@ -229,7 +229,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
   assert_recorded "$BATS_TEST_TMPDIR/answered"
   assert_equal "$(admin /readyz)" ready
-  assert said '^web-app: opened .* anew: [0-9]+ visits so far$'
+  assert said '^web-app: reopened .*: [0-9]+ visits$'
 }
 
 @test "a folder that is taken away makes it not ready, and ready again when it is back" {

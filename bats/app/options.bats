@@ -34,7 +34,7 @@ options_of_help() {
 }
 
 @test "each value that is not allowed is refused with what is" {
-  refused "the path of a folder" --data-dir=
+  refused "the path of a directory" --data-dir=
   local value
   for value in "" Always sometimes "none "; do refused "always, interval or none" "--sync=$value"; done
   for value in 0 65 -1 1x "" 1.5 +1; do refused "a number from 1 to 64" "--workers=$value"; done
@@ -89,7 +89,7 @@ options_of_help() {
   assert_complaint 2 '.*Nowhere/City'
 }
 
-@test "a flag goes before the environment, and that before the default" {
+@test "a flag overrides the environment, which overrides the default" {
   export WEB_APP_WORKERS=2 WEB_APP_DRAIN=7s WEB_APP_TIMEZONE=UTC WEB_APP_SYNC=none WEB_APP_MAX_CONNECTIONS=99
   export WEB_APP_LISTEN=bad:address WEB_APP_ADMIN_LISTEN=bad:address
   run start_web_app

@@ -31,7 +31,7 @@ stopped_within() {
     visit 2 >/dev/null
     kill -s "$signal" "$pid"
     stopped_within 20
-    assert said "^web-app: SIG$signal: answering open connections for up to 60000 ms$"
+    assert said "^web-app: SIG$signal: draining open connections for up to 60000 ms$"
     assert said '^web-app: stopped with [24] visits recorded$'
   done
   assert_visits 4

@@ -156,7 +156,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   assert_equal "$output$stderr" "     1	2022-11-28 22:54:26.913511+03:00"
   assert_equal "$(web_app visits --data-dir "$BATS_TEST_TMPDIR/data" | wc -l)" 9000
   run --separate-stderr web_app visits --data-dir "$BATS_TEST_TMPDIR/none"
-  assert_complaint 1 "cannot read .*/none/visits.txt: No such file or directory; name its folder with --data-dir"
+  assert_complaint 1 "cannot read .*/none/visits.txt: No such file or directory; name its directory with --data-dir"
   # shellcheck disable=SC2016
   run --separate-stderr bash -c '"$0" visits --data-dir "$1" >/dev/full' "$WEB_APP" "$BATS_TEST_TMPDIR/data"
   assert_complaint 1 "cannot write: No space left on device"

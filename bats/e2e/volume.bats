@@ -100,7 +100,7 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   wait_ready "$pod" 30
   visit "$pod"
   assert_visits "$pod" $((2 + ANSWERED + 1))
-  logs_say "$pod" 'ready: /data/visits.txt can be written'
+  logs_say "$pod" 'ready again: /data/visits.txt is writable'
   # It was not the kubelet that helped.
   assert_equal "$(restarts_of "$pod")" 0
 }
@@ -130,7 +130,7 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   make_volume theirs size=256k,mode=0755
   # With a group of its own the kubelet would hand the volume over.
   install_on "$VOLUME" --set podSecurityContext.fsGroup=null
-  try --max 60 --delay 0.5 -- logs_say "$pod" 'may not write in /data as user 65532 of group 65532'
+  try --max 60 --delay 0.5 -- logs_say "$pod" 'cannot write to /data as user 65532, group 65532'
   is_ready "$pod" False
   # The default does hand it over.
   helm upgrade chart "$CHART" --reset-values --set replicaCount=1,preStopSleepSeconds=0,persistence.storageClass="$VOLUME" >/dev/null

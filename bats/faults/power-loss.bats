@@ -83,12 +83,12 @@ shut_down() {
   try --max 100 --delay 0.1 -- has_given_up
   end_visitor
   # The log is told once a second.
-  wait_said "^web-app: (cannot write|a sync of) $data/visits.txt"
+  wait_said "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   status=0
   stop_web_app 2>/dev/null || status=$?
   case $status in
-    0) assert said "^web-app: cannot write $data/visits.txt: I/O error; not ready, trying again$" ;;
-    3) assert said "^web-app: a sync of $data/visits.txt failed, so nobody knows what is on the disk; start again to read it: " ;;
+    0) assert said "^web-app: cannot write $data/visits.txt: I/O error; not ready, retrying$" ;;
+    3) assert said "^web-app: fdatasync of $data/visits.txt failed: .*: its durable content is unknown; restart to recover$" ;;
     *) fail "exit code $status" ;;
   esac
   umount "$volume"

@@ -59,14 +59,14 @@ malformed() {
 EOF
 }
 
-has_opened_anew() { said "^web-app: opened $data/visits.txt anew"; }
+has_reopened() { said "^web-app: reopened $data/visits.txt: "; }
 
 # replace_file: as an operator would, under load. What was open goes on as `before`.
 replace_file() {
   ln "$data/visits.txt" "$data/before"
   printf '%s\n' "$LINE" "$LINE" "$LINE" >"$data/new"
   mv "$data/new" "$data/visits.txt"
-  try --max 400 --delay 0.05 -- has_opened_anew
+  try --max 400 --delay 0.05 -- has_reopened
 }
 
 # drive: everything at once that the program does at some time, to SIGTERM under load. Fails unless the program ends

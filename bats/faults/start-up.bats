@@ -46,7 +46,7 @@ torn_is() {
   local torn=("$data"/visits.txt.torn-*)
   assert_equal "${#torn[@]}" 1 || return
   cmp "${torn[0]}" "$1" || fail "the torn bytes are not kept as they were" || return
-  assert said "^web-app: cut $(wc -c <"$1") torn bytes off the end of $data/visits.txt and kept them in ${torn[0]}$"
+  assert said "^web-app: truncated $(wc -c <"$1") bytes of a torn line from $data/visits.txt; kept in ${torn[0]}$"
 }
 
 torn_is_nothing() { refute [ -e "$(echo "$data"/visits.txt.torn-*)" ]; }
@@ -154,7 +154,7 @@ nul_tail() {
   stop_web_app
   found "$LINE\r\n$LINE\r"
   starts_and_counts "$folder/kept" 2
-  assert said "had lost its newline and got it again$"
+  assert said "restored the newline missing after the last line of $data/visits.txt$"
 }
 
 @test "damage in the middle is kept where it is, counted and warned of" {
@@ -193,7 +193,7 @@ nul_tail() {
   found "$LINE\n$LINE"
   printf '%s\n' "$LINE" "$LINE" >"$folder/kept"
   starts_and_counts "$folder/kept" 2
-  assert said "^web-app: the last line of $data/visits.txt had lost its newline and got it again$"
+  assert said "^web-app: restored the newline missing after the last line of $data/visits.txt$"
   torn_is_nothing
 }
 

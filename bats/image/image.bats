@@ -149,7 +149,7 @@ drwxr-xr-x 65532/65532 data/"
   mkdir "$BATS_TEST_TMPDIR/data"
   containers+=("$name")
   run --separate-stderr docker run --name "$name" -v "$BATS_TEST_TMPDIR/data:/data" "$IMAGE"
-  assert_complaint 1 'may not write in data as user 65532 of group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)".$'
+  assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)".$'
 }
 
 @test "a named volume belongs to the program by itself, also with a read-only root and no capability" {

@@ -346,7 +346,7 @@ def lasting_write_loop(error):
         # Its probes, of another thread, are failed four times too.
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         demand(program.trace().count("(INJECTED)") >= 4, "it was ready before its probe succeeded")
-        ledger.wait_for("it said that it is ready", lambda: "ready: %s can be written" % program.file in program.log())
+        ledger.wait_for("it said that it is ready", lambda: "ready again: %s is writable" % program.file in program.log())
         while program.visit() != 200:
             demand(len(program.statuses) < 6, "it does not recover: %s", program.statuses)
         demand(program.answered[0][0] == 4, "the first visit after the fault is number %d", program.answered[0][0])
@@ -443,7 +443,7 @@ def syncs(trace):
 def check_durability_lost(program):
     """The end after a failed sync: exit code 3, and no second attempt that would claim a success."""
     check_end(program, [3])
-    demand("a sync of %s failed" % program.file in program.log(), "it does not say why: %s", program.log())
+    demand("fdatasync of %s failed" % program.file in program.log(), "it does not say why: %s", program.log())
     before, failed, after = program.trace().partition("(INJECTED)")
     demand(failed, "no sync failed")
     demand(syncs(after) == 0, "a failed sync was tried again: %s", before + failed + after)
@@ -573,7 +573,7 @@ def self_replace(program, content):
         new.write(content)
     os.rename(program.file + ".new", program.file)
     def taken_up():
-        return program.process.poll() is not None or "anew: %d visits" % content.count(b"\n") in program.log()
+        return program.process.poll() is not None or "/visits.txt: %d visits" % content.count(b"\n") in program.log()
     ledger.wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
     if program.process.poll() is None and program.visit_until_ready():
         if not program.visit_until_taken():
