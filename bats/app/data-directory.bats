@@ -201,7 +201,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(jq .visit <<<"$output")" 6
   truncate -s 80 "$data/visits.txt"
   wait_said "^web-app: reopened $data/visits.txt: 2 visits$"
-  wait_said "^web-app: cut 14 torn bytes"
+  wait_said "^web-app: truncated 14 bytes of a torn line"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
