@@ -57,8 +57,8 @@ static void become_open(struct visits *visits, struct visits_file *file)
     visits->uniform_from = file->found.uniform_from;
     visits->count = file->found.count;
     visits->size = file->found.size;
-    visits->synced = file->found.size;
-    visits->tail = 0;
+    visits->durable_size = file->found.size;
+    visits->partial_size = 0;
     visits->fault = 0;
     visits->state = VISITS_OPEN;
 }
@@ -78,7 +78,7 @@ static void become_failed(struct visits *visits, int error)
 {
     assert_both_locked(visits);
     assert(visits->state != VISITS_FAILED);
-    visits->drops_unsynced = visits->state == VISITS_OPEN;
+    visits->was_open = visits->state == VISITS_OPEN;
     visits->fault = error;
     visits->state = VISITS_FAILED;
 }
@@ -138,11 +138,11 @@ int visits_open(struct visits *visits, struct visits_report *ret_report)
 
 static bool is_as_long_as_left(const struct visits *visits, const struct stat *status)
 {
-    return (uint64_t)status->st_size == visits->size + visits->tail;
+    return (uint64_t)status->st_size == visits->size + visits->partial_size;
 }
 
 /* Finds the file as it was left and truncates what a failed write left, or becomes STALE. */
-static int cut_tail(struct visits *visits)
+static int truncate_partial(struct visits *visits)
 {
     struct stat status;
     assert_locked(&visits->append_lock);
@@ -151,9 +151,9 @@ static int cut_tail(struct visits *visits)
         return -1;
     if (status.st_nlink == 0 || !is_as_long_as_left(visits, &status))
         return become_stale(visits);
-    if (visits->tail > 0 && ftruncate(visits->file->fd, (off_t)visits->size) != 0)
+    if (visits->partial_size > 0 && ftruncate(visits->file->fd, (off_t)visits->size) != 0)
         return -1;
-    visits->tail = 0;
+    visits->partial_size = 0;
     return 0;
 }
 
@@ -164,17 +164,17 @@ static bool ends_at(const struct visits *visits, uint64_t end)
     return (uint64_t)lseek(visits->file->fd, 0, SEEK_CUR) == end;
 }
 
-/* Writes a tail of SIZE bytes, or leaves the file as it was. What has landed behind the bytes of
- * another process stays there. */
-static int write_tail(struct visits *visits, const char *data, size_t size)
+/* Appends all SIZE bytes, or leaves the file as it was. What has landed behind the bytes of another
+ * process stays there. `size` is for the caller to set: until then they are a partial write. */
+static int write_whole(struct visits *visits, const char *data, size_t size)
 {
-    if (cut_tail(visits) != 0)
+    if (truncate_partial(visits) != 0)
         return -1;
-    if (write_all(visits->file->fd, data, size, &visits->tail) == 0)
+    if (write_all(visits->file->fd, data, size, &visits->partial_size) == 0)
         return ends_at(visits, visits->size + size) ? 0 : become_stale(visits);
-    assert(visits->tail < size);
+    assert(visits->partial_size < size);
     int saved_errno = errno;
-    (void)cut_tail(visits);
+    (void)truncate_partial(visits);
     errno = saved_errno;
     return -1;
 }
@@ -197,7 +197,7 @@ int visits_append(struct visits *visits, const char *lines, size_t count, uint64
     pthread_mutex_lock(&visits->append_lock);
     if (visits->state != VISITS_OPEN) {
         error = visits->fault;
-    } else if (write_tail(visits, lines, size) != 0) {
+    } else if (write_whole(visits, lines, size) != 0) {
         error = errno;
         visits->fault = error;
         visits->refused = error;
@@ -208,7 +208,7 @@ int visits_append(struct visits *visits, const char *lines, size_t count, uint64
         remember_recent(&visits->recent, lines, count);
         visits->count += count;
         visits->size += size;
-        visits->tail = 0;
+        visits->partial_size = 0;
         visits->fault = 0;
         result = 0;
     }
@@ -227,8 +227,8 @@ static int sync_now(struct visits *visits, uint64_t *ret_duration_ns)
     int result = sync_data(visits->file->fd), saved_errno = errno;
     *ret_duration_ns = (uint64_t)(clock_ns() - since_ns);
     if (result == 0) {
-        assert(visits->synced <= size && size <= visits->size);
-        visits->synced = size;
+        assert(visits->durable_size <= size && size <= visits->size);
+        visits->durable_size = size;
         if (visits->mark.size <= size && size - visits->mark.size >= DURABLE_STEP)
             durable_mark_write(&visits->mark, visits->file->fd, size);
         return 0;
@@ -246,7 +246,7 @@ int visits_sync(struct visits *visits, uint64_t end, uint64_t *ret_duration_ns)
     int result = 0, error = 0;
     uint64_t duration_ns = 0;
     pthread_mutex_lock(&visits->sync_lock);
-    if (visits->synced < end) {
+    if (visits->durable_size < end) {
         result = visits_has_failed(visits) ? -1 : sync_now(visits, &duration_ns);
         error = result == 0 ? 0 : visits->fault;
     }
@@ -261,7 +261,7 @@ static void probe(struct visits *visits)
 {
     char bytes[LINE_LENGTH];
     memset(bytes, '#', sizeof bytes);
-    if (write_tail(visits, bytes, sizeof bytes) != 0 || cut_tail(visits) != 0)
+    if (write_whole(visits, bytes, sizeof bytes) != 0 || truncate_partial(visits) != 0)
         visits->fault = errno;
     else
         visits->fault = 0;
@@ -269,13 +269,14 @@ static void probe(struct visits *visits)
 
 static void maintain_open(struct visits *visits)
 {
-    if (!opening_is_in_place(visits->file, visits->folder_path, visits->size + visits->tail)) {
+    if (!opening_is_in_place(visits->file, visits->folder_path,
+                             visits->size + visits->partial_size)) {
         (void)become_stale(visits);
         return;
     }
-    if (visits->synced > visits->mark.size)
-        durable_mark_write(&visits->mark, visits->file->fd, visits->synced);
-    if (visits->fault || visits->tail > 0)
+    if (visits->durable_size > visits->mark.size)
+        durable_mark_write(&visits->mark, visits->file->fd, visits->durable_size);
+    if (visits->fault || visits->partial_size > 0)
         probe(visits);
 }
 
@@ -346,13 +347,13 @@ void visits_drop_unsynced(struct visits *visits)
 {
     struct stat status;
     lock_both(visits);
-    if (visits_has_failed(visits) && visits->drops_unsynced && visits->file &&
+    if (visits_has_failed(visits) && visits->was_open && visits->file &&
         fstat(visits->file->fd, &status) == 0 && is_as_long_as_left(visits, &status) &&
-        ftruncate(visits->file->fd, (off_t)visits->synced) == 0) {
-        assert((visits->size - visits->synced) % LINE_LENGTH == 0);
-        visits->count -= (visits->size - visits->synced) / LINE_LENGTH;
-        visits->size = visits->synced;
-        visits->tail = 0;
+        ftruncate(visits->file->fd, (off_t)visits->durable_size) == 0) {
+        assert((visits->size - visits->durable_size) % LINE_LENGTH == 0);
+        visits->count -= (visits->size - visits->durable_size) / LINE_LENGTH;
+        visits->size = visits->durable_size;
+        visits->partial_size = 0;
     }
     unlock_both(visits);
 }
@@ -364,8 +365,8 @@ int visits_close(struct visits *visits)
         return 0;
     int result = visits_sync(visits, visits->size, &duration_ns), saved_errno = errno;
     lock_both(visits);
-    if (result == 0 && visits->mark.size != visits->synced)
-        durable_mark_write(&visits->mark, visits->file->fd, visits->synced);
+    if (result == 0 && visits->mark.size != visits->durable_size)
+        durable_mark_write(&visits->mark, visits->file->fd, visits->durable_size);
     become_closed(visits);
     unlock_both(visits);
     errno = saved_errno;

@@ -1,25 +1,24 @@
-/* The durable log of visits: the file visits.txt in a data directory, a line a visit. Knows no
- * HTTP.
+/* The durable log of visits: the file visits.txt in a data directory, one line per visit.
  *
  * While it is OPEN:
  * - bytes [0, size) of the file are whole lines; `count` is their number, and a visit's number is
  *   that of its line;
- * - `tail` bytes after `size` are what a failed write left: they are truncated before anything else
- *   is written;
- * - bytes [0, synced) have been reported durable by fdatasync(2);
+ * - `partial_size` bytes after `size` are what a failed write left: they are truncated before
+ * anything else is written;
+ * - bytes [0, durable_size) have been reported durable by fdatasync(2), and durable_size <= size;
  * - no other process that keeps to flock(2) writes to the file.
  *
  *   state    the file is       append    sync       visits_tend()        next states
  *   CLOSED   not open          refused   none due   opens                OPEN, FAILED
  *   OPEN     ours              yes       yes        checks and probes    STALE, FAILED, CLOSED
- *   STALE    another's by now  refused   yes        reopens              OPEN, FAILED, CLOSED
+ *   STALE    no longer ours    refused   yes        reopens              OPEN, FAILED, CLOSED
  *   FAILED   as it was before  refused   refused    does nothing         none
  *
  * STALE: another process has removed, replaced or resized the file. Our count of its lines is
  * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. FAILED: a sync has
- * failed, so it is unknown what is durable behind `synced`. The process must exit with
- * EXIT_DURABILITY_LOST; the next start looks at the disk. Everything before `synced` may still be
- * acknowledged.
+ * failed, so it is unknown what is durable behind `durable_size`. The process must exit with
+ * EXIT_DURABILITY_LOST; the next start looks at the disk. Everything before `durable_size` may
+ * still be acknowledged.
  *
  * Several threads may append, sync and read at the same time. There are two locks, taken in this
  * order:
@@ -27,7 +26,7 @@
  *   not hold up appends meanwhile;
  * - append_lock: guards the end of the file and its numbers.
  * visits_open() and visits_tend() hold both while they read the file, so that nothing is appended
- * or acknowledged meanwhile. `state` changes under append_lock, to and from all but STALE under
+ * or acknowledged meanwhile. `state` becomes STALE under append_lock alone, and anything else under
  * both.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
@@ -56,12 +55,12 @@ struct visits {
     _Atomic uint64_t count;
     _Atomic uint64_t size;
     _Atomic uint64_t uniform_from; /* from this offset on every line has LINE_LENGTH bytes */
-    size_t tail;
+    size_t partial_size;           /* bytes after `size`, of a write that failed */
     struct visits_recent recent;
 
     pthread_mutex_t sync_lock; /* guards the following */
-    _Atomic uint64_t synced;
-    bool drops_unsynced; /* in FAILED: no other process had changed the file, as far as is known */
+    _Atomic uint64_t durable_size;
+    bool was_open; /* in FAILED: not CLOSED nor STALE before, so the end of the file is ours */
     struct durable_mark mark;
     int64_t reopen_after_ms; /* of clock_ms() */
     struct torn_files torn;

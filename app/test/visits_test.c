@@ -48,7 +48,7 @@ static void expect_creation(void)
     ok(append(&visits, LINE_B LINE_C, 2, &first) == 0 && first == 2,
        "and the next of a batch number 2");
     uint64_t duration_ns;
-    ok(visits_sync(&visits, visits.size, &duration_ns) == 0 && visits.synced == 99 &&
+    ok(visits_sync(&visits, visits.size, &duration_ns) == 0 && visits.durable_size == 99 &&
            duration_ns > 0,
        "all of it is synced");
     ok(visits_sync(&visits, visits.size, &duration_ns) == 0 && duration_ns == 0,
@@ -127,7 +127,7 @@ static void *append_batches(void *context)
         appender->failed |= visits_append(appender->visits, lines[0], count, &appender->firsts[i],
                                           &end, &recent) != 0 ||
                             visits_sync(appender->visits, end, &duration_ns) != 0 ||
-                            appender->visits->synced < end;
+                            appender->visits->durable_size < end;
     }
     return NULL;
 }
