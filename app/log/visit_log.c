@@ -57,8 +57,8 @@ static void become_open(struct visit_log *log, struct log_file *file)
     log->fixed_width_from = file->found.fixed_width_from;
     log->count = file->found.count;
     log->size = file->found.size;
-    log->synced = file->found.size;
-    log->tail = 0;
+    log->durable_size = file->found.size;
+    log->partial_size = 0;
     log->fault = 0;
     log->state = LOG_OPEN;
 }
@@ -78,7 +78,7 @@ static void become_failed(struct visit_log *log, int error)
 {
     assert_both_locked(log);
     assert(log->state != LOG_FAILED);
-    log->drops_unsynced = log->state == LOG_OPEN;
+    log->was_open = log->state == LOG_OPEN;
     log->fault = error;
     log->state = LOG_FAILED;
 }
@@ -138,11 +138,11 @@ int visit_log_open(struct visit_log *log, struct recovery *ret_recovery)
 
 static bool is_as_long_as_left(const struct visit_log *log, const struct stat *status)
 {
-    return (uint64_t)status->st_size == log->size + log->tail;
+    return (uint64_t)status->st_size == log->size + log->partial_size;
 }
 
 /* Finds the file as it was left and truncates what a failed write left, or becomes STALE. */
-static int cut_tail(struct visit_log *log)
+static int truncate_partial(struct visit_log *log)
 {
     struct stat status;
     assert_locked(&log->append_lock);
@@ -151,9 +151,9 @@ static int cut_tail(struct visit_log *log)
         return -1;
     if (status.st_nlink == 0 || !is_as_long_as_left(log, &status))
         return become_stale(log);
-    if (log->tail > 0 && ftruncate(log->file->fd, (off_t)log->size) != 0)
+    if (log->partial_size > 0 && ftruncate(log->file->fd, (off_t)log->size) != 0)
         return -1;
-    log->tail = 0;
+    log->partial_size = 0;
     return 0;
 }
 
@@ -164,17 +164,17 @@ static bool ends_at(const struct visit_log *log, uint64_t end)
     return (uint64_t)lseek(log->file->fd, 0, SEEK_CUR) == end;
 }
 
-/* Writes a tail of SIZE bytes, or leaves the file as it was. What has landed behind the bytes of
- * another process stays there. */
-static int write_tail(struct visit_log *log, const char *data, size_t size)
+/* Appends all SIZE bytes, or leaves the file as it was. What has landed behind the bytes of another
+ * process stays there. `size` is for the caller to set: until then they are a partial write. */
+static int write_whole(struct visit_log *log, const char *data, size_t size)
 {
-    if (cut_tail(log) != 0)
+    if (truncate_partial(log) != 0)
         return -1;
-    if (write_all(log->file->fd, data, size, &log->tail) == 0)
+    if (write_all(log->file->fd, data, size, &log->partial_size) == 0)
         return ends_at(log, log->size + size) ? 0 : become_stale(log);
-    assert(log->tail < size);
+    assert(log->partial_size < size);
     int saved_errno = errno;
-    (void)cut_tail(log);
+    (void)truncate_partial(log);
     errno = saved_errno;
     return -1;
 }
@@ -197,7 +197,7 @@ int visit_log_append(struct visit_log *log, const char *lines, size_t count, uin
     pthread_mutex_lock(&log->append_lock);
     if (log->state != LOG_OPEN) {
         error = log->fault;
-    } else if (write_tail(log, lines, size) != 0) {
+    } else if (write_whole(log, lines, size) != 0) {
         error = errno;
         log->fault = error;
         log->refused = error;
@@ -208,7 +208,7 @@ int visit_log_append(struct visit_log *log, const char *lines, size_t count, uin
         remember_recent(&log->recent, lines, count);
         log->count += count;
         log->size += size;
-        log->tail = 0;
+        log->partial_size = 0;
         log->fault = 0;
         result = 0;
     }
@@ -227,8 +227,8 @@ static int sync_now(struct visit_log *log, uint64_t *ret_duration_ns)
     int result = sync_data(log->file->fd), saved_errno = errno;
     *ret_duration_ns = (uint64_t)(clock_ns() - since_ns);
     if (result == 0) {
-        assert(log->synced <= size && size <= log->size);
-        log->synced = size;
+        assert(log->durable_size <= size && size <= log->size);
+        log->durable_size = size;
         if (log->mark.size <= size && size - log->mark.size >= DURABLE_STEP)
             durable_mark_write(&log->mark, log->file->fd, size);
         return 0;
@@ -246,7 +246,7 @@ int visit_log_sync(struct visit_log *log, uint64_t end, uint64_t *ret_duration_n
     int result = 0, error = 0;
     uint64_t duration_ns = 0;
     pthread_mutex_lock(&log->sync_lock);
-    if (log->synced < end) {
+    if (log->durable_size < end) {
         result = visit_log_has_failed(log) ? -1 : sync_now(log, &duration_ns);
         error = result == 0 ? 0 : log->fault;
     }
@@ -261,7 +261,7 @@ static void probe(struct visit_log *log)
 {
     char bytes[LINE_LENGTH];
     memset(bytes, '#', sizeof bytes);
-    if (write_tail(log, bytes, sizeof bytes) != 0 || cut_tail(log) != 0)
+    if (write_whole(log, bytes, sizeof bytes) != 0 || truncate_partial(log) != 0)
         log->fault = errno;
     else
         log->fault = 0;
@@ -269,13 +269,13 @@ static void probe(struct visit_log *log)
 
 static void maintain_open(struct visit_log *log)
 {
-    if (!log_file_is_in_place(log->file, log->directory_path, log->size + log->tail)) {
+    if (!log_file_is_in_place(log->file, log->directory_path, log->size + log->partial_size)) {
         (void)become_stale(log);
         return;
     }
-    if (log->synced > log->mark.size)
-        durable_mark_write(&log->mark, log->file->fd, log->synced);
-    if (log->fault || log->tail > 0)
+    if (log->durable_size > log->mark.size)
+        durable_mark_write(&log->mark, log->file->fd, log->durable_size);
+    if (log->fault || log->partial_size > 0)
         probe(log);
 }
 
@@ -345,13 +345,13 @@ void visit_log_truncate_unsynced(struct visit_log *log)
 {
     struct stat status;
     lock_both(log);
-    if (visit_log_has_failed(log) && log->drops_unsynced && log->file &&
+    if (visit_log_has_failed(log) && log->was_open && log->file &&
         fstat(log->file->fd, &status) == 0 && is_as_long_as_left(log, &status) &&
-        ftruncate(log->file->fd, (off_t)log->synced) == 0) {
-        assert((log->size - log->synced) % LINE_LENGTH == 0);
-        log->count -= (log->size - log->synced) / LINE_LENGTH;
-        log->size = log->synced;
-        log->tail = 0;
+        ftruncate(log->file->fd, (off_t)log->durable_size) == 0) {
+        assert((log->size - log->durable_size) % LINE_LENGTH == 0);
+        log->count -= (log->size - log->durable_size) / LINE_LENGTH;
+        log->size = log->durable_size;
+        log->partial_size = 0;
     }
     unlock_both(log);
 }
@@ -363,8 +363,8 @@ int visit_log_close(struct visit_log *log)
         return 0;
     int result = visit_log_sync(log, log->size, &duration_ns), saved_errno = errno;
     lock_both(log);
-    if (result == 0 && log->mark.size != log->synced)
-        durable_mark_write(&log->mark, log->file->fd, log->synced);
+    if (result == 0 && log->mark.size != log->durable_size)
+        durable_mark_write(&log->mark, log->file->fd, log->durable_size);
     become_closed(log);
     unlock_both(log);
     errno = saved_errno;

@@ -3,9 +3,9 @@
  * While it is OPEN:
  * - bytes [0, size) of the file are whole lines; `count` is their number, and a visit's number is
  *   that of its line;
- * - `tail` bytes after `size` are what a failed write left: they are truncated before anything else
- *   is written;
- * - bytes [0, synced) have been reported durable by fdatasync(2), and synced <= size;
+ * - `partial_size` bytes after `size` are what a failed write left: they are truncated before
+ *   anything else is written;
+ * - bytes [0, durable_size) have been reported durable by fdatasync(2), and durable_size <= size;
  * - no other process that keeps to flock(2) writes to the file.
  *
  *   state    the file is       append    sync       visit_log_maintain()        next states
@@ -16,9 +16,9 @@
  *
  * STALE: another process has removed, replaced or resized the file. Our count of its lines is
  * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. FAILED: a sync has
- * failed, so it is unknown what is durable behind `synced`. The process must exit with
- * EXIT_DURABILITY_LOST; the next start looks at the disk. Everything before `synced` may still be
- * acknowledged.
+ * failed, so it is unknown what is durable behind `durable_size`. The process must exit with
+ * EXIT_DURABILITY_LOST; the next start looks at the disk. Everything before `durable_size` may
+ * still be acknowledged.
  *
  * Several threads may append, sync and read at the same time. There are two locks, taken in this
  * order:
@@ -55,12 +55,12 @@ struct visit_log {
     _Atomic uint64_t count;
     _Atomic uint64_t size;
     _Atomic uint64_t fixed_width_from; /* from this offset on every line has LINE_LENGTH bytes */
-    size_t tail;
+    size_t partial_size;               /* bytes after `size`, of a write that failed */
     struct recent_lines recent;
 
     pthread_mutex_t sync_lock; /* guards the following */
-    _Atomic uint64_t synced;
-    bool drops_unsynced; /* in FAILED: no other process had changed the file, as far as is known */
+    _Atomic uint64_t durable_size;
+    bool was_open; /* in FAILED: not CLOSED nor STALE before, so the end of the file is ours */
     struct durable_mark mark;
     int64_t reopen_after_ms; /* of clock_ms() */
     struct torn_files torn;

@@ -48,7 +48,8 @@ static void expect_creation(void)
     ok(append(&log, LINE_B LINE_C, 2, &first) == 0 && first == 2,
        "and the next of a batch number 2");
     uint64_t duration_ns;
-    ok(visit_log_sync(&log, log.size, &duration_ns) == 0 && log.synced == 99 && duration_ns > 0,
+    ok(visit_log_sync(&log, log.size, &duration_ns) == 0 && log.durable_size == 99 &&
+           duration_ns > 0,
        "all of it is synced");
     ok(visit_log_sync(&log, log.size, &duration_ns) == 0 && duration_ns == 0,
        "and what is synced is not synced again");
@@ -126,7 +127,7 @@ static void *append_batches(void *context)
         appender->failed |= visit_log_append(appender->log, lines[0], count, &appender->firsts[i],
                                              &end, &recent) != 0 ||
                             visit_log_sync(appender->log, end, &duration_ns) != 0 ||
-                            appender->log->synced < end;
+                            appender->log->durable_size < end;
     }
     return NULL;
 }
