@@ -8,11 +8,11 @@
  * - bytes [0, durable_size) have been reported durable by fdatasync(2), and durable_size <= size;
  * - no other process that keeps to flock(2) writes to the file.
  *
- *   state    the file is       append    sync       visit_log_maintain()        next states
- *   CLOSED   not open          refused   none due   opens                OPEN, FAILED
- *   OPEN     ours              yes       yes        checks and probes    STALE, FAILED, CLOSED
- *   STALE    no longer ours    refused   yes        reopens              OPEN, FAILED, CLOSED
- *   FAILED   as it was before  refused   refused    does nothing         none
+ *   state    the file is       append    sync       visit_log_maintain()  next states
+ *   CLOSED   not open          refused   none due   opens                 OPEN, FAILED
+ *   OPEN     ours              yes       yes        checks and probes     STALE, FAILED, CLOSED
+ *   STALE    no longer ours    refused   yes        reopens               OPEN, FAILED, CLOSED
+ *   FAILED   as it was before  refused   refused    does nothing          none
  *
  * STALE: another process has removed, replaced or resized the file. Our count of its lines is
  * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. FAILED: a sync has

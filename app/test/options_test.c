@@ -78,7 +78,7 @@ static void expect_refusals(void)
         {VERB_SERVE, "--listen=80 ", "PORT"},
         {VERB_SERVE, "--listen=000080", "PORT"},
         {VERB_SERVE, "--admin-listen=x", "PORT"},
-        {VERB_SERVE, "--data-dir=", "folder"},
+        {VERB_SERVE, "--data-dir=", "directory"},
         {VERB_SERVE, "--sync=sometimes", "always, interval"},
         {VERB_SERVE, "--sync=", "always, interval"},
         {VERB_SERVE, "--timezone=", "IANA"},
