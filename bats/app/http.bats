@@ -1,10 +1,8 @@
 # What goes over the wire, byte by byte: which requests are served, which are refused, and in what form. The
 # tables are read by bats/tools/raw.py, which also demands of every answer that it is dated, framed, alone, without
 # a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112).
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 # One program serves all tests of this file, so that what one request does to the next would show.
 setup_file() {

@@ -1,9 +1,6 @@
 # The words that the other tests are written in.
-# shellcheck disable=SC2154 # start_web_app sets pid, port, data and log
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
 
 @test "try repeats a command until it succeeds, and gives up after the last attempt" {
   echo 0 >"$BATS_TEST_TMPDIR/count"
