@@ -192,3 +192,12 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   rm "$patch"
   refused
 }
+
+@test "the README's table of knobs has what the scripts read from the environment" {
+  # Beside them: what bats, the shell and compilers know, and what one script or word hands to another.
+  local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
+  others+='|DATA|IN_FRONT|BY|FILES|PATIENCE|SCENE|ZONES'
+  assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
+    "$(cd "$ROOT" && grep -rhoE '\$\{[A-Z][A-Z0-9_]*:?[-+=]' build.sh .ci app/build.sh app/test/build.sh image/build.sh bats third_party/*.sh |
+      grep -oE '[A-Z][A-Z0-9_]*' | sort -u | grep -vxE "$others")"
+}
