@@ -55,7 +55,7 @@ loses_some() {
 @test "control: a worker that takes what others wrote during its sync for synced is found out" {
   # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
   mutant takes-later-writes-for-synced
-  loses_some ext4 always 4 10
+  loses_some ext4 always 4 30
 }
 
 @test "with --sync=interval power loss takes the visits of the last seconds, and no others" {
