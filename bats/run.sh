@@ -31,7 +31,6 @@ test_main() {
   if [ "${KEEP:-}" != 1 ] && ! cluster_is_up; then
     trap take_cluster_down EXIT
   fi
-  export CLUSTER_KEEP=1
   for suite in "${SUITES[@]}"; do
     [ -z "${chosen[$suite]:-}" ] || run_suite "$suite" "${chosen[$suite]}"
   done
@@ -211,7 +210,7 @@ suite_e2e() {
   cluster_main up
   step "load the image into the cluster" load_images
   # A test that hangs is ended and told of like any other failure.
-  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${E2E_LONG:-}" = 1 ] && echo 1800 || echo 400)}
+  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${LONG:-}" = 1 ] && echo 1800 || echo 400)}
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
   run_files e2e "$@"
 }

@@ -1,8 +1,6 @@
 # The binary as a file: it needs nothing beside the kernel, is hardened, small, and always the same.
-# shellcheck disable=SC2154 # start_web_app sets pid
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 # Others may be named, to see these tests fail.
 BINARY=${BINARY:-$BUILD/web-app}

@@ -1,5 +1,4 @@
 # The verb check: what it asks, what it takes for a complete response, and what it says of any other.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 

@@ -1,8 +1,6 @@
 # The data folder as an operator may have left it, and what becomes of it while the program runs.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 LINE="2022-11-28 22:54:26.913511+03:00"
 
@@ -100,7 +98,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   echo "$LINE" >"$data/visits.txt"
   mount -o remount,ro "$data"
   DATA=$data start_web_app
-  assert said "^web-app: cannot write $data/visits.txt: Read-only file system; not ready, retrying$"
+  assert log_has "^web-app: cannot write $data/visits.txt: Read-only file system; not ready, retrying$"
   assert ready_is "not ready: Read-only file system"
   assert_equal "$(status_of /)" 503
   assert_equal "$(admin /healthz)" ok
@@ -109,7 +107,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_output --partial '{"error": "Read-only file system"'
   mount -o remount,rw "$data"
   wait_ready
-  wait_said "^web-app: ready again: $data/visits.txt is writable$"
+  wait_log "^web-app: ready again: $data/visits.txt is writable$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 2
   assert_visits 2
@@ -120,7 +118,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   visit 3 >/dev/null
   local first=$pid first_port=$port first_log=$log
   DATA=$data start_web_app
-  assert said "^web-app: $data/visits.txt is in use by another process; not ready, retrying$"
+  assert log_has "^web-app: $data/visits.txt is in use by another process; not ready, retrying$"
   assert ready_is "not ready: Resource temporarily unavailable"
   assert_equal "$(status_of /)" 503
   run get / -i
@@ -153,7 +151,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "2022-11-28 22:5" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
-  assert said "^web-app: truncated 15 bytes of a torn line from $data/visits.txt; kept in $data/visits.txt.torn-[0-9TZ]+$"
+  assert log_has "^web-app: truncated 15 bytes of a torn line from $data/visits.txt; kept in $data/visits.txt.torn-[0-9TZ]+$"
   assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 2
@@ -164,7 +162,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "$LINE" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
-  assert said "^web-app: restored the newline missing after the last line of $data/visits.txt$"
+  assert log_has "^web-app: restored the newline missing after the last line of $data/visits.txt$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
@@ -175,7 +173,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   local round sync=always kept=0
   for round in 1 2 3 4 5 6; do
     DATA=$data start_web_app --sync "$sync"
-    assert said "\($kept so far\)"
+    assert log_has "\($kept so far\)"
     visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 20
     more_visits() { [ "$(count_visits)" -ge $((kept + 300 * round)) ]; }
     try --max 400 --delay 0.02 -- more_visits
@@ -196,17 +194,17 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   visit 3 >/dev/null
   printf '%s\n' "$LINE" "$LINE" "$LINE" "$LINE" "$LINE" >"$data/new"
   mv "$data/new" "$data/visits.txt"
-  wait_said "^web-app: reopened $data/visits.txt: 5 visits$"
+  wait_log "^web-app: reopened $data/visits.txt: 5 visits$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 6
   truncate -s 80 "$data/visits.txt"
-  wait_said "^web-app: reopened $data/visits.txt: 2 visits$"
-  wait_said "^web-app: truncated 14 bytes of a torn line"
+  wait_log "^web-app: reopened $data/visits.txt: 2 visits$"
+  wait_log "^web-app: truncated 14 bytes of a torn line"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   assert_visits 3
   rm "$data/visits.txt"
-  wait_said "^web-app: reopened $data/visits.txt: 0 visits$"
+  wait_log "^web-app: reopened $data/visits.txt: 0 visits$"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 1
   assert_visits 1
@@ -229,7 +227,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
   assert_recorded "$BATS_TEST_TMPDIR/answered"
   assert_equal "$(admin /readyz)" ready
-  assert said '^web-app: reopened .*: [0-9]+ visits$'
+  assert log_has '^web-app: reopened .*: [0-9]+ visits$'
 }
 
 @test "a folder that is taken away makes it not ready, and ready again when it is back" {

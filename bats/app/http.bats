@@ -1,10 +1,9 @@
 # What goes over the wire, byte by byte: which requests are served, which are refused, and in what form. The
 # tables are read by bats/tools/raw.py, which also demands of every answer that it is dated, framed, alone, without
-# a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112).
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
+# a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112). app/test/request_test.c has many
+# more heads that are malformed; here it is how the program refuses them, and what only shows on a connection.
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 # One program serves all tests of this file, so that what one request does to the next would show.
 setup_file() {
@@ -37,13 +36,10 @@ table() {
 # 3.2: no Host
 400 closed GET / HTTP/1.1\r\n\r\n
 # 3.2: more than one Host
-400 closed GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nhost: b\r\n\r\n
 # 3.2: an invalid Host
-400 closed GET / HTTP/1.1\r\nHost: a b\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: http://a/\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a, b\r\n\r\n
 # RFC 9112 C.2.2 and 9.3: HTTP/1.0 needs no Host, and closes unless it asks to stay
 200 closed GET / HTTP/1.0\r\n\r\n
 200 open GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
@@ -58,20 +54,13 @@ table() {
 505 closed PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
 505 closed HEAD / HTTP/9.9\r\nHost: a\r\n\r\n
 # 2.3: what is no version
-400 closed GET / HTTP/1.10\r\nHost: a\r\n\r\n
-400 closed GET / http/1.1\r\nHost: a\r\n\r\n
 400 closed GET / HTTP/1,1\r\nHost: a\r\n\r\n
-400 closed GET /\r\n
 400 closed GET / \r\n\r\n
 # 2.2: empty lines before a request
 200 open \r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
 200,200 open GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
 # 3: single spaces
-400 closed GET  / HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET /  HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET / HTTP/1.1 \r\nHost: a\r\n\r\n
-400 closed  GET / HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET / / HTTP/1.1\r\nHost: a\r\n\r\n
 END
 }
@@ -87,15 +76,10 @@ END
 400 closed GET http://a/ HTTP/1.1\r\n\r\n
 400 closed GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n
-# 3.2.4: * is for OPTIONS
-400 closed GET * HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET a HTTP/1.1\r\nHost: a\r\n\r\n
+# 3.2.1: no path
 400 closed GET ?x HTTP/1.1\r\nHost: a\r\n\r\n
 # RFC 3986 3.5, 2: no fragment, no bytes of 0x80 and above, no control characters
 400 closed GET /#x HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n
 # paths are compared as they are: exactly, by case, and never decoded
 404 open GET /healthzz HTTP/1.1\r\nHost: a\r\n\r\n
@@ -142,10 +126,8 @@ END
 405 closed GETT / HTTP/1.1\r\nHost: a\r\n\r\n
 405 closed POST / HTTP/1.0\r\n\r\n
 # what is malformed besides is malformed
-400 closed POST / HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n
 400 closed G{1*@}T / HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed \x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03
-400 closed \x00
 END
 }
 
@@ -169,12 +151,9 @@ END
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
 # RFC 9110 8.6: digits alone
-400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0a\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0 0\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n
 # 15.5.14: bodies are not read
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n
@@ -197,20 +176,12 @@ END
 # 5.1: white space before the colon
 400 closed GET / HTTP/1.1\r\nHost : a\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX\t: 1\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX(: 1\r\n\r\n
 # 2.2: a bare LF, a bare CR
 400 closed GET / HTTP/1.1\nHost: a\n\n
-400 closed GET / HTTP/1.1\r\nHost: a\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\n\n
-400 closed \nGET / HTTP/1.1\r\nHost: a\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\rY: 2\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\r\n\r\n
 # RFC 9110 5.5: NUL and other control characters
-400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n
-400 closed GET / HTTP/1.1\r\nHost: a\r\nX\x00: 1\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[31m\r\n\r\n
 END

@@ -1,5 +1,4 @@
 # Listings beside everything else: of one file, never cut without a sign, and never in the way of a visitor.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 

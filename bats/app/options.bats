@@ -1,8 +1,6 @@
 # Verbs, options, environment, exit codes: what an operator types, and what the program says to it.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 # So that nothing is left in the project's folder should one of these start to serve.
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
@@ -97,12 +95,12 @@ options_of_help() {
   assert_output --partial WEB_APP_LISTEN=bad:address
   unset WEB_APP_LISTEN WEB_APP_ADMIN_LISTEN
   start_web_app --drain 1500ms
-  assert said 'sync=none timezone=UTC workers=2 max-connections=99 drain=1500ms'
+  assert log_has 'sync=none timezone=UTC workers=2 max-connections=99 drain=1500ms'
 }
 
 @test "the start-up line has the defaults" {
   start_web_app
-  assert said 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
+  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
   assert_equal "$(wc -l <"$log")" 1
 }
 
@@ -161,7 +159,7 @@ options_of_help() {
 }
 
 @test "a port alone serves IPv4 and IPv6, an address only itself" {
-  [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || lacks IPv6
+  [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || skip_or_fail "this machine lacks IPv6"
   start_web_app --listen 0 --admin-listen '[::1]:0'
   curl -sS --fail "http://127.0.0.1:$port/healthz"
   curl -sS --fail "http://[::1]:$port/healthz"

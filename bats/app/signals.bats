@@ -1,8 +1,6 @@
 # SIGTERM and SIGINT: what is on its way is answered, and the end is clean.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 # half_a_request: the beginning of a visit on a connection of its own, descriptor $half.
 half_a_request() {
@@ -31,8 +29,8 @@ stopped_within() {
     visit 2 >/dev/null
     kill -s "$signal" "$pid"
     stopped_within 20
-    assert said "^web-app: SIG$signal: draining open connections for up to 60000 ms$"
-    assert said '^web-app: stopped with [24] visits recorded$'
+    assert log_has "^web-app: SIG$signal: draining open connections for up to 60000 ms$"
+    assert log_has '^web-app: stopped with [24] visits recorded$'
   done
   assert_visits 4
 }
@@ -41,7 +39,7 @@ stopped_within() {
   start_web_app --drain 20s
   half_a_request
   kill "$pid"
-  wait_said '^web-app: SIGTERM'
+  wait_log '^web-app: SIGTERM'
   is_shutting_down() { admin /readyz | grep -x "not ready: shutting down"; }
   try --max 200 --delay 0.05 -- is_shutting_down
   assert_equal "$(status_of /readyz)" 503
@@ -66,7 +64,7 @@ stopped_within() {
   in_background "$BATS_TEST_TMPDIR/reader" "$TOOLS/slow.py" --port "$port" --connections 1 --kind sipper
   try --max 200 --delay 0.05 -- grep -q '^open 1$' "$BATS_TEST_TMPDIR/reader"
   kill "$pid"
-  wait_said '^web-app: SIGTERM'
+  wait_log '^web-app: SIGTERM'
   local before
   before=$(metric web_app_sync_duration_seconds_count)
   get / >/dev/null
@@ -99,7 +97,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   half_a_request
   kill "$pid"
   stopped_within 5
-  assert said '^web-app: stopped with 0 visits recorded$'
+  assert log_has '^web-app: stopped with 0 visits recorded$'
   run timeout 5 cat <&"$half"
   assert_output ""
 }
@@ -109,10 +107,10 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   visit >/dev/null
   half_a_request
   kill "$pid"
-  wait_said '^web-app: SIGTERM'
+  wait_log '^web-app: SIGTERM'
   kill -INT "$pid"
   stopped_within 5
-  assert said '^web-app: stopped with 1 visits recorded$'
+  assert log_has '^web-app: stopped with 1 visits recorded$'
 }
 
 @test "--drain 0s does not wait" {
@@ -138,7 +136,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
       assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
       assert_recorded "$data.out"
       assert_visits "$(wc -l <"$data.out")"
-      assert said "^web-app: stopped with $(count_visits) visits recorded$"
+      assert log_has "^web-app: stopped with $(count_visits) visits recorded$"
     done
   done
 }
@@ -157,7 +155,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
   assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_visits "$(count_visits)"
-  assert said "^web-app: stopped with $(count_visits) visits recorded$"
+  assert log_has "^web-app: stopped with $(count_visits) visits recorded$"
 }
 
 @test "signals that mean nothing to it change nothing" {

@@ -1,5 +1,4 @@
 # Slow, silent and many clients: none of them may hold up a visitor.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 
@@ -35,7 +34,7 @@ long_file() {
 }
 
 @test "2,000 slow heads and 2,000 idle connections do not keep visitors from being served" {
-  [ "$(ulimit -n)" -ge 5000 ] || ulimit -n 5000 || lacks "5,000 open files"
+  [ "$(ulimit -n)" -ge 5000 ] || ulimit -n 5000 || skip_or_fail "this machine lacks 5,000 open files"
   start_web_app
   slow_clients 2000 idle
   slow_clients 2000 head
@@ -155,7 +154,7 @@ pushes_in() {
 @test "with too few descriptors the program says so, and serves" {
   requires command:prlimit
   IN_FRONT="prlimit --nofile=200:200" start_web_app
-  assert said '^web-app: only 200 files may be open here, so there is room for 100 connections; raise ulimit -n$'
+  assert log_has '^web-app: only 200 files may be open here, so there is room for 100 connections; raise ulimit -n$'
   slow_clients 300 idle
   run visit 3
   assert_success

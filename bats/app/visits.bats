@@ -1,8 +1,6 @@
 # A visit: its line, its number, its answer; and the file as people read it.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 @test "a visit is a line of the local time of Moscow, and its JSON answer says the same" {
   start_web_app
@@ -137,7 +135,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '<script>"\\\nx\n2022-11-28 22:54:26.913511+03:00\n' >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
-  assert said '^web-app: 2 lines of .*/visits.txt are not visits; they are kept and counted$'
+  assert log_has '^web-app: 2 lines of .*/visits.txt are not visits; they are kept and counted$'
   assert_equal "$(get '/visits?format=json' | jq -c '.visits | map(.time)')" '[null,null,"2022-11-28 22:54:26.913511+03:00"]'
   run get '/visits?format=html'
   refute_output --partial "<script>"

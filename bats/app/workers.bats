@@ -1,5 +1,4 @@
 # Several event loops (--workers): they share one limit of connections, and a client is served whichever it comes to.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 

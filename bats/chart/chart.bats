@@ -1,6 +1,5 @@
 # The chart without a cluster: what helm makes of its values, and which values it refuses.
 
-load ../lib/common
 load ../lib/chart
 
 @test "helm install chart . gives the report's names, sizes and ports" {

@@ -14,19 +14,11 @@ second_nodes() { docker ps --all --quiet --filter label=io.x-k8s.kind.cluster=we
 
 setup_file() {
   export NAMESPACE=cluster-$RANDOM
-  # What was up before is not ours to take down.
-  cluster status >/dev/null 2>&1 || touch "$BATS_FILE_TMPDIR/made-here"
-  cluster up
   kubectl create namespace "$NAMESPACE"
 }
 
 teardown_file() {
   kubectl delete namespace "$NAMESPACE" --ignore-not-found --timeout=120s || true
-  if [ -e "$BATS_FILE_TMPDIR/made-here" ] && [ "${CLUSTER_KEEP:-}" != 1 ]; then cluster down; fi
-}
-
-setup() {
-  bats_require_minimum_version 1.5.0
 }
 
 teardown() {

@@ -1,6 +1,5 @@
 # What the report shows, with the report's own commands.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {

@@ -1,7 +1,6 @@
 # The replicas start at once. That takes no clock to prove: with a readiness that never succeeds, pods that wait for
 # one another would never be made.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() { start_file parallel; }

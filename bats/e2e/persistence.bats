@@ -1,7 +1,6 @@
 # Visits outlive pods. Whatever ends a pod, the next one of its name has the same claim (by UID) on the same volume, what was
 # in its file is how its file begins, and the visits since then follow.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {

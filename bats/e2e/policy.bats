@@ -1,7 +1,6 @@
 # The chart in a namespace that enforces the Pod Security Standard "restricted", and with each set of values that it
 # ships, on an API server that knows the operators' resources.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {

@@ -2,7 +2,6 @@
 # bound to the same volumes. After the next install the pods are new, the claims are not, and each file goes on where it was.
 # By the value persistence.whenDeleted the claims go too, and by whenScaled those of the pods that are scaled away.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() { start_file reinstall; }

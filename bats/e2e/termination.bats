@@ -1,6 +1,5 @@
 # A pod that is told to stop answers whom it has, and then stops by itself: within the drain time, well before it would be killed.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {

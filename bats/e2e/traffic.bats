@@ -1,6 +1,5 @@
 # Who visits which pod, what is written of it, and what the metrics say of both. One installation for all.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {

@@ -1,7 +1,6 @@
 # A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each one that was answered is
 # in the file of the pod that answered it, under the number that the visitor was told.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() {
@@ -47,10 +46,10 @@ restart_all() {
 }
 
 # With those of the upgrade above they are 21, or 102 in the long run.
-@test "more restarts in a row, twenty in all and a hundred with E2E_LONG=1, lose no visit" {
+@test "more restarts in a row, twenty in all and a hundred with LONG=1, lose no visit" {
   requires_nodes
-  local rounds=6 round since=$SECONDS
-  [ "${E2E_LONG:-}" != 1 ] || rounds=33
+  local rounds round since=$SECONDS
+  rounds=$(rounds 6 33)
   start_visitors
   # The first round changes the goodbye: it must be as long as the cluster takes to take a pod out of its Services, also
   # where that is slow.

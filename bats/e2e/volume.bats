@@ -1,7 +1,6 @@
 # What a person sees of a volume that is full, read-only, not theirs or not there, and of an image that is not there: a pod that is
 # not ready, and words that say why. Nothing hangs, and what can recover does so by itself.
 
-load ../lib/common
 load ../lib/cluster
 
 setup_file() { start_file volume; }

@@ -1,6 +1,5 @@
 # The clock of the machine: set back and forth under load, at its last year, in a leap second, at the end of summer
 # time. A library that is preloaded lies to the program about the time, so this is a dynamic build of it.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 
@@ -27,7 +26,7 @@ stop_clocked() {
 
 # clocked_program [MUTANT]: WEB_APP is a build whose clock can be set, or that mutant of it.
 clocked_program() {
-  [ -e "$FAKETIME" ] || lacks "libfaketime (package faketime)" || return
+  [ -e "$FAKETIME" ] || skip_or_fail "this machine lacks libfaketime (package faketime)" || return
   if [ $# -gt 0 ]; then
     mutant "$1" plain
     return
@@ -260,8 +259,8 @@ keeps_its_start() {
   mkdir "$data"
   printf '2016-12-31 23:59:59.500000+00:00\n2016-12-31 23:59:60.123456+00:00' >"$data/visits.txt"
   start_web_app
-  assert said "\(2 so far\)"
-  refute said "torn|not visits"
+  assert log_has "\(2 so far\)"
+  refute log_has "torn|not visits"
   run get "/visits?format=json&tail=1"
   assert_equal "$(jq -r '.visits[0].time' <<<"$output" | cut -c 1-19)" "2016-12-31 23:59:60"
   assert_equal "$(visit | jq .visit)" 3

@@ -1,5 +1,4 @@
 # kill -9 at random moments, hundreds of times: the next start finds every answered visit.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
 
 load ../lib/faults
 
@@ -13,7 +12,7 @@ crash() {
 # keeps_all SYNC WORKERS: it goes through, and says how much was at stake.
 keeps_all() {
   local rounds
-  rounds=$(often 60 1500)
+  rounds=$(rounds 60 1500)
   run crash "$1" "$2" "$rounds"
   echo "# $output" >&3
   assert_success

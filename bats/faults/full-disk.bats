@@ -1,5 +1,4 @@
 # Volumes that run full, and that go read-only: refused and not ready, nothing lost, ready again by itself.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 
@@ -56,10 +55,10 @@ runs_full() {
     wait_ready_is ready || return
     visit | jq -r '"\(.visit)\t\(.time)"' >>"$BATS_TEST_TMPDIR/out" || return
   done
-  ! said '^web-app: reopened ' || fail "what a failed write left was still there later" || return
+  ! log_has '^web-app: reopened ' || fail "what a failed write left was still there later" || return
   end_load || return
-  wait_said "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$" || return
-  wait_said "^web-app: ready again: $data/visits.txt is writable$" || return
+  wait_log "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$" || return
+  wait_log "^web-app: ready again: $data/visits.txt is writable$" || return
   # Those of the load, and the one of each round.
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" $(($(refused_by_load) + 3)) || return
   stop_web_app
@@ -116,7 +115,7 @@ recovers_alone() {
   prlimit --pid "$pid" --fsize=$(($(count_visits) * 33 + 33 * 1000 + 7)):unlimited
   wait_ready_is "not ready: File too large"
   assert_equal "$(admin /healthz)" ok
-  wait_said "^web-app: cannot write $data/visits.txt: File too large; not ready, retrying$"
+  wait_log "^web-app: cannot write $data/visits.txt: File too large; not ready, retrying$"
   before=$(wc -l <"$BATS_TEST_TMPDIR/out")
   prlimit --pid "$pid" --fsize=unlimited:unlimited
   wait_ready_is ready
@@ -133,7 +132,7 @@ recovers_alone() {
   printf '%s\n%s' "$line" "2022-11-28 22:5" >"$volume/data/visits.txt"
   fill
   DATA=$volume/data start_web_app
-  assert said "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$"
+  assert log_has "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$"
   wait_ready_is "not ready: $FULL"
   assert_equal "$(status_of /)" 503
   assert_equal "$(cat "$data/visits.txt")" "$line"$'\n'"2022-11-28 22:5"
@@ -180,11 +179,11 @@ hole_at_the_end() {
   try --max 100 --delay 0.1 -- gave_up
   end_visitor
   # The log is told once a second.
-  wait_said "^web-app: (cannot write|fdatasync of) $data/visits.txt"
+  wait_log "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   status=0
   stop_web_app 2>/dev/null || status=$?
   assert_regex "$status" '^[03]$'
-  assert said "^web-app: (cannot write|fdatasync of) $data/visits.txt"
+  assert log_has "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   umount "$volume"
   mount -o loop "$volume.img" "$volume"
   DATA=$data start_web_app

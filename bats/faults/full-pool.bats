@@ -1,6 +1,5 @@
 # A thin pool that runs full below a volume: write(2) succeeds, and the sync that follows does not. Then Linux keeps
 # in its page cache what is not on the disk, as if it were; bats/tools/pool.py tells how a restart is put to the test.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
 
 load ../lib/faults
 

@@ -1,10 +1,7 @@
 # What comes from outside, made up by libFuzzer: the bytes of a connection and of a response, a file of visits, the
 # options. What each target demands of the program stands in app/test/fuzz.
-# shellcheck disable=SC2154 # bats sets output
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
 
 # All targets at once; the tests look at what came of it.
 setup_file() {

@@ -1,6 +1,5 @@
 # Power loss on real file systems: a disk is copied at one moment under load, and what its journal gives back has
 # every visit that was answered before. bats/tools/power.py tells how.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
 
 load ../lib/faults
 
@@ -21,7 +20,7 @@ cut_power() {
 
 # keeps_all FILE-SYSTEM WORKERS
 keeps_all() {
-  cuts=$(often 12 300)
+  cuts=$(rounds 12 300)
   run cut_power "$1" "$cuts" always "$2"
   echo "# $output" >&3
   assert_success
@@ -56,11 +55,11 @@ loses_some() {
 @test "control: a worker that takes what others wrote during its sync for synced is found out" {
   # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
   mutant takes-later-writes-for-synced
-  loses_some ext4 always 4 10
+  loses_some ext4 always 4 30
 }
 
 @test "with --sync=interval power loss takes the visits of the last seconds, and no others" {
-  run cut_power ext4 "$(often 4 40)" interval 1 --seconds 3 --grace 2
+  run cut_power ext4 "$(rounds 4 40)" interval 1 --seconds 3 --grace 2
   echo "# $output" >&3
   assert_success
 }
@@ -83,12 +82,12 @@ shut_down() {
   try --max 100 --delay 0.1 -- has_given_up
   end_visitor
   # The log is told once a second.
-  wait_said "^web-app: (cannot write|fdatasync of) $data/visits.txt"
+  wait_log "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   status=0
   stop_web_app 2>/dev/null || status=$?
   case $status in
-    0) assert said "^web-app: cannot write $data/visits.txt: I/O error; not ready, retrying$" ;;
-    3) assert said "^web-app: fdatasync of $data/visits.txt failed: .*: its durable content is unknown; restart to recover$" ;;
+    0) assert log_has "^web-app: cannot write $data/visits.txt: I/O error; not ready, retrying$" ;;
+    3) assert log_has "^web-app: fdatasync of $data/visits.txt failed: .*: its durable content is unknown; restart to recover$" ;;
     *) fail "exit code $status" ;;
   esac
   umount "$volume"

@@ -1,11 +1,8 @@
 # The program and the tests of it once under the address and undefined-behaviour sanitizers, once under the thread
 # sanitizer.
-# shellcheck disable=SC2030,SC2031,SC2034,SC2120,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log;
-# functions are also called by name
+# shellcheck disable=SC2034,SC2120 # variables and functions are used by name
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
 
 LINE="2022-11-28 22:54:26.913511+03:00"
 
@@ -59,7 +56,7 @@ malformed() {
 EOF
 }
 
-has_reopened() { said "^web-app: reopened $data/visits.txt: "; }
+has_reopened() { log_has "^web-app: reopened $data/visits.txt: "; }
 
 # replace_file: as an operator would, under load. What was open goes on as `before`.
 replace_file() {
@@ -109,7 +106,7 @@ assert_kept() {
     END { exit wrong > 0 || answered < 300 }' "$data/before" "$data/visits.txt" "$out"
   assert_success || return
   local wrong
-  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvE -- "$STAMP_SHAPE") || true
+  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvxE -- "$STAMP") || true
   assert_equal "$wrong damaged lines" "0 damaged lines"
 }
 

@@ -1,10 +1,8 @@
 # Thousands of slow clients of slowhttptest, more than there is room for, and too few descriptors: visitors are served
 # all the same, the admin port answers, nothing spins, and memory stays small.
-# shellcheck disable=SC2030,SC2031,SC2034,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data, log
+# shellcheck disable=SC2034 # start_web_app reads WEB_APP and IN_FRONT
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
 
 SLOWHTTPTEST=$BUILD/tools/slowhttptest/usr/bin/slowhttptest
 
@@ -13,7 +11,7 @@ setup_file() {
 }
 
 setup() {
-  [ "$(ulimit -n)" -ge 10000 ] || ulimit -n 10000 || lacks "10,000 open files"
+  [ "$(ulimit -n)" -ge 10000 ] || ulimit -n 10000 || skip_or_fail "this machine lacks 10,000 open files"
 }
 
 # start_long_web_app: whose listing is long enough for it to be read slowly.
@@ -225,7 +223,7 @@ with_few_descriptors() {
 run_out_of_descriptors() {
   requires command:prlimit
   IN_FRONT=with_few_descriptors start_web_app "$@"
-  said "^web-app: only ${FILES:-64} files may be open here"
+  log_has "^web-app: only ${FILES:-64} files may be open here"
   local one
   for one in "$port" "$admin_port"; do
     in_background "$BATS_TEST_TMPDIR/idle.$one" "$TOOLS/slow.py" --port "$one" --connections 200 --kind idle

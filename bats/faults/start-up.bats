@@ -1,6 +1,5 @@
 # What the program finds at its start, and that it goes on from there: nothing that could be a visit is removed, and
 # what is moved aside is kept byte for byte. app/test/repair_test.c asks the repair alone, here it is the program.
-# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data and log
 
 load ../lib/faults
 
@@ -34,7 +33,7 @@ found() {
 # starts_and_counts KEPT N: with the bytes of the file KEPT the next visit is number N + 1, and its line is the last.
 starts_and_counts() {
   start_web_app || return
-  assert_equal "$(said "\($2 so far\)" && visit | jq .visit)" $(($2 + 1)) || return
+  assert_equal "$(log_has "\($2 so far\)" && visit | jq .visit)" $(($2 + 1)) || return
   cmp <(head -c "$(wc -c <"$1")" "$data/visits.txt") "$1" || fail "what was there before is not as it was" || return
   assert_equal "$(count_visits)" $(($2 + 1)) || return
   assert_stamp "$(tail -c +$(($(wc -c <"$1") + 1)) "$data/visits.txt")" || return
@@ -46,7 +45,7 @@ torn_is() {
   local torn=("$data"/visits.txt.torn-*)
   assert_equal "${#torn[@]}" 1 || return
   cmp "${torn[0]}" "$1" || fail "the torn bytes are not kept as they were" || return
-  assert said "^web-app: truncated $(wc -c <"$1") bytes of a torn line from $data/visits.txt; kept in ${torn[0]}$"
+  assert log_has "^web-app: truncated $(wc -c <"$1") bytes of a torn line from $data/visits.txt; kept in ${torn[0]}$"
 }
 
 torn_is_nothing() { refute [ -e "$(echo "$data"/visits.txt.torn-*)" ]; }
@@ -107,7 +106,7 @@ nul_tail() {
   run visit
   echo "# from the start to the first answer: $(awk -v from="$since" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.2f s", to - from }')" >&3
   assert_equal "$(jq .visit <<<"$output")" 3000001
-  assert said "\(3000000 so far\)"
+  assert log_has "\(3000000 so far\)"
   wanted=$(tail -n 5 "$data/visits.txt" | awk '{ printf "%d\t%s\n", 2999996 + NR, $0 }')
   assert_equal "$(get '/visits?tail=5&format=text' | sed 's/^ *//')" "$wanted"
   assert_equal "$(web_app visits --tail 5 --data-dir "$data" | sed 's/^ *//')" "$wanted"
@@ -146,7 +145,7 @@ nul_tail() {
   cp "$DATA/visits.txt" "$folder/kept"
   starts_and_counts "$folder/kept" 2
   torn_is_nothing
-  refute said "are not visits"
+  refute log_has "are not visits"
   start_web_app
   assert_equal "$(get '/visits?format=json' | jq '.visits | length')" 3
   assert_equal "$(get '/visits?format=text&tail=3' | wc -l)" 3
@@ -154,14 +153,14 @@ nul_tail() {
   stop_web_app
   found "$LINE\r\n$LINE\r"
   starts_and_counts "$folder/kept" 2
-  assert said "restored the newline missing after the last line of $data/visits.txt$"
+  assert log_has "restored the newline missing after the last line of $data/visits.txt$"
 }
 
 @test "damage in the middle is kept where it is, counted and warned of" {
   found "$LINE\nrubbish\n\n\001\377\n$LINE\n"
   cp "$DATA/visits.txt" "$folder/kept"
   starts_and_counts "$folder/kept" 5
-  assert said "^web-app: 3 lines of $data/visits.txt are not visits; they are kept and counted$"
+  assert log_has "^web-app: 3 lines of $data/visits.txt are not visits; they are kept and counted$"
   torn_is_nothing
   # A line as long as no visit is, and NULs that a power cut left between two visits.
   found "$LINE\n"
@@ -169,7 +168,7 @@ nul_tail() {
     >>"$DATA/visits.txt"
   cp "$DATA/visits.txt" "$folder/kept"
   starts_and_counts "$folder/kept" 5
-  assert said "^web-app: 2 lines of $data/visits.txt are not visits"
+  assert log_has "^web-app: 2 lines of $data/visits.txt are not visits"
 }
 
 @test "damage at the end, behind the last visit, is moved aside whole" {
@@ -185,7 +184,7 @@ nul_tail() {
   cp "$DATA/visits.txt" "$folder/kept"
   starts_and_counts "$folder/kept" 2
   torn_is_nothing
-  refute said "are not visits"
+  refute log_has "are not visits"
   assert_equal "$(cut -c 27- "$data/visits.txt" | tr '\n' ' ')" "-08:00 +05:30 +03:00 "
 }
 
@@ -193,7 +192,7 @@ nul_tail() {
   found "$LINE\n$LINE"
   printf '%s\n' "$LINE" "$LINE" >"$folder/kept"
   starts_and_counts "$folder/kept" 2
-  assert said "^web-app: restored the newline missing after the last line of $data/visits.txt$"
+  assert log_has "^web-app: restored the newline missing after the last line of $data/visits.txt$"
   torn_is_nothing
 }
 
@@ -207,7 +206,7 @@ nul_tail() {
     printf 'first' >"$DATA/visits.txt.torn-$(date -u -d "@$((now + second))" +%Y%m%dT%H%M%SZ)"
   done
   start_web_app
-  assert said "kept them in $data/visits.txt.torn-[0-9T]+Z-2$"
+  assert log_has "kept them in $data/visits.txt.torn-[0-9T]+Z-2$"
   assert_equal "$(cat "$data"/visits.txt.torn-*Z-2)" second
   assert_equal "$(grep -lx first "$data"/visits.txt.torn-*Z | wc -l)" 60
   assert_equal "$(visit | jq .visit)" 4
@@ -217,7 +216,7 @@ nul_tail() {
 @test "the repair is done once: the next start finds nothing to mend" {
   torn_tail 20
   start_web_app
-  refute said "torn bytes"
+  refute log_has "torn bytes"
   assert_equal "$(visit | jq .visit)" 5
   torn_of=("$data"/visits.txt.torn-*)
   assert_equal "${#torn_of[@]}" 1

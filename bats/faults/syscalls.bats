@@ -1,5 +1,4 @@
 # Each system call of the visit log, failed in turn; bats/tools/faults.py tells how, and what must hold after each.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell
 
 load ../lib/faults
 
@@ -105,7 +104,7 @@ fail_one_sync() {
 }
 
 @test "whichever sync of several workers fails under load, exactly the visits that were answered are in the file" {
-  runs=$(often 40 1000)
+  runs=$(rounds 40 1000)
   fail_one_sync "$runs"
   assert_success
   assert_output --regexp "^seed 4711 runs $runs answered [0-9]{3,} refused [0-9]{3,} wrong 0$"

@@ -1,8 +1,6 @@
 # The image: what is in it, and docker run as the README has it.
-# shellcheck disable=SC2030,SC2031 # a test is a subshell
 
 load ../lib/common
-bats_require_minimum_version 1.5.0
 
 setup_file() {
   requires docker

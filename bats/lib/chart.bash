@@ -1,6 +1,8 @@
 # The words of the chart's tests: what `helm template` makes of the values, as JSON. Needs no cluster.
 # shellcheck shell=bash
 
+load ../lib/common
+
 CHART=$ROOT/chart
 
 # render [HELM ARGUMENT...]: renders the release `chart` into $RENDERED, a JSON array of resources.
@@ -33,7 +35,6 @@ notes() {
 # refused [HELM ARGUMENT...]: rendering fails, and $output says why.
 refused() {
   run helm template chart "$CHART" --namespace test "$@"
-  # shellcheck disable=SC2154 # set by run
   [ "$status" != 0 ] || fail "helm template $* was not refused"
 }
 

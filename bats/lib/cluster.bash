@@ -1,15 +1,14 @@
-# The words of the end-to-end tests, loaded after common.bash: words that it has for the program on this machine take a
+# The words of the end-to-end tests: those that common.bash has for the program on this machine take a
 # pod here. Every call goes to the cluster of build/kubeconfig, which knows no other, and to the file's own namespace.
 # shellcheck shell=bash
+
+load ../lib/common
 
 CHART=$ROOT/chart
 SELECTOR=app.kubernetes.io/name=web-app,app.kubernetes.io/instance=chart
 export KUBECONFIG=${E2E_KUBECONFIG:-$BUILD/kubeconfig}
 
 # The asserts below end in `|| return` or `&&`, because `run` and `if` switch errexit off.
-
-# A line of visits.txt, in full.
-STAMP='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3])(:[0-5][0-9]){2}\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
 
 kubectl() { command kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
 
@@ -235,8 +234,7 @@ requires_nodes() {
   local node
   node=$(kubectl get nodes -o jsonpath='{.items[0].metadata.name}')
   docker exec "$node" true </dev/null 3>&- 2>/dev/null && return
-  [ -z "${CI:-}" ] || fail "node $node is no container of this machine"
-  skip "node $node is no container of this machine"
+  skip_or_fail "node $node is no container of this machine"
 }
 
 # on_node NODE COMMAND...: standard input goes to the command.

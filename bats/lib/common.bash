@@ -9,6 +9,7 @@ no_proxy=127.0.0.1,::1,localhost NO_PROXY=$no_proxy
 export ROOT BUILD PATH no_proxy NO_PROXY
 
 export BATS_LIB_PATH=$BUILD/tools/bats/usr/lib/bats
+bats_require_minimum_version 1.5.0
 bats_load_library bats-support
 bats_load_library bats-assert
 bats_load_library bats-file
@@ -24,26 +25,30 @@ requires() {
   local what
   for what in "$@"; do
     case $what in
-      root) [ "$(id -u)" = 0 ] || lacks "root's rights" ;;
-      docker) docker info >/dev/null 2>&1 || lacks "a docker engine" ;;
-      command:*) command -v "${what#command:}" >/dev/null || lacks "the command ${what#command:}" ;;
+      root) [ "$(id -u)" = 0 ] || skip_or_fail "this machine lacks root's rights" ;;
+      docker) docker info >/dev/null 2>&1 || skip_or_fail "this machine lacks a docker engine" ;;
+      command:*) command -v "${what#command:}" >/dev/null || skip_or_fail "this machine lacks the command ${what#command:}" ;;
       *) fail "BUG: requires does not know $what" ;;
     esac || return
   done
 }
 
-lacks() {
-  [ -z "${CI:-}" ] || fail "this machine lacks $1" || return
-  skip "this machine lacks $1"
+# skip_or_fail WHY: skips the test, except in CI.
+skip_or_fail() {
+  [ -z "${CI:-}" ] || fail "$1" || return
+  skip "$1"
 }
+
+# rounds USUAL LONG: prints how many times to do something; LONG=1 asks for the larger number.
+rounds() { if [ "${LONG:-}" = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
 # --- The program on this machine. WEB_APP may name another build of it, such as build/sanitized/web-app.
 
 WEB_APP=${WEB_APP:-$BUILD/web-app}
 TOOLS=$ROOT/bats/tools
 
-# A line of visits.txt.
-STAMP_SHAPE='^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}[+-][0-9]{2}:[0-9]{2}$'
+# A line of visits.txt, without its newline. Other clocks may have written a leap second.
+STAMP='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
 
 # web_app [ARGUMENT...]: the program in the foreground; it has 20 s.
 web_app() { timeout 20 "$WEB_APP" "$@" 3>&-; }
@@ -60,7 +65,7 @@ start_web_app() {
   pid=$!
   started "$pid"
   try --max 400 --delay 0.05 -- has_started "$pid" "$log" || return
-  said 'serving on' || fail "web-app did not start: $(cat "$log")" || return
+  log_has 'serving on' || fail "web-app did not start: $(cat "$log")" || return
   local address
   address=$(sed -n 's/.* serving on http:\/\/\(.*\)\/ (admin \(.*\)), visits in .*/\1 \2/p' "$log")
   port=${address%% *} port=${port##*:}
@@ -72,11 +77,11 @@ has_started() { grep -q 'serving on' "$2" || ! kill -0 "$1" 2>/dev/null; }
 # scratch: the folder of this test or, in setup_file, of this file.
 scratch() { echo "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}"; }
 
-# said REGEX: the log of the last started program has such a line.
-said() { grep -qE -- "$1" "$log"; }
+# log_has REGEX: the log of the last started program has such a line.
+log_has() { grep -qE -- "$1" "$log"; }
 
-# wait_said REGEX: waits until it has.
-wait_said() { try --max 200 --delay 0.05 -- said "$1" || fail "no line $1 in the log: $(cat "$log")"; }
+# wait_log REGEX: waits until it has.
+wait_log() { try --max 200 --delay 0.05 -- log_has "$1" || fail "no line $1 in the log: $(cat "$log")"; }
 
 # stop_web_app [SIGNAL]: ends the last started program with SIGTERM or another signal, and returns its exit
 # code.
@@ -151,12 +156,12 @@ visitor_in_background() {
 count_visits() { wc -l <"$data/visits.txt"; }
 
 # assert_stamp LINE: it is a line of visits.txt, without its newline.
-assert_stamp() { assert_regex "$1" "$STAMP_SHAPE"; }
+assert_stamp() { assert_regex "$1" "^$STAMP\$"; }
 
 # assert_visits N: visits.txt has N lines, and nothing else.
 assert_visits() {
   local wrong
-  wrong=$(grep -cvE -- "$STAMP_SHAPE" "$data/visits.txt") || true
+  wrong=$(grep -cvxE -- "$STAMP" "$data/visits.txt") || true
   assert_equal "$(count_visits) lines, $wrong of them damaged" "$1 lines, 0 of them damaged" || return
   assert_equal "$(wc -c <"$data/visits.txt")" $((33 * $1))
 }
@@ -177,8 +182,6 @@ assert_recorded() {
 assert_complaint() {
   assert_equal "$status" "$1" || return
   assert_equal "$output" "" || return
-  # shellcheck disable=SC2154 # bats sets them
   assert_equal "${#stderr_lines[@]}" 1 || return
-  # shellcheck disable=SC2154
   assert_regex "$stderr" "^web-app: $2"
 }

@@ -1,18 +1,12 @@
-# What the tests of faults share: volumes, and how long to go on.
+# The words of the tests of faults, beside those of common.bash and mutants.bash: file systems of a test's own.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # start_web_app sets data
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
-
-# often USUAL LONG: prints how many times to do something; LONG=1 asks for the larger number.
-often() { if [ "${LONG:-}" = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
 # requires_loop_devices: see requires; file systems of a test's own need them, and root.
 requires_loop_devices() {
   requires root || return
-  losetup --find >/dev/null 2>&1 || lacks "loop devices (see losetup(8) and the kernel's module loop)"
+  losetup --find >/dev/null 2>&1 || skip_or_fail "this machine lacks loop devices (see losetup(8) and the kernel's module loop)"
 }
 
 # unmount_all: whatever the test has mounted in its folder, the innermost first; for a teardown.

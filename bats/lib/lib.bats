@@ -1,9 +1,6 @@
 # The words that the other tests are written in.
-# shellcheck disable=SC2154 # start_web_app sets pid, port, data and log
 
-load ../lib/common
 load ../lib/mutants
-bats_require_minimum_version 1.5.0
 
 @test "try repeats a command until it succeeds, and gives up after the last attempt" {
   echo 0 >"$BATS_TEST_TMPDIR/count"
@@ -194,4 +191,38 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   refused
   rm "$patch"
   refused
+}
+
+@test "the README's table of knobs has what the scripts read from the environment" {
+  # Beside them: what bats, the shell and compilers know, and what one script or word hands to another.
+  local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
+  others+='|DATA|IN_FRONT|BY|FILES|PATIENCE|SCENE|ZONES'
+  assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
+    "$(cd "$ROOT" && grep -rhoE '\$\{[A-Z][A-Z0-9_]*:?[-+=]' build.sh .ci app/build.sh app/test/build.sh image/build.sh bats third_party/*.sh |
+      grep -oE '[A-Z][A-Z0-9_]*' | sort -u | grep -vxE "$others")"
+}
+
+@test "build.sh test refuses what does not exist, and says what does" {
+  refuses() {
+    run "$ROOT/build.sh" test "$1"
+    assert_failure 1
+    assert_line --index 0 --partial "$2"
+  }
+  refuses nonsense "build.sh: there is no suite nonsense; there are: lint unit lib app"
+  refuses lint/shell "there is no file lint/shell; there are: none"
+  refuses unit/nonsense "there is no file unit/nonsense; there are: unit/listing"
+  refuses app/nonsense "there is no file app/nonsense; there are: app/binary"
+  refuses lib/lib:nonsense "no test of lib/lib matches 'nonsense'; there are:"
+  assert_line "  try repeats a command until it succeeds, and gives up after the last attempt"
+}
+
+@test "build.sh does nothing when it is sourced" {
+  run bash -c 'cd / && before=$(umask)$-$PWD$HOME && source "$1/build.sh" && [ "$(umask)$-$PWD$HOME" = "$before" ] && declare -F step' _ "$ROOT"
+  assert_success
+  assert_output step
+}
+
+@test "the order of the end-to-end tests has all of them" {
+  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_FILES[@]}" | sort' _ "$ROOT"
+  assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
 }

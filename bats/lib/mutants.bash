@@ -2,6 +2,8 @@
 # bats/faults/mutants/NAME.patch has the bug, and says above it what the program does wrong.
 # shellcheck shell=bash
 
+load ../lib/common
+
 MUTANTS=$ROOT/bats/faults/mutants
 
 # build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of

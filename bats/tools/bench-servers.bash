@@ -1,7 +1,7 @@
 # The servers of the bench, each answering on loopback a page of the same size and logging every request. Sourced by
 # bench, which sets web_app and work.
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034 # set by bench, used there
+# shellcheck disable=SC2034 # used by bench
 
 declare -A url pid
 pids=()
