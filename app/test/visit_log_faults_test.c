@@ -80,7 +80,7 @@ ssize_t write(int file, const void *data, size_t size)
     return syscall(SYS_write, file, data, size);
 }
 
-static struct visit_log log;
+static struct visit_log the_log;
 static struct recovery report;
 
 static void remove_folder(void)
@@ -93,13 +93,13 @@ static int append(const char *lines)
 {
     uint64_t first, end;
     struct recent_lines recent;
-    return visit_log_append(&log, lines, strlen(lines) / LINE_LENGTH, &first, &end, &recent);
+    return visit_log_append(&the_log, lines, strlen(lines) / LINE_LENGTH, &first, &end, &recent);
 }
 
 static int sync_to(uint64_t end)
 {
     uint64_t duration_ns;
-    return visit_log_sync(&log, end, &duration_ns);
+    return visit_log_sync(&the_log, end, &duration_ns);
 }
 
 /* Appends LINES when no more than SIZE bytes fit in a file: a short write(2), then a failed one. */
@@ -134,21 +134,21 @@ static bool file_is(const char *wanted)
 static bool a_sync_fails(void)
 {
     fdatasync_error = EIO;
-    return sync_to(log.size) == -1;
+    return sync_to(the_log.size) == -1;
 }
 
 /* A log that holds LINES. */
 static bool start(const char *lines)
 {
     folder = directory_make();
-    visit_log_init(&log, folder);
-    return visit_log_open(&log, &report) == 0 && append(lines) == 0;
+    visit_log_init(&the_log, folder);
+    return visit_log_open(&the_log, &report) == 0 && append(lines) == 0;
 }
 
 static void end(void)
 {
     fdatasync_error = ftruncate_error = 0;
-    (void)visit_log_close(&log);
+    (void)visit_log_close(&the_log);
     remove_folder();
 }
 
@@ -172,7 +172,7 @@ static void expect_cut(void)
     ok(started && append_within(LINE_C, 2 * LINE_LENGTH + 5) == -1 && errno == EFBIG,
        "a write fails after somebody else has written to the file");
     ok(append(LINE_A) == -1, "then nothing is written until it is known what is whose");
-    ok(visit_log_maintain(&log, &report) == 1 && log.count == 2 && report.torn == 5,
+    ok(visit_log_maintain(&the_log, &report) == 1 && the_log.count == 2 && report.torn == 5,
        "which reading it anew tells");
     ok(append(LINE_A) == 0 && file_is(LINE_A LINE_B LINE_A),
        "and neither their line nor a later one of ours was cut off");
@@ -182,7 +182,7 @@ static void expect_cut(void)
     before_write = another_process_empties;
     ok(started && append_within(LINE_C, 10) == -1 && errno == EFBIG,
        "a write fails after somebody has shortened the file");
-    ok(append(LINE_C) == -1 && visit_log_maintain(&log, &report) == 1 && log.count == 0 &&
+    ok(append(LINE_C) == -1 && visit_log_maintain(&the_log, &report) == 1 && the_log.count == 0 &&
            append(LINE_C) == 0 && file_is(LINE_C),
        "it is taken up as it is, and not filled up with NULs");
     end();
@@ -190,12 +190,13 @@ static void expect_cut(void)
     started = start(LINE_A);
     ftruncate_error = EIO;
     ok(started && append_within(LINE_B, LINE_LENGTH + 7) == -1 && append(LINE_B) == -1 &&
-           errno == EIO && visit_log_maintain(&log, &report) == -1 && file_is(LINE_A "2022-11"),
+           errno == EIO && visit_log_maintain(&the_log, &report) == -1 && file_is(LINE_A "2022-11"),
        "what a failed write has left cannot be cut off");
     directory_write(folder, "new", LINE_C, LINE_LENGTH);
     char *from = strdup(directory_path(folder, "new"));
     ok(rename(from, directory_path(folder, VISITS_FILE)) == 0 &&
-           visit_log_maintain(&log, &report) == 1 && append(LINE_B) == 0 && file_is(LINE_C LINE_B),
+           visit_log_maintain(&the_log, &report) == 1 && append(LINE_B) == 0 &&
+           file_is(LINE_C LINE_B),
        "a file that is put in its place is taken up all the same");
     free(from);
     end();
@@ -206,7 +207,7 @@ static pthread_t syncing;
 static void *sync_first_line(void *context)
 {
     (void)context;
-    return sync_to(LINE_LENGTH) == 0 ? &log : NULL;
+    return sync_to(LINE_LENGTH) == 0 ? &the_log : NULL;
 }
 
 /* A thread's sync fails while the append that called this is under way. It may have to wait for
@@ -218,7 +219,7 @@ static void fail_a_sync(void)
     fdatasync_error = EIO;
     if (pthread_create(&syncing, NULL, sync_first_line, NULL) != 0)
         abort();
-    for (int ms = 0; failed_syncs == 0 || (!visit_log_has_failed(&log) && ms < 100); ms++)
+    for (int ms = 0; failed_syncs == 0 || (!visit_log_has_failed(&the_log) && ms < 100); ms++)
         (void)usleep(1000);
 }
 
@@ -229,16 +230,16 @@ static void expect_failed_sync(void)
     void *synced = NULL;
     ok(started && append(LINE_B) == 0 && pthread_join(syncing, &synced) == 0 && !synced,
        "a sync fails while another thread appends");
-    same(visit_log_fault(&log), EIO, "the append that succeeds does not hide that");
+    same(visit_log_fault(&the_log), EIO, "the append that succeeds does not hide that");
     fdatasync_error = 0;
     ok(append(LINE_C) == -1 && errno == EIO && sync_to(LINE_LENGTH) == -1 &&
-           visit_log_maintain(&log, &report) == -1 && file_is(LINE_A LINE_B),
+           visit_log_maintain(&the_log, &report) == -1 && file_is(LINE_A LINE_B),
        "and nothing is recorded or promised from then on, though a sync would succeed");
     end();
 
     ok(start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0 && a_sync_fails(),
        "a sync fails after one that has succeeded");
-    visit_log_truncate_unsynced(&log);
+    visit_log_truncate_unsynced(&the_log);
     ok(file_is(LINE_A), "what was synced stays, what nobody was promised is taken out");
     ok(sync_to(LINE_LENGTH) == 0,
        "and is acknowledged also to a thread that asks after the failure");
@@ -248,7 +249,7 @@ static void expect_failed_sync(void)
     ok(start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0 &&
            append_of_another_process(LINE_C) && a_sync_fails(),
        "the same after somebody else has written to the file");
-    visit_log_truncate_unsynced(&log);
+    visit_log_truncate_unsynced(&the_log);
     ok(file_is(LINE_A LINE_B LINE_C), "nothing is taken out of it, since it may be theirs");
     end();
 }
@@ -262,12 +263,12 @@ static void expect_reopened(const char *how, const char *found, unsigned count)
     (void)snprintf(whole, sizeof whole, "%s" LINE_C, found);
     errno = 0;
     ok(append(LINE_C) == -1 && errno == ESTALE, "%s: a visit is refused", how);
-    ok(visit_log_fault(&log) == ESTALE && append(LINE_C) == -1 && errno == ESTALE,
+    ok(visit_log_fault(&the_log) == ESTALE && append(LINE_C) == -1 && errno == ESTALE,
        "%s: and so is the next", how);
-    ok(visit_log_maintain(&log, &report) == 1 && visit_log_fault(&log) == 0, "%s: it is taken up",
-       how);
-    same((long long)log.count, count, "%s: with the lines that it has", how);
-    ok(append(LINE_C) == 0 && log.count == count + 1 && file_is(whole),
+    ok(visit_log_maintain(&the_log, &report) == 1 && visit_log_fault(&the_log) == 0,
+       "%s: it is taken up", how);
+    same((long long)the_log.count, count, "%s: with the lines that it has", how);
+    ok(append(LINE_C) == 0 && the_log.count == count + 1 && file_is(whole),
        "%s: and the next visit has the number of its line", how);
     end();
 }
@@ -279,8 +280,8 @@ static void expect_changes_of_another_process(void)
     errno = 0;
     ok(begun && append(LINE_C) == -1 && errno == ESTALE,
        "a visit whose line lands behind somebody else's is refused");
-    ok(visit_log_maintain(&log, &report) == 1 && log.count == 3 && append(LINE_A) == 0 &&
-           log.count == 4 && file_is(LINE_A LINE_B LINE_C LINE_A),
+    ok(visit_log_maintain(&the_log, &report) == 1 && the_log.count == 3 && append(LINE_A) == 0 &&
+           the_log.count == 4 && file_is(LINE_A LINE_B LINE_C LINE_A),
        "and no later visit has a number that is not its line's");
     end();
     ok(start(LINE_A) && append_of_another_process(LINE_B), "somebody else writes a line");
@@ -309,8 +310,8 @@ static bool opening_copies(bool copies)
     struct stat before, after;
     const char *path = directory_path(folder, VISITS_FILE);
     bool there = stat(path, &before) == 0;
-    visit_log_init(&log, folder);
-    bool opened = visit_log_open(&log, &report) == 0 && visit_log_close(&log) == 0;
+    visit_log_init(&the_log, folder);
+    bool opened = visit_log_open(&the_log, &report) == 0 && visit_log_close(&the_log) == 0;
     return there && opened && stat(path, &after) == 0 &&
            (before.st_ino != after.st_ino) == copies && before.st_mode == after.st_mode &&
            !directory_find(folder, VISITS_FILE ".copying");
@@ -347,8 +348,8 @@ static void expect_copies(void)
 
     ok(append_of_another_process(LINE_A), "lines come that are not synced");
     fsync_error = EIO;
-    visit_log_init(&log, folder);
-    ok(visit_log_open(&log, &report) == -1 && errno == EIO && file_is(LINE_B LINE_B LINE_A) &&
+    visit_log_init(&the_log, folder);
+    ok(visit_log_open(&the_log, &report) == -1 && errno == EIO && file_is(LINE_B LINE_B LINE_A) &&
            !directory_find(folder, VISITS_FILE ".copying"),
        "a start whose copy is not durable does not serve, and leaves all as it was");
     fsync_error = 0;
@@ -373,8 +374,8 @@ static void an_operator_replaces(void)
 /* Opens a log of A and B, whose file another one replaces meanwhile. */
 static bool is_left_alone(void)
 {
-    visit_log_init(&log, folder);
-    bool refused = visit_log_open(&log, &report) == -1 && errno == ESTALE;
+    visit_log_init(&the_log, folder);
+    bool refused = visit_log_open(&the_log, &report) == -1 && errno == ESTALE;
     return refused && file_is(LINE_B LINE_C) && !directory_find(folder, VISITS_FILE ".copying");
 }
 

@@ -216,6 +216,28 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   assert_line "  try repeats a command until it succeeds, and gives up after the last attempt"
 }
 
+@test "lint refuses an include against an arrow, files that include each other, and civetweb outside its file" {
+  source "$ROOT/bats/lint.sh"
+  run lint_arrows "$ROOT/app"
+  assert_success
+  local file included named
+  while read -r file included named; do
+    rm -rf "$BATS_TEST_TMPDIR/app" && cp -r "$ROOT/app" "$BATS_TEST_TMPDIR/app"
+    sed -i "1i #include $included" "$BATS_TEST_TMPDIR/app/$file"
+    run lint_arrows "$BATS_TEST_TMPDIR/app"
+    assert_failure
+    assert_output --partial "$named"
+  done <<'EOT'
+base/text.c "die.h" base/text.c:1:
+log/scan.c "site/metrics.h" log/scan.c:1:
+log/visit_log.h "http/request.h" log/visit_log.h:1:
+http/http1.c "log/visit_log.h" http/http1.c:1:
+http/connection.h "http/connections.h" http/connections
+report.h "serve.h" report
+http/request.h <civetweb.h> http/request.h:1:
+EOT
+}
+
 @test "build.sh does nothing when it is sourced" {
   run bash -c 'cd / && before=$(umask)$-$PWD$HOME && source "$1/build.sh" && [ "$(umask)$-$PWD$HOME" = "$before" ] && declare -F step' _ "$ROOT"
   assert_success

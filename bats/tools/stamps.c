@@ -1,8 +1,8 @@
 /* stamps ZONE: the stamps of the seconds that are on its input, one a line, in that zone; or what is
- * wrong with the zone, after a "!". With app/timezone.c and what it needs this shows what a C
+ * wrong with the zone, after a "!". With app/log/timezone.c and what it needs this shows what a C
  * library makes of a zone. */
-#include "stamp.h"
-#include "timezone.h"
+#include "log/timestamp.h"
+#include "log/timezone.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +14,12 @@ int main(int count, char **arguments)
     if (complaint)
         return printf("!%s\n", complaint) < 0;
     while (scanf("%lld", &second) == 1) {
-        struct stamp_cache cache = {0};
+        struct timestamp_cache cache = {0};
         struct timespec moment = {.tv_sec = second};
-        char stamp[STAMP_LENGTH];
-        if (stamp_write(&cache, &moment, stamp) != 0)
-            memset(stamp, '?', sizeof stamp);
-        printf("%.*s\n", STAMP_LENGTH, stamp);
+        char timestamp[TIMESTAMP_LENGTH];
+        if (timestamp_write(&cache, &moment, timestamp) != 0)
+            memset(timestamp, '?', sizeof timestamp);
+        printf("%.*s\n", TIMESTAMP_LENGTH, timestamp);
     }
     return fflush(stdout) != 0;
 }
