@@ -71,6 +71,6 @@ link_app() {
     "$musl_lib/rcrt1.o" "$musl_lib/crti.o" "$(gcc -print-file-name=crtbeginS.o)" "${objects[@]}" \
     -L "$musl_lib" -Wl,--start-group "$musl_lib/libc.a" "$(gcc -print-libgcc-file-name)" -Wl,--end-group \
     "$(gcc -print-file-name=crtendS.o)" "$musl_lib/crtn.o"
-  strip -o "$BUILD/web-app.new" "$BUILD/obj/web-app"
+  strip --remove-section=.comment -o "$BUILD/web-app.new" "$BUILD/obj/web-app"
   mv "$BUILD/web-app.new" "$BUILD/web-app"
 }
