@@ -10,7 +10,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
   local target running=()
   build_as build_fuzz
-  for target in request response repair options; do
+  for target in request client_response recovery options; do
     fuzz_in_background "$target" >"$BATS_FILE_TMPDIR/$target.output" 2>&1 </dev/null 3>&- &
     running+=($!)
   done
@@ -74,11 +74,11 @@ is_found() {
 }
 
 @test "no bytes of a response are read past their end, framed otherwise than RFC 9112 has it, or changed by how they come" {
-  withstands response
+  withstands client_response
 }
 
 @test "no file of visits loses a line that may be a visit, or any byte, by its repair" {
-  withstands repair
+  withstands recovery
 }
 
 @test "no options, environment or time zone are misread" {
@@ -98,23 +98,23 @@ is_found() {
 }
 
 @test "control: a response that is framed in two ways and let through is found" {
-  is_found response accepts-two-framings "no response is framed in two ways"
+  is_found client_response accepts-two-framings "no response is framed in two ways"
 }
 
 @test "control: a body that is copied past its room is found" {
-  is_found response copies-body-past-room "AddressSanitizer|runtime error"
+  is_found client_response copies-body-past-room "AddressSanitizer|runtime error"
 }
 
 @test "control: a response whose end depends on how its bytes come is found" {
-  is_found response loses-lone-byte "does not hold"
+  is_found client_response loses-lone-byte "does not hold"
 }
 
 @test "control: a repair that forgets what crosses the end of its buffer is found" {
-  is_found repair forgets-long-line "does not hold"
+  is_found recovery forgets-long-line "does not hold"
 }
 
 @test "control: a repair that cuts off damage before a visit is found" {
-  is_found repair removes-damage-before-visit "does not hold"
+  is_found recovery removes-damage-before-visit "does not hold"
 }
 
 @test "control: a message that is written past its room is found" {
