@@ -1,22 +1,22 @@
-# Files from a Debian suite that this machine's apt may not know, without touching the system: an apt
-# with lists and a cache of its own below build/, on the mirror that the machine already uses.
-# Sourced by build.sh; what is downloaded is not trusted until `verify` has seen its hash.
+# Fetches files from a Debian suite that this machine's apt may not know, without changing the system: with
+# lists and a cache of its own below build/, from the mirror that the machine already uses.
+# Sourced by build.sh. No download is trusted until `verify` has checked its hash.
 # shellcheck shell=bash
 
-# bats-core 1.11.1 and its libraries, the same on any Debian release.
+# bats-core 1.11.1 and its libraries: the same on any Debian release.
 # shellcheck disable=SC2034 # used by bats/run.sh
 readonly BATS=$BUILD/tools/bats
 fetch_bats() { debian_tool bats trixie bats bats-support bats-assert bats-file; }
 
-# Debian bookworm has the libraries that trixie's slowhttptest needs, too: curl and gcc bring libssl.so.3 and libstdc++.
+# Trixie's slowhttptest also runs on bookworm: its libraries, libssl.so.3 and libstdc++, come with curl and gcc.
 fetch_slowhttptest() { debian_tool slowhttptest trixie slowhttptest; }
 
-# An installed prometheus would start a server on port 9090.
+# Not installed into the system: Debian's package would start a server on port 9090.
 fetch_prometheus() { debian_tool prometheus bookworm prometheus; }
 
 fetch_busybox() { debian_tool busybox bookworm busybox-static; }
 
-# debian_tool NAME SUITE PACKAGE...: build/tools/NAME holds what is in the packages, once they are verified by
+# debian_tool NAME SUITE PACKAGE...: unpacks the packages into build/tools/NAME, once they match
 # third_party/debian/NAME.sha256. Nothing is installed into the system.
 debian_tool() {
   local manifest=$ROOT/third_party/debian/$1.sha256
@@ -26,15 +26,15 @@ debian_tool() {
 }
 
 unpack_debian_tool() {
-  local manifest=$1 folder=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
+  local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
   shift 3
-  rm -rf "$folder" "$download" && mkdir -p "$folder"
+  rm -rf "$directory" "$download" && mkdir -p "$directory"
   debian_deb "$suite" "$download" "$@"
   verify "$manifest" "$download"
-  for deb in "$download"/*.deb; do dpkg-deb -x "$deb" "$folder"; done
+  for deb in "$download"/*.deb; do dpkg-deb -x "$deb" "$directory"; done
 }
 
-# debian_apt SUITE ARG...: apt-get on that suite alone.
+# debian_apt SUITE ARG...: apt-get with that suite alone.
 debian_apt() {
   local suite=$1 dir=$BUILD/cache/apt-$1 option
   shift
@@ -47,7 +47,7 @@ debian_apt() {
   apt-get -q "${options[@]}" "$@"
 }
 
-# debian_mirror: the mirror of Debian that apt uses here.
+# debian_mirror: prints the Debian mirror that this machine's apt uses.
 debian_mirror() {
   local mirror
   # shellcheck disable=SC2016 # apt expands it
@@ -57,7 +57,7 @@ debian_mirror() {
   echo "$mirror"
 }
 
-# debian_suite SUITE: fetches the suite's package lists, once per build folder.
+# debian_suite SUITE: fetches the suite's package lists, once per build directory.
 debian_suite() {
   local suite=$1 dir=$BUILD/cache/apt-$1 mirror
   [ ! -e "$dir/updated" ] || return 0
@@ -69,30 +69,30 @@ debian_suite() {
   debian_apt "$suite" -o APT::Update::Error-Mode=any update && touch "$dir/updated"
 }
 
-# debian_deb SUITE FOLDER PACKAGE...: downloads the .deb files into FOLDER.
+# debian_deb SUITE DIRECTORY PACKAGE...: downloads the .deb files into DIRECTORY.
 debian_deb() {
-  local suite=$1 folder=$2
+  local suite=$1 directory=$2
   shift 2
-  debian_suite "$suite" && mkdir -p "$folder" && (cd "$folder" && debian_apt "$suite" download "$@")
+  debian_suite "$suite" && mkdir -p "$directory" && (cd "$directory" && debian_apt "$suite" download "$@")
 }
 
-# debian_source SUITE FOLDER PACKAGE: downloads the upstream part of a source package into FOLDER.
-# apt fetches the pieces of a source package separately, and a mirror in the middle of an update may
-# lack one that is of no use here: the hash of what is compiled decides, not apt's exit status.
+# debian_source SUITE DIRECTORY PACKAGE: downloads the upstream part of a source package into DIRECTORY.
+# apt fetches the pieces of a source package separately, and a mirror may lack one that is not needed here
+# while it is updated. So apt's exit status is ignored; the hash of the compiled files decides.
 debian_source() {
-  local suite=$1 folder=$2 package=$3
-  debian_suite "$suite" && mkdir -p "$folder"
-  (cd "$folder" && debian_apt "$suite" source --download-only "$package") || true
-  compgen -G "$folder/${package}_*.orig.tar.*" >/dev/null
+  local suite=$1 directory=$2 package=$3
+  debian_suite "$suite" && mkdir -p "$directory"
+  (cd "$directory" && debian_apt "$suite" source --download-only "$package") || true
+  compgen -G "$directory/${package}_*.orig.tar.*" >/dev/null
 }
 
-# verify MANIFEST FOLDER: every file that the manifest lists is in FOLDER with that SHA-256, or stop
-# with the first file's name.
+# verify MANIFEST DIRECTORY: dies, and names the first wrong file, unless each file of the manifest is in
+# DIRECTORY with its SHA-256.
 verify() {
-  local manifest=$1 folder=$2 bad
-  if bad=$(cd "$folder" && sha256sum --check --quiet "$manifest" 2>/dev/null | sed 's/: FAILED.*//'); then
+  local manifest=$1 directory=$2 bad
+  if bad=$(cd "$directory" && sha256sum --check --quiet "$manifest" 2>/dev/null | sed 's/: FAILED.*//'); then
     return
   fi
   bad=${bad%%$'\n'*}
-  die "${bad:-$manifest} does not match $(realpath --relative-to="$ROOT" "$manifest"); delete $(realpath --relative-to="$ROOT" "$folder") and try again, or check where it came from"
+  die "${bad:-$manifest} does not match $(realpath --relative-to="$ROOT" "$manifest"); delete $(realpath --relative-to="$ROOT" "$directory") and try again, or check where it came from"
 }

@@ -1,30 +1,30 @@
-# The Debian packages that each job needs, and why. Sourced by build.sh.
+# The Debian packages that each job needs, and for what. Sourced by build.sh.
 # shellcheck shell=bash
 
 declare -A PACKAGES=(
-  # compiler, musl, tools that read the finished binary, downloads and patches
+  # compiler, musl, tools that read the finished binary, downloads
   [app]="gcc libc6-dev musl-dev musl-tools binutils curl ca-certificates xz-utils tzdata debian-archive-keyring"
   # the unit tests' and fuzz targets' sanitizers
   [unit]="gcc clang libclang-rt-dev llvm"
   [lint]="clang shellcheck shfmt clang-format cppcheck jq"
   # the engine and its client
   [image]="docker.io tzdata"
-  # the engine that a cluster's nodes are containers of
+  # the engine whose containers are a cluster's nodes
   [cluster]="docker.io jq"
-  # a node image of our own
+  # to build a node image
   [node]="mmdebstrap debian-archive-keyring"
-  # what the bats files call
+  # what the bats files use
   [test]="patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # power loss and full pools: file systems on loop devices, and one in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
   [chart]="jq"
-  # what the end-to-end tests call
+  # what the end-to-end tests use
   [e2e]="jq curl python3 iproute2"
-  # peers and load of `build.sh bench`
+  # servers to compare with, and load, for `build.sh bench`
   [bench]="wrk nginx-light lighttpd gunicorn python3-flask fio strace curl jq python3"
 )
 
-# need GROUP...: installs what is missing of the groups, or names the command where it may not.
+# need GROUP...: installs the missing packages of the groups, or dies with the command if it may not.
 need() {
   local group package missing=()
   for group in "$@"; do
@@ -33,7 +33,7 @@ need() {
     done
   done
   [ ${#missing[@]} -gt 0 ] || return 0
-  # A docker that did not come from Debian's package is as good.
+  # Docker need not come from Debian's package.
   if command -v docker >/dev/null; then
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx docker.io)
     [ ${#missing[@]} -gt 0 ] || return 0

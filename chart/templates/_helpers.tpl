@@ -1,13 +1,13 @@
 {{/*
-The chart's name, as the label app.kubernetes.io/name says it.
+The chart's name, for the label app.kubernetes.io/name.
 */}}
 {{- define "web-app.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/*
-The name of all resources. At most 52 characters, because the StatefulSet controller puts this name and
-a hash into the label controller-revision-hash, and a label has 63.
+The name of all resources. At most 52 characters: the StatefulSet controller puts this name and a hash into
+the label controller-revision-hash, and a label holds 63.
 */}}
 {{- define "web-app.fullname" -}}
 {{- $name := include "web-app.name" . -}}
@@ -21,7 +21,7 @@ a hash into the label controller-revision-hash, and a label has 63.
 {{- end -}}
 
 {{/*
-The Service without an address that gives each pod its DNS name.
+The headless Service, which gives each pod its DNS name.
 */}}
 {{- define "web-app.headlessName" -}}
 {{- include "web-app.fullname" . }}-headless
@@ -36,8 +36,8 @@ The Service without an address that gives each pod its DNS name.
 {{- end -}}
 
 {{/*
-What selects the pods. Selectors and claim templates are immutable, so nothing that an upgrade may change
-belongs here.
+The labels that select the pods. Selectors and claim templates are immutable, so nothing that an upgrade may
+change belongs here.
 */}}
 {{- define "web-app.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "web-app.name" . | quote }}
@@ -45,8 +45,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/*
-The labels of the helm test's own resources, which the selectors above must not match: a test pod behind
-the Service would be sent visitors.
+The labels of the helm test's resources. The selectors above must not match them: the Service would send
+visitors to a test pod.
 */}}
 {{- define "web-app.testLabels" -}}
 app.kubernetes.io/name: {{ printf "%s-test" (include "web-app.name" . | trunc 58 | trimSuffix "-") | quote }}
@@ -78,8 +78,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end -}}
 
 {{/*
-The kubelet's own sleep before SIGTERM: the container needs no shell for it. Switched on in every cluster
-since 1.30; an older API server would drop it or refuse it.
+Whether the kubelet sleeps before it sends SIGTERM; the container needs no shell for that. Every cluster
+supports it since 1.30; an older API server drops the field or refuses it.
 */}}
 {{- define "web-app.hasPreStopSleep" -}}
 {{- if and (gt (int .Values.preStopSleepSeconds) 0) (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) -}}
@@ -88,7 +88,7 @@ true
 {{- end -}}
 
 {{/*
-drain in milliseconds. The schema has seen to its form; `atoi` counts in tens also what begins with 0.
+drain in milliseconds. The schema has checked its form; `atoi` reads a number with leading zeros as decimal.
 */}}
 {{- define "web-app.drainMs" -}}
 {{- $digits := regexFind "^[0-9]+" .Values.drain | atoi -}}
@@ -100,12 +100,12 @@ drain in milliseconds. The schema has seen to its form; `atoi` counts in tens al
 {{- end -}}
 
 {{/*
-Refuses what the schema cannot see: values that are each allowed, but not together.
+Refuses values that the schema allows one by one but that do not fit together.
 */}}
 {{- define "web-app.validate" -}}
 {{- $stopMs := add (mul 1000 (int .Values.preStopSleepSeconds)) (include "web-app.drainMs" . | atoi) -}}
 {{- if le (mul 1000 (int .Values.terminationGracePeriodSeconds)) $stopMs -}}
-{{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they answer: set it to at least %d"
+{{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they drain: set it to at least %d"
       (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 (div $stopMs 1000))) -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}

@@ -1,11 +1,11 @@
-# civetweb v1.16's source, verified file by file, below build/civetweb. Sourced by build.sh.
+# Fetches the source of civetweb v1.16 into build/civetweb and verifies it file by file. Sourced by build.sh.
 # shellcheck shell=bash
 
 readonly CIVETWEB_TARBALL=https://github.com/civetweb/civetweb/archive/refs/tags/v1.16.tar.gz
 readonly CIVETWEB=$BUILD/civetweb
 
-# fetch_civetweb: from the upstream release, or where that cannot be reached from Debian's source
-# package of the same release. What is compiled is the same, byte for byte, or the build stops.
+# fetch_civetweb: from the upstream release or, if that cannot be reached, from Debian's source package of the
+# same release. The build stops unless each compiled file is the same, byte for byte.
 fetch_civetweb() {
   local manifest=$ROOT/third_party/civetweb/manifest.sha256
   cmp -s "$manifest" "$CIVETWEB/.verified" && return
@@ -21,10 +21,10 @@ unpack_civetweb() {
     curl -fsSL --connect-timeout 5 --max-time 120 --retry 1 -o "$download/civetweb.part" "$CIVETWEB_TARBALL" &&
       mv "$download/civetweb.part" "$download/civetweb-1.16.tar.gz" ||
       debian_source trixie "$download" civetweb || debian_source sid "$download" civetweb ||
-      die "civetweb 1.16 is to be had neither at $CIVETWEB_TARBALL nor as Debian source package; put its release tarball into $download"
+      die "cannot fetch civetweb 1.16 from $CIVETWEB_TARBALL or as a Debian source package; put its release tarball into $download"
   fi
   tar -C "$CIVETWEB" --strip-components=1 -xf "$(compgen -G "$download/civetweb*1.16*.tar.*" | head -n 1)" || {
     rm -rf "$download"
-    die "what was fetched as civetweb 1.16 is no tarball; try again"
+    die "the file fetched as civetweb 1.16 is not a tarball; try again"
   }
 }

@@ -1,22 +1,22 @@
-# Builds pinned Go programs. Sourced by build.sh, which gives ROOT, BUILD, die and step.
+# Builds pinned Go programs. Sourced after build.sh, which has ROOT, BUILD, die and step.
 # shellcheck shell=bash
 #
-# Each folder beside this file is one Go module: go.mod and go.sum pin what it needs (go.sum is enforced, never extended),
-# main.go or the one blank import of tools.go is what it builds, and `ldflags`, where there is one, is what it tells the
-# linker, with @VERSION@, @MAJOR@ and @MINOR@ of the pinned version.
+# Each directory beside this file is one Go module. go.mod and go.sum pin its dependencies (go.sum is enforced, never
+# extended). It builds main.go, or the one blank import of tools.go. The file `ldflags`, if there is one, has flags for
+# the linker, with @VERSION@, @MAJOR@ and @MINOR@ for the pinned version.
 
 GO_MODULES=$ROOT/third_party/go
 
-# Debug information and inlining cost a third of the compile time and these programs need neither.
+# Debug information and inlining cost a third of the compile time, and these programs need neither.
 GO_FLAGS=(-mod=readonly -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l')
 
-# go_pins MODULE: everything in this repository that decides how a module's programs come out.
+# go_pins MODULE: prints everything in this repository that a module's programs depend on.
 go_pins() {
   printf '%s\n' "${GO_FLAGS[@]}"
   (cd "$GO_MODULES/$1" && find . -type f | LC_ALL=C sort | xargs sha256sum)
 }
 
-# go_hash MODULE: the same and the Go that compiles them.
+# go_hash MODULE: prints the hash of that and of Go's version.
 go_hash() {
   {
     go_pins "$1"
@@ -24,7 +24,7 @@ go_hash() {
   } | sha256sum | cut -c 1-16
 }
 
-# go_main MODULE: the package that the module builds.
+# go_main MODULE: prints the package that the module builds.
 go_main() {
   local imports
   if [ -f "$GO_MODULES/$1/main.go" ]; then
@@ -36,7 +36,7 @@ go_main() {
   echo "$imports"
 }
 
-# go_ldflags MODULE: what the linker is told, most of it how a program is to state its version.
+# go_ldflags MODULE: prints the linker's flags; most of them set the version that a program prints.
 go_ldflags() {
   local version major minor _
   printf -- '-s -w '
@@ -46,24 +46,24 @@ go_ldflags() {
   sed "s/@VERSION@/$version/; s/@MAJOR@/$major/; s/@MINOR@/$minor/" "$GO_MODULES/$1/ldflags" | tr '\n' ' '
 }
 
-# go_build MODULE PACKAGE OUTPUT: compiles one static program; the file appears when it is whole.
+# go_build MODULE PACKAGE OUTPUT: compiles one static program; OUTPUT appears once it is complete.
 go_build() {
   local module=$1 package=$2 output=$3 ldflags
   ldflags=$(go_ldflags "$module")
   mkdir -p "$(dirname "$output")"
   (
     cd "$GO_MODULES/$module" || exit
-    # The caller's own flags or workspace must not reach a pinned build.
+    # The caller's own flags or workspace must not change a pinned build.
     GOFLAGS='' GOWORK=off CGO_ENABLED=0 go build "${GO_FLAGS[@]}" -ldflags "$ldflags" -o "$output.new" "$package"
   )
   mv "$output.new" "$output"
 }
 
-# go_tool NAME...: makes build/tools/bin/NAME from third_party/go/NAME, if its folder or Go's version changed since.
+# go_tool NAME...: builds build/tools/bin/NAME from third_party/go/NAME, if that directory or Go's version has changed.
 go_tool() {
   local name hash stamp
   for name in "$@"; do
-    [ -f "$GO_MODULES/$name/go.sum" ] || die "third_party/go/$name is no pinned Go module"
+    [ -f "$GO_MODULES/$name/go.sum" ] || die "third_party/go/$name is not a pinned Go module"
     need_go "$name"
     hash=$(go_hash "$name")
     stamp=$BUILD/tools/stamp/$name
@@ -81,7 +81,7 @@ go_tool() {
   done
 }
 
-# go_version_of MODULE: the version that go.mod pins for what the module builds.
+# go_version_of MODULE: prints the version that go.mod pins for the program that the module builds.
 go_version_of() {
   local package
   package=$(go_main "$1") || return 1
@@ -91,12 +91,12 @@ go_version_of() {
   ' "$GO_MODULES/$1/go.mod"
 }
 
-# need_go MODULE: dies unless there is a Go that can build the module.
+# need_go MODULE: dies unless this machine's Go can build the module.
 need_go() {
   local want
   command -v go >/dev/null || die "there is no Go; install it (package golang-go, or https://go.dev/dl) and try again"
   want=$(awk '$1 == "go" { print $2 }' "$GO_MODULES/$1/go.mod")
-  # `go version` in the module's folder also tells whether Go may fetch the toolchain that it asks for.
+  # `go version` in the module's directory also fails if Go may not fetch the toolchain that go.mod names.
   (cd "$GO_MODULES/$1" && GOFLAGS='' GOWORK=off go version >/dev/null 2>&1) ||
     die "Go $want or newer is needed for $1, this is $(GOTOOLCHAIN=local go env GOVERSION)"
 }

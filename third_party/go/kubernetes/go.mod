@@ -223,7 +223,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-// k8s.io/kubernetes points its staging modules at folders of its own repository; these are the published ones.
+// k8s.io/kubernetes replaces its staging modules by directories of its own repository; these are the published ones.
 replace (
 	k8s.io/api => k8s.io/api v0.34.4
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.34.4

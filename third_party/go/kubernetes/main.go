@@ -1,5 +1,5 @@
-// Seven Kubernetes commands in one binary, which chooses by the name it was started under: they share
-// nearly all of their code, so one link and one file take the place of seven.
+// Seven Kubernetes commands in one binary. The name under which it is started selects the command. They share
+// nearly all of their code, so one binary is linked faster than seven, and is smaller.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/cli"
 
-	// What the commands' own mains register: JSON logs and the metrics of Go, clients and version.
+	// The commands' own mains register these too: JSON logs, and the metrics of Go, clients and version.
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -26,7 +26,7 @@ import (
 )
 
 // run executes the command called name and returns its exit code.
-// Only the chosen command may be made: their constructors register flags in the same global set.
+// It constructs only that command, because the constructors register flags in the same global set.
 func run(name string) int {
 	var command *cobra.Command
 	switch name {
@@ -48,7 +48,7 @@ func run(name string) int {
 	case "kube-scheduler":
 		command = scheduler.NewSchedulerCommand()
 	default:
-		fmt.Fprintf(os.Stderr, "%s: started under no name of a Kubernetes command\n", name)
+		fmt.Fprintf(os.Stderr, "%s is not the name of a Kubernetes command\n", name)
 		return 2
 	}
 	return cli.Run(command)

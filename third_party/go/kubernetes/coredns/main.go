@@ -1,4 +1,4 @@
-// CoreDNS with the plugins that kubeadm's Corefile names and no others: a third of its compile time.
+// CoreDNS with only the plugins that kubeadm's Corefile names. It compiles in a third of the time.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// The process that holds a pod's namespaces: it waits to be told to end, and reaps what a pod with one
-// process namespace leaves to it.
+// The process that holds a pod's namespaces. It waits for a signal to end. In a pod whose containers share one
+// process namespace it is process 1, and reaps orphans.
 package main
 
 import (

@@ -1,0 +1,16 @@
+# What /metrics exports, and what is written about it.
+# shellcheck disable=SC2154 # start_web_app sets port and admin_port
+
+load ../lib/common
+
+# Metrics as /metrics has them: name and type; one a line.
+exported_metrics() { admin /metrics | awk '/^# TYPE / { print $3, $4 }' | LC_ALL=C sort; }
+
+@test "the README's table of metrics is that of /metrics" {
+  start_web_app
+  run awk -F '|' '/<!-- \/metrics -->/ { inside = 0 }
+    inside && /^\| `/ { gsub(/[` ]/, ""); print $2, $3 | "LC_ALL=C sort" }
+    /<!-- metrics -->/ { inside = 1 }' "$ROOT/README.md"
+  assert_success
+  assert_equal "$output" "$(exported_metrics)"
+}
