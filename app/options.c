@@ -102,9 +102,10 @@ static int parse_drain(struct options *options, const char *value)
         const char *unit;
         unsigned ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
+    enum { DIGITS_MAX = 15 }; /* as in the schema of the chart's values */
     size_t length = strspn(value, "0123456789");
     uint64_t number;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    for (size_t i = 0; length <= DIGITS_MAX && i < sizeof units / sizeof *units; i++) {
         if (strcmp(value + length, units[i].unit) == 0 &&
             parse_number(value, length, 0, 3600000 / units[i].ms, &number) == 0) {
             options->drain_ms = (unsigned)number * units[i].ms;

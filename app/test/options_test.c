@@ -94,6 +94,7 @@ static void expect_refusals(void)
         {VERB_SERVE, "--drain=-1s", "ms, s or m"},
         {VERB_SERVE, "--drain=1h", "ms, s or m"},
         {VERB_SERVE, "--drain=s", "ms, s or m"},
+        {VERB_SERVE, "--drain=0000000000003600s", "ms, s or m"},
         {VERB_SERVE, "--drain=1.5s", "ms, s or m"},
         {VERB_VISITS, "--tail=x", "a number"},
         {VERB_VISITS, "--tail=-1", "a number"},
