@@ -10,11 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES = 8, ADDRESS_MAX = 66 };
+enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES_MAX = 8, ADDRESS_MAX = 66 };
 
-static const char *const variables[VARIABLES] = {
-    "WEB_APP_LISTEN",   "WEB_APP_ADMIN_LISTEN", "WEB_APP_DATA_DIR",        "WEB_APP_SYNC",
-    "WEB_APP_TIMEZONE", "WEB_APP_WORKERS",      "WEB_APP_MAX_CONNECTIONS", "WEB_APP_DRAIN"};
+/* The environment variables of the options, as help names them. */
+static char variables[VARIABLES_MAX][64];
+static int variables_count;
+
+static void find_variables(void)
+{
+    static const char before[] = "; environment ";
+    char buffer[8192];
+    struct text help = text_begin(buffer, sizeof buffer);
+    options_help(&help);
+    demand(!help.overflowed, "help fits");
+    for (const char *at = buffer; (at = strstr(at, before)); variables_count++) {
+        at += sizeof before - 1;
+        demand(variables_count < VARIABLES_MAX, "a bit stands for each variable");
+        (void)snprintf(variables[variables_count], sizeof *variables, "%.*s", (int)strcspn(at, ")"),
+                       at);
+    }
+    demand(variables_count > 0, "help names variables");
+}
 
 /* Whatever zone is accepted, its times are lines of visits.txt. */
 static void set_timezone(const char *name)
@@ -76,10 +92,11 @@ static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
 }
 
 /* Puts the first strings into the environment, as BITS choose. Returns how many. */
-static int set_environment(unsigned bits, char **strings, int count, char *assignments[VARIABLES])
+static int set_environment(unsigned bits, char **strings, int count,
+                           char *assignments[VARIABLES_MAX])
 {
     int taken = 0;
-    for (int i = 0; i < VARIABLES && taken < count; i++) {
+    for (int i = 0; i < variables_count && taken < count; i++) {
         if (!(bits & (1U << i)))
             continue;
         int length = snprintf(NULL, 0, "%s=%s", variables[i], strings[taken]);
@@ -95,8 +112,10 @@ static int set_environment(unsigned bits, char **strings, int count, char *assig
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum verb verbs[] = {VERB_SERVE, VERB_VISITS, VERB_CHECK, VERB_SERVE};
-    char *strings[STRINGS_MAX], *assignments[VARIABLES] = {0};
+    char *strings[STRINGS_MAX], *assignments[VARIABLES_MAX] = {0};
     struct options options;
+    if (variables_count == 0)
+        find_variables();
     if (size < 2)
         return 0;
     enum verb verb = verbs[data[0] % 4];
@@ -111,10 +130,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         demand(message[0] && memchr(message, '\0', MESSAGE_SIZE), "a refusal has a message");
     if (count > 0)
         set_timezone(strings[count - 1]);
-    for (int i = 0; i < VARIABLES; i++)
+    for (int i = 0; i < variables_count; i++)
         if (assignments[i])
             (void)unsetenv(variables[i]);
-    for (int i = 0; i < VARIABLES; i++)
+    for (int i = 0; i < variables_count; i++)
         free(assignments[i]);
     for (int i = 0; i < count; i++)
         free(strings[i]);
