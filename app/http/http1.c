@@ -108,12 +108,9 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
     }
     connection->piece_sent = 0;
     connection->stream->advance(connection->stream);
-    if (last) {
+    if (last)
         connection_end_stream(connection);
-        finish_response(http1, connection);
-    } else {
-        connections_set_state(connections, connection, CONNECTION_WRITING);
-    }
+    connections_set_state(connections, connection, CONNECTION_WRITING);
 }
 
 static void continue_output(struct http1 *http1, struct connection *connection)
@@ -298,8 +295,10 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
             connections_close(http1->connections, connection);
         else if (connection->output)
             continue_output(http1, connection);
-        else
+        else if (connection->stream)
             continue_stream(http1, connection);
+        else /* the socket takes bytes again after the last piece */
+            finish_response(http1, connection);
         break;
     case CONNECTION_LINGERING:
         discard_input(http1, connection);

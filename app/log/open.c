@@ -219,6 +219,16 @@ void log_file_release(struct log_file *file)
     if (!file || atomic_fetch_sub(&file->users, 1) > 1)
         return;
     (void)close(file->fd);
-    (void)close(file->directory);
+    if (file->directory >= 0)
+        (void)close(file->directory);
     free(file);
+}
+
+void log_file_supersede(struct log_file *file)
+{
+    if (!file)
+        return;
+    (void)close(file->directory);
+    file->directory = -1;
+    log_file_release(file);
 }

@@ -35,4 +35,8 @@ bool log_file_is_in_place(const struct log_file *file, const char *path, uint64_
 /* One user less; after the last one it is closed. FILE may be NULL. */
 void log_file_release(struct log_file *file);
 
+/* The same for the log itself, which no longer appends to it: closes the directory now, since
+ * readers need the file alone. */
+void log_file_supersede(struct log_file *file);
+
 #endif

@@ -49,7 +49,7 @@ static void become_open(struct visit_log *log, struct log_file *file)
 {
     assert_both_locked(log);
     assert(log->state == LOG_CLOSED || log->state == LOG_STALE);
-    log_file_release(log->file);
+    log_file_supersede(log->file);
     log->file = file;
     durable_mark_close(&log->mark);
     durable_mark_open(&log->mark, file->directory, file->fd, file->found.size);
@@ -59,8 +59,8 @@ static void become_open(struct visit_log *log, struct log_file *file)
     log->size = file->found.size;
     log->durable_size = file->found.size;
     log->partial_size = 0;
-    log->fault = 0;
     log->state = LOG_OPEN;
+    log->fault = 0;
 }
 
 /* Returns -1 with errno ESTALE. */
@@ -88,7 +88,7 @@ static void become_closed(struct visit_log *log)
 {
     assert_both_locked(log);
     assert(log->file && log->state != LOG_CLOSED);
-    log_file_release(log->file);
+    log_file_supersede(log->file);
     log->file = NULL;
     durable_mark_close(&log->mark);
     if (log->state == LOG_FAILED)
@@ -363,6 +363,11 @@ int visit_log_close(struct visit_log *log)
         return 0;
     int result = visit_log_sync(log, log->size, &duration_ns), saved_errno = errno;
     lock_both(log);
+    /* After truncate_unsynced there is nothing left to sync. */
+    if (log->state == LOG_FAILED) {
+        result = -1;
+        saved_errno = log->fault;
+    }
     if (result == 0 && log->mark.size != log->durable_size)
         durable_mark_write(&log->mark, log->file->fd, log->durable_size);
     become_closed(log);

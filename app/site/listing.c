@@ -46,13 +46,14 @@ static int choose_format(const struct request *request, enum row_format *ret_for
 /* Returns 0, or -1 if the value is no number. */
 static int choose_tail(const struct request *request, enum row_format format, uint64_t *ret_tail)
 {
+    enum { DIGITS_MAX = 18 };
     const char *value;
     int length = request_parameter(request->query, "tail", &value);
     if (length < 0) {
         *ret_tail = format == ROWS_HTML ? HTML_ROWS : UINT64_MAX;
         return 0;
     }
-    return parse_number(value, (size_t)length, 0, 999999999999999999, ret_tail);
+    return length > DIGITS_MAX ? -1 : parse_number(value, (size_t)length, 0, UINT64_MAX, ret_tail);
 }
 
 /* What comes of it next: its parts in their order. */
@@ -68,7 +69,7 @@ struct listing {
     struct reader reader;
     struct listing_position at, next; /* of the present piece, and behind it */
     const char *foot;
-    char head[8192];
+    char head[PAGE_MAX];
 };
 
 static ssize_t next_piece(struct stream *stream, char *data, size_t size, bool *ret_last)
@@ -77,6 +78,7 @@ static ssize_t next_piece(struct stream *stream, char *data, size_t size, bool *
     struct listing_position *next = &listing->next;
     struct text text = text_begin(data, size);
     *next = listing->at;
+    *ret_last = false;
     if (next->part == AT_HEAD) {
         text_string(&text, listing->head);
         next->part = AT_SEEK;
@@ -129,9 +131,8 @@ static void put_head_and_foot(struct listing *listing, const char *pod)
         struct sample_point points[SAMPLE_POINTS];
         unsigned count = sample_points(range, points);
         uint64_t listed = range->count + 1 - listing->reader.number;
-        size_t length = page_of_visits_head(pod, range->count, listed, points, count, listing->head,
-                                            sizeof listing->head - 1);
-        listing->head[length] = '\0';
+        (void)page_of_visits_head(pod, range->count, listed, points, count, listing->head,
+                                  sizeof listing->head);
         listing->foot = page_of_visits_foot;
     }
 }

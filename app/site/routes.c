@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+_Static_assert((int)METRICS_MAX <= (int)RESPONSE_BODY_MAX &&
+                   (int)PAGE_MAX <= (int)RESPONSE_BODY_MAX,
+               "a response has room for the metrics and for a page");
+
 static void respond_version(struct worker *worker, struct response *response)
 {
     struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
