@@ -2,6 +2,7 @@
 # shellcheck disable=SC2154 # start_web_app sets pid, port, data and log
 
 load helpers
+load mutants
 bats_require_minimum_version 1.5.0
 
 @test "try repeats a command until it succeeds, and gives up after the last attempt" {
@@ -166,4 +167,31 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
   assert_failure
   assert_output --partial "without Allow"
+}
+
+@test "each mutant says what it does wrong, applies to the sources, and is run by a test" {
+  local patch name
+  for patch in "$MUTANTS"/*.patch; do
+    name=$(basename "$patch" .patch)
+    assert_regex "$(head -n 1 "$patch")" '^[^-]'
+    plant "$patch" "$BATS_TEST_TMPDIR/planted"
+    grep -rqE --include='*.bats' -- "(^| )$name( |\$)" "$ROOT/bats" || fail "no test runs the mutant $name"
+  done
+}
+
+@test "control: a patch that does not apply as it stands, or changes nothing, is refused" {
+  local patch=$BATS_TEST_TMPDIR/bad.patch
+  refused() {
+    run plant "$patch" "$BATS_TEST_TMPDIR/planted"
+    assert_failure
+    assert_output --partial "BUG: $patch does not apply"
+  }
+  sed 's/^ .*free.*/ another line/' "$MUTANTS/leaks-input.patch" >"$patch"
+  refused
+  : >"$patch"
+  refused
+  echo "Only words." >"$patch"
+  refused
+  rm "$patch"
+  refused
 }

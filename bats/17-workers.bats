@@ -21,7 +21,7 @@ loops() {
 are_even() { awk '{ for (i = 6; i <= 9; i++) if ($i < 80 || $i > 120) exit 1 }' <<<"$output"; }
 
 @test "control: a program whose loops keep what they accept is found out" {
-  broken_program keeping loop_group.c 's/connections < fewest \&\& /connections > fewest + 1000 \&\& /'
+  mutant keeps-accepted-connections
   start_web_app --workers 4 --max-connections 400
   loops spread --connections 400
   run are_even
@@ -57,14 +57,14 @@ full_loops() {
 }
 
 @test "control: a program that prefers connections of the loop that accepts is found out" {
-  broken_program selfish newcomers.c 's/if \(connection \&\& is_better_elsewhere/if (connection \&\& !loop \&\& is_better_elsewhere/'
+  mutant evicts-own-first
   run full_loops --lately
   assert_failure
   assert_output --partial "closed 0 idle, 1 others"
 }
 
 @test "control: a program that closes only connections of the loop that accepts is found out" {
-  broken_program unasking loop_group.c 's/if \(other->listening \&\& /if (other != loop \&\& !other->listening \&\& /'
+  mutant evicts-only-own
   run full_loops
   assert_failure
   assert_output --partial "one client more is not answered"
@@ -99,7 +99,7 @@ visits_are() { test "$(count_visits)" "$@"; }
 }
 
 @test "control: a program that gives connections to a loop that has stopped is found out" {
-  broken_program giving loop_group.c 's/ \&\& !other->closed / /'
+  mutant hands-over-to-stopped-loop
   run stop_in_turn
   assert_failure
   assert_output --regexp "answered [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
@@ -122,7 +122,7 @@ drains_queue() {
 }
 
 @test "control: a program that ends its drain once none of its own connections is left is found out" {
-  broken_program hurried event_loop.c 's/if \(!time_is_up \&\& loop->connections == 0\)/if (loop->draining != loop->draining)/'
+  mutant drain-ends-with-own-connections
   drains_queue 1
   assert_failure
 }

@@ -47,7 +47,7 @@ searches() {
 }
 
 @test "control: a program that searches for the first line at once is found out" {
-  broken_program searching listing.c 's/if \(reads == PIECE_READS_MAX\)/if (false)/; s/if \(reads == PIECE_READS_MAX \|\| /if (/'
+  mutant searches-at-once
   searches
   assert_failure
   assert_output --regexp '^only [0-9] visits were answered'

@@ -31,17 +31,7 @@ keeps_all() {
 @test "the same with --sync=none and four workers" { keeps_all none 4; }
 
 @test "control: a program that keeps its lines in a buffer, as stdio does, is found out" {
-  broken_program buffering visits.c '
-    /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
-    s/if \(write_all\(visits->file->file, data, size, &visits->tail\) == 0\)/if (buffered_write(visits->file->file, data, size) == 0)/
-    /^\/\* Writes a tail of SIZE bytes/i \
-    static int buffered_write(int file, const char *data, size_t size) { \
-        static char buffer[1 << 20]; static size_t used; \
-        memcpy(buffer + used, data, size); used += size; \
-        if (used < 4096) return 0; \
-        size_t all = used; used = 0; \
-        return write_all(file, buffer, all, NULL); \
-    }'
+  mutant buffers-lines
   run crash none 1 10
   echo "# $output" >&3
   assert_failure 1
@@ -49,13 +39,13 @@ keeps_all() {
 }
 
 @test "control: a program that takes up counting one too low is found out" {
-  broken_program miscounting visits.c 's/visits->count = opened.found.count;/visits->count = opened.found.count - (opened.found.count > 0);/'
+  mutant counts-one-too-low
   run crash none 1 10
   assert_failure 1
 }
 
 @test "control: workers that append without a lock are found out" {
-  unlocked_program
+  mutant appends-without-lock
   run crash none 4 10
   echo "# ${output:0:120}" >&3
   assert_failure 1

@@ -49,15 +49,13 @@ loses_some() {
 @test "control: without a sync btrfs loses answered visits" { loses_some btrfs none 1; }
 
 @test "control: a program that answers while its sync still runs is found out" {
-  broken_program answering-early visits.c '/^static int sync_now/,/^}/ s/result = sync_data\(visits->file->file\)/result = 0/'
+  mutant acknowledges-before-sync
   loses_some ext4 always 1
 }
 
 @test "control: a worker that takes what others wrote during its sync for synced is found out" {
   # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
-  broken_program counting-late visits.c '/^static int sync_now/,/^}/ {
-    s/int result = sync_data/static bool late; late = !late; (void)usleep(late ? 0 : 20000); &/
-    s/visits->synced = size;/(void)usleep(late ? 5000 : 0); visits->synced = late ? visits->size : size;/ }'
+  mutant takes-later-writes-for-synced
   loses_some ext4 always 4 10
 }
 

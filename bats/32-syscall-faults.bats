@@ -31,18 +31,10 @@ kept_all() {
   assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits answered, 0 wrong$'
 }
 
-# found_out REGEX: the same of a program that is broken on purpose.
+# found_out REGEX: the same of a mutant.
 found_out() {
   assert_failure 1
   assert_line --regexp "^wrong: $1"
-}
-
-# A program that takes no notice of failed syncs, nor cuts off what a short write leaves, and which leaves a copy of
-# the torn end at each attempt.
-careless_program() {
-  broken_program careless io.c '/^int sync_(data|all)/,/^}/ s/return result;/return result \& 0;/' \
-    visits.c '/^static int cut_tail/,/^}/ s/if \(fstat\(/if ((visits->tail = 0) == 0) return 0;\n&/' \
-    repair.c 's/if \(is_longer\(file, offset\)\)/if (0)/'
 }
 
 @test "a failed write of a visit: 503, not ready, nothing of it is left; then it goes on with the next number" {
@@ -120,7 +112,7 @@ fail_one_sync() {
 }
 
 @test "control: several workers that leave in the file what they refuse are found out" {
-  broken_program keeping-unsynced visit.c 's/visits_drop_unsynced\(server->visits\);//'
+  mutant keeps-unsynced-lines
   fail_one_sync 5
   assert_failure 1
   assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were answered; '
@@ -129,16 +121,13 @@ fail_one_sync() {
 }
 
 @test "control: several workers that leave half of a short write in the file, or append without a lock, are found out" {
-  careless_program
+  mutant leaves-partial-line
   fail_each_of_several short
   found_out 'short writes of several workers, N = 1: there are [0-9]+ lines more for '
-  unlocked_program
+  mutant appends-without-lock
   fail_each_of_several write
   found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
 }
-
-# Has a program not look whether the next bytes of a client have come, before it closes the connection.
-UNLOOKING='s/return length > 0 \&\&$/return connection == NULL \&\& length > 0 \&\&/'
 
 # syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for
 # that, the rest comes.
@@ -163,7 +152,7 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
 @test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
 
 @test "control: a program that takes a slow sync for its clients' silence is found out" {
-  broken_program impatient deadlines.c "/^int deadlines_expire/,/^}/ s/loop->polled_ms/clock_ms()/; $UNLOOKING"
+  mutant takes-slow-sync-for-silence
   run syncs_slowly
   assert_failure
   assert_output --partial "HTTP/1.1 408"
@@ -183,7 +172,7 @@ heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code
 @test "slow syncs give nobody more than ten seconds for a head that comes a byte at a time" { ends_in_time; }
 
 @test "control: a program that waits as long as another byte has come is found out" {
-  broken_program hopeful exchange.c 's/(connection->state == CONNECTION_READING) \&\& deadlines_is_over/\1 \&\& !loop \&\& deadlines_is_over/'
+  mutant accepts-bytes-past-deadline
   run ends_in_time
   assert_failure
   assert_output --partial "gave up after 190 attempts"
@@ -203,7 +192,7 @@ free_loops() {
 }
 
 @test "control: a program that gives them to that loop too is found out" {
-  broken_program unnoticing loop_group.c 's/return since_ms > 0 .*/return since_ms < 0 \&\& now_ms < 0;/'
+  mutant hands-over-to-held-up-loop
   free_loops
   assert_failure
 }
@@ -232,7 +221,7 @@ refused_and_gone() {
 }
 
 @test "control: a program that leaves it there is found out" {
-  broken_program keeping-unsynced visit.c 's/visits_drop_unsynced\(server->visits\);//'
+  mutant keeps-unsynced-lines
   run refused_and_gone
   assert_failure
   assert_line --regexp "^ *2$"
@@ -281,7 +270,7 @@ crowd() {
 }
 
 @test "control: a program that takes empty lines for requests is found out" {
-  broken_program expectant request.c '/^bool request_has_begun/,/^}/ s/return false;/return length > 0;/'
+  mutant takes-empty-lines-for-requests
   crowd noise 1 1 --drain 60s
   assert_failure 1
   assert_output "it is still there after 15 s"
@@ -308,7 +297,7 @@ lingers() {
 
 @test "a listing that is read all the time is not ended by a sync that takes eleven seconds, nor at the limit by a short one" {
   # With ten seconds for a step of the client, so that a sync of eleven is longer.
-  broken_program short-timed deadlines.c 's/WRITE_TIMEOUT_MS = 30000/WRITE_TIMEOUT_MS = 10000/'
+  mutant ten-second-write-timeout
   read_on 11000000
   assert_success
   stop_started
@@ -317,11 +306,7 @@ lingers() {
 }
 
 @test "control: a program that does not look what was read meanwhile ends the listing" {
-  broken_program blind deadlines.c 's/WRITE_TIMEOUT_MS = 30000/WRITE_TIMEOUT_MS = 10000/
-    s/(CONNECTION_WRITING\] = )SLOW_AFTER_MS/\1WRITE_TIMEOUT_MS/
-    s/connection->state == CONNECTION_WRITING/connection == NULL/
-    s/if \(writes && is_ready/if (state == CONNECTION_STATES \&\& is_ready/' \
-    newcomers.c 's/\{CONNECTION_SLOW, /{CONNECTION_WRITING, /'
+  mutant ignores-what-was-read
   read_on 11000000
   assert_failure 1
   assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
@@ -340,28 +325,26 @@ lingers() {
 }
 
 @test "control: a program that closes at once, or without reading what has come, is found out" {
-  broken_program curt exchange.c 's/(MSG_PEEK \| MSG_DONTWAIT\)) > 0/\1 > 1/'
+  mutant closes-with-input-unread
   crowd last-bytes 1..2 1500000
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
-  broken_program unreading event_loop.c 's/reads < READS_MAX \&\& recv/reads > READS_MAX \&\& recv/' \
-    deadlines.c 's/return before == 0 \?/return before == 1 \?/; s/: now < before;/: now == 1;/'
+  mutant ends-linger-without-reading
   lingers
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
 
 @test "control: a program that ends only when all is silent is found out" {
-  broken_program patient event_loop.c 's/!loop->more_events \|\| .*;/!loop->more_events;/' \
-    deadlines.c 's/request_has_begun\(bytes, \(size_t\)length\)/true/'
+  mutant drain-waits-for-silence
   crowd noise 1 1 --drain 0s
   assert_failure 1
   assert_output "it is still there after 15 s"
 }
 
 @test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
-  broken_program unlooking deadlines.c "$UNLOOKING"
+  mutant closes-idle-without-look
   crowd drain 1..3 700000 --drain 60s
   assert_failure 1
   assert_output --partial "ConnectionResetError"
@@ -372,27 +355,26 @@ lingers() {
 }
 
 @test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
-  broken_program half-looking deadlines.c 's/(state == CONNECTION_IDLE) \|\| state == CONNECTION_READING/\1/' \
-    newcomers.c 's/loop->polled_ms - order/loop->now_ms - order/'
+  mutant looks-only-at-idle
   crowd limit 1..2 3000000 --max-connections 60
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
 
 @test "control: a last call that takes in 64, or that ends by the clock, leaves a crowd without an answer" {
-  broken_program hasty newcomers.c '/^void newcomers_last_call/,/^}/ s/left = LISTENERS_BACKLOG/left = ACCEPTS_MAX/'
+  mutant drains-64-of-backlog
   crowd last-call 1 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
-  broken_program by-the-clock event_loop.c 's/found_all && loop->polled_ms/(found_all || true) \&\& loop->now_ms/'
+  mutant drain-ends-by-clock
   crowd last-call 1..9 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
 
 @test "control: failed syncs that are taken for good ones are found out" {
-  careless_program
+  mutant ignores-failed-syncs
   fail_each sync --only always
   found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
   found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
@@ -404,34 +386,28 @@ lingers() {
 }
 
 @test "control: a short write that is not cut off is found out" {
-  careless_program
+  mutant leaves-partial-line
   fail_each short
   found_out 'short writes of every length, N = 1: '
 }
 
 @test "control: copies of the torn end that multiply are found out" {
-  careless_program
+  mutant keeps-failed-torn-copies
   fail_each start --only 'ftruncate with a torn line, EIO for a while'
   found_out 'ftruncate with a torn line, EIO for a while, N = 1: there are [0-9]+ copies'
 }
 
 @test "control: a listing that ends where a read failed is found out" {
-  broken_program listing listing.c 's/^        if \(got <= 0\)$/        if (got <= 0) {\
-            next->offset = listing->range.size;\
-            continue;\
-        }\
-        if (got < 0)/'
+  mutant listing-ends-at-failed-read
   fail_each listing --only EIO
   found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
 }
 
 @test "control: a failed sync that is tried again, and a failed write that is answered, are found out" {
-  broken_program retrying io.c '
-    /^int sync_data/,/^}/ s/ \&\& errno == EINTR//
-    /^int write_all/,/^}/ s/result = -1;/result = 0;/' \
-    visits.c '/^static bool ends_at/,/^}/ s/return .*;/return true;/'
+  mutant retries-failed-sync
   fail_each sync --only 'always, EIO'
   found_out 'fdatasync with --sync=always, EIO, N = 1: '
+  mutant acknowledges-failed-write
   fail_each write --only 'write of a visit, ENOSPC'
   found_out 'write of a visit, ENOSPC, N = 1: '
 }

@@ -162,7 +162,7 @@ hole_at_the_end() {
 @test "a hole at the end that is larger than the volume is repaired, and kept as a hole" { hole_at_the_end; }
 
 @test "control: a program that fills up the hole it keeps is found out" {
-  broken_program filling repair.c 's/if \(!is_all_zero\(buffer, \(size_t\)got\) &&/if (got > 0 \&\&/'
+  mutant fills-up-hole
   run hole_at_the_end
   assert_failure
   assert_output --partial "it is not ready"
@@ -193,14 +193,14 @@ hole_at_the_end() {
 }
 
 @test "control: a program that leaves half a line on a full volume is found out" {
-  broken_program not-cutting visits.c '/^static int cut_tail/,/^}/ s/if \(fstat\(/if ((visits->tail = 0) == 0) return 0;\n&/'
+  mutant leaves-partial-line
   run runs_full tmpfs 1M
   assert_failure
   assert_output --regexp "was still there later|is in the file as|actual +: [0-9]+ lines"
 }
 
 @test "control: a program that waits for a visitor to find out that there is room is found out" {
-  broken_program waiting visits.c '/^int visits_tend/,/^}/ s/^( +)probe\(visits\);/\1(void)probe;/'
+  mutant never-probes
   run recovers_alone
   assert_failure
   assert_output --partial "readyz is not: ready"

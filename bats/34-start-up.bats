@@ -224,8 +224,7 @@ nul_tail() {
 }
 
 @test "control: a program that leaves the torn end in the file is found out" {
-  broken_program unrepaired repair.c 's/if \(move_tail\(.*\) != 0\)/if (move_tail != move_tail)/' \
-    visits.c '/^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/'
+  mutant leaves-torn-end
   run torn_tail 15
   assert_failure
   assert_output --partial "value does not match regular expression"
@@ -234,7 +233,7 @@ nul_tail() {
 }
 
 @test "control: a program that cuts the torn end off without a copy is found out" {
-  broken_program forgetful repair.c 's/(write_at|ftruncate)\(torn, .*\) != 0\)/torn < 0)/'
+  mutant keeps-no-torn-copy
   run torn_tail 15
   assert_failure
   assert_output --partial "the torn bytes are not kept as they were"
@@ -243,7 +242,7 @@ nul_tail() {
 }
 
 @test "control: a program that takes a line without its newline for torn is found out" {
-  broken_program strict repair.c 's/bool complete = .*/bool complete = false;/'
+  mutant takes-missing-newline-for-torn
   run torn_tail 32
   assert_failure
   assert_output --partial "expected : 5"

@@ -3,30 +3,17 @@
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154,SC2317 # a test is a subshell; start_web_app sets pid, port, data, log
 
 load helpers
-load sanitized
+load mutants
 bats_require_minimum_version 1.5.0
 
 SLOWHTTPTEST=$BUILD/tools/slowhttptest/usr/bin/slowhttptest
 
 setup_file() {
   build_as fetch_slowhttptest
-  build_as build_plain
 }
 
 setup() {
   [ "$(ulimit -n)" -ge 10000 ] || ulimit -n 10000 || lacks "10,000 open files"
-}
-
-# break_web_app [FILE SED]...: the test goes on with a program that is broken so.
-break_web_app() {
-  local copy=$BATS_TEST_TMPDIR/copy
-  copy_of_app "$copy"
-  while [ $# -gt 0 ]; do
-    plant "$copy" "$1" "$2"
-    shift 2
-  done
-  build_as build_plain "$copy"
-  WEB_APP=$copy/build/plain/web-app
 }
 
 # start_long_web_app: whose listing is long enough for it to be read slowly.
@@ -145,7 +132,7 @@ refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')"
 }
 
 @test "control: buffers that the kernel may let grow are noticed" {
-  break_web_app listeners.c '/TCP_NOTSENT_LOWAT/d'
+  mutant unbounded-send-buffer plain
   start_long_web_app
   besiege -X -w 512 -y 1024 -n 2 -z 32 -k 3
   try --max 600 --delay 0.05 -- connections_are -ge 1000
@@ -181,7 +168,7 @@ assert_flood_is_harmless() {
 }
 
 @test "control: visitors are kept out where nobody has to make room" {
-  break_web_app newcomers.c 's/if \(connection\)$/if (connection \&\& loop->now_ms < 0)/'
+  mutant evicts-nobody plain
   flood
   PATIENCE=4 run assert_fresh_visitor_served
   assert_failure
@@ -214,8 +201,7 @@ are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1
 }
 
 @test "control: they do where they are given no time" {
-  break_web_app newcomers.c 's/EVICT_IDLE_AFTER_MS = 100/EVICT_IDLE_AFTER_MS = 0/; s/polled_ms/now_ms/' \
-    deadlines.c 's/return length > 0 \&\&$/return connection == NULL \&\& length > 0 \&\&/'
+  mutant evicts-unheard-newcomers plain
   run newcomers_at_once
   assert_failure
   assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
@@ -276,22 +262,17 @@ goes_on_without_descriptors() {
   FILES=80 goes_on_without_descriptors --workers 4
 }
 
-# run_out_unprepared: by a program that has not looked how many descriptors there are, as where those of the whole
-# system run out, and which is broken so besides.
-run_out_unprepared() {
-  break_web_app main.c 's/^( +options->max_connections = )room > 0 .*/\1room > 0 ? options->max_connections : 1;/' "$@"
-  run_out_of_descriptors
-}
-
 @test "out of descriptors unprepared, nothing spins either" {
-  run_out_unprepared
+  mutant ignores-descriptor-limit plain
+  run_out_of_descriptors
   assert_no_spin
   assert_memory_bounded
   assert_fresh_visitor_served
 }
 
 @test "control: a program that asks again at once when it has no descriptor is seen to spin" {
-  run_out_unprepared newcomers.c 's/if \(!is_ready\(listener, POLLIN\)\)/if (listener >= 0)/'
+  mutant retries-accept-at-once plain
+  run_out_of_descriptors
   run assert_no_spin
   assert_failure
   assert_output --partial "ticks of processor time"

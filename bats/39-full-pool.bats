@@ -49,7 +49,7 @@ loses() {
 }
 
 @test "control: a program that believes its page cache at the start loses visits" {
-  broken_program believing opening.c 's/int result = is_first \? secure\(opened\) : 0;/int result = is_first \&\& secure == NULL;/'
+  mutant believes-page-cache
   loses ext4 always --kill
   loses xfs interval
   loses fuse always --kill

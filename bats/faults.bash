@@ -1,58 +1,13 @@
-# What the tests of faults share: broken programs, volumes, and how long to go on.
+# What the tests of faults share: volumes, and how long to go on.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # start_web_app sets data
 
 load helpers
+load mutants
 bats_require_minimum_version 1.5.0
 
 # often USUAL LONG: prints how many times to do something; LONG=1 asks for the larger number.
 often() { if [ "${LONG:-}" = 1 ]; then echo "$2"; else echo "$1"; fi; }
-
-# broken_program NAME FILE SED-SCRIPT [FILE SED-SCRIPT]...: builds the program with that done to private copies of
-# files of app/, and points WEB_APP at it. What it is broken to do must then be found out: a test that cannot
-# fail proves nothing.
-broken_program() {
-  local folder=$BUILD/broken/$1 key
-  shift
-  key=$(cat "$ROOT"/app/*.[ch] "$ROOT/app/build.sh" "$ROOT/bats/faults.bash" <(printf '%s\n' "$@") | sha256sum)
-  if [ ! -x "$folder/web-app" ] || [ "$(cat "$folder/key" 2>/dev/null)" != "$key" ]; then
-    rm -rf "$folder" && mkdir -p "$folder/app" || return
-    cp -R "$ROOT"/app/*.[ch] "$ROOT/app/civetweb_hooks" "$folder/app" || return
-    break_files "$folder/app" "$@" || return
-    compile "$folder/web-app" "$folder/app" musl-gcc -static || return
-    printf '%s' "$key" >"$folder/key"
-  fi
-  # shellcheck disable=SC2034 # start_web_app runs it
-  WEB_APP=$folder/web-app
-}
-
-# unlocked_program: its workers append without a lock, and take their time between a line and its number.
-unlocked_program() {
-  broken_program unlocked visits.c '
-    /^static bool (is_as_long_as_left|ends_at)/,/^}/ s/return .*;/return true;/
-    /^int visits_append/,/^}/ { /pthread_mutex_(un)?lock/d; s/\*ret_first = .*;/& (void)usleep(100);/ }'
-}
-
-break_files() {
-  local folder=$1
-  shift
-  while [ $# -gt 0 ]; do
-    sed -i -E "$2" "$folder/$1" || return
-    ! cmp -s "$folder/$1" "$ROOT/app/$1" || fail "BUG: nothing in app/$1 matches $2" || return
-    shift 2
-  done
-}
-
-# compile PROGRAM FOLDER COMPILER...: the program from the C files in FOLDER, its flags from app/build.sh.
-compile() {
-  (
-    set -euo pipefail
-    VERSION=$(sed -n 's/^readonly .*VERSION=//p' "$ROOT/build.sh")
-    source "$ROOT/third_party/civetweb/fetch.sh"
-    source "$ROOT/app/build.sh"
-    "${@:3}" "${COMPILE[@]}" -O1 -pthread -o "$1" "$2"/*.c
-  ) || fail "BUG: $1 does not compile"
-}
 
 # requires_loop_devices: see requires; file systems of a test's own need them, and root.
 requires_loop_devices() {

@@ -1,35 +1,14 @@
-# Builds of the program that tell of memory errors, undefined behaviour and data races; and copies of its sources, to
-# be broken on purpose.
+# Builds of the program for tests: those that tell of memory errors, undefined behaviour and data races, and others.
 # shellcheck shell=bash
 
-# build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_plain, build_fuzz or fetch_slowhttptest, for
-# this project or for a copy of it in FOLDER. Who comes while another test file builds waits for it.
+# build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_static, build_plain, build_fuzz or
+# fetch_slowhttptest, for this project or for a copy of it in FOLDER. It waits while another test file builds.
 build_as() {
   local root=${2:-$ROOT} output
   mkdir -p "$root/build"
   output=$root/build/build_as.$1.log
   flock "$root/build/build_as.lock" bash "$ROOT/bats/sanitized.bash" "$root" "$@" >"$output" 2>&1 </dev/null 3>&- ||
     fail "$1 fails: $(tail -n 20 "$output")"
-}
-
-# copy_of_app FOLDER: the program's sources, to be broken on purpose. What was built of them comes along, so that only
-# what is changed is compiled anew.
-copy_of_app() {
-  mkdir -p "$1/build" "$1/third_party"
-  cp -r "$ROOT/app" "$ROOT/build.sh" "$1"
-  cp -r "$ROOT/third_party/civetweb" "$1/third_party"
-  ln -s "$BUILD/civetweb" "$1/build/civetweb"
-  local built
-  for built in sanitized thread-sanitized plain fuzz-objects; do
-    [ ! -d "$BUILD/$built" ] || cp -r "$BUILD/$built" "$1/build"
-  done
-}
-
-# plant FOLDER FILE SED: applies the sed script to that copy's app/FILE, which has to change it.
-plant() {
-  cp "$1/app/$2" "$1/before"
-  sed -i -E "$3" "$1/app/$2"
-  ! cmp -s "$1/before" "$1/app/$2" || fail "BUG: $3 changes nothing in app/$2"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
@@ -60,11 +39,17 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     source "$ROOT/third_party/slowhttptest/fetch.sh"
   fi
   # build/plain/web-app: with glibc, without any sanitizer.
-  build_plain() {
-    local flags=() app
-    compile_sanitized "$BUILD/plain" "$ROOT"/app/*.c
-    mapfile -t app < <(objects_of "$BUILD/plain" "$ROOT"/app/*.c)
-    gcc -pthread -o "$BUILD/plain/web-app" "${app[@]}"
+  build_plain() { build_with gcc "$BUILD/plain"; }
+  # build/static/web-app: with the C library of the program that ships, but compiled file by file.
+  build_static() { build_with musl-gcc "$BUILD/static" -static; }
+  # build_with COMPILER FOLDER [LINKER-OPTION...]
+  build_with() {
+    # shellcheck disable=SC2034 # compile_sanitized reads them
+    local compiler=$1 folder=$2 flags=() app
+    compile_sanitized "$folder" "$ROOT"/app/*.c
+    mapfile -t app < <(objects_of "$folder" "$ROOT"/app/*.c)
+    "$compiler" "${@:3}" -pthread -o "$folder/web-app.new" "${app[@]}"
+    mv "$folder/web-app.new" "$folder/web-app"
   }
   "$2"
 fi

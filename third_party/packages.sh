@@ -14,7 +14,7 @@ declare -A PACKAGES=(
   # a node image of our own
   [node]="mmdebstrap debian-archive-keyring"
   # what the bats files call
-  [test]="jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
+  [test]="patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # power loss and full pools: file systems on loop devices, and one in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
   # peers and load of `build.sh bench`
