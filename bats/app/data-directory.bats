@@ -168,7 +168,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 3
 }
 
-@test "kill -9 in the middle of load: what was answered is in the file, and the numbers go on from there" {
+@test "kill -9 in the middle of load: what was acknowledged is in the file, and the numbers go on from there" {
   data=$BATS_TEST_TMPDIR/data
   local round sync=always kept=0
   for round in 1 2 3 4 5 6; do
@@ -182,7 +182,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
     wait "$background"
     assert_recorded "$BATS_TEST_TMPDIR/out"
     kept=$(count_visits)
-    # At most what was on its way when the program died is in the file and was not answered.
+    # At most what was on its way when the program died is in the file and was not acknowledged.
     [ "$kept" -le $(($(wc -l <"$BATS_TEST_TMPDIR/out") + 16 * round)) ] || fail "$kept lines"
     [ "$sync" = none ] && sync=always || sync=none
   done
@@ -211,7 +211,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(admin /readyz)" ready
 }
 
-@test "a visit right after a change by somebody else is refused, or answered with the number of its line" {
+@test "a visit right after a change by somebody else is refused, or acknowledged with the number of its line" {
   start_web_app
   visit 3 | tee "$BATS_TEST_TMPDIR/answers" >/dev/null
   local change

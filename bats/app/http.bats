@@ -1,5 +1,5 @@
 # What goes over the wire, byte by byte: which requests are served, which are refused, and in what form. The
-# tables are read by bats/tools/raw.py, which also demands of every answer that it is dated, framed, alone, without
+# tables are read by bats/tools/raw.py, which also demands of every response that it is dated, framed, alone, without
 # a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112). app/test/request_test.c has many
 # more heads that are malformed; here it is how the program refuses them, and what only shows on a connection.
 

@@ -10,7 +10,7 @@ half_a_request() {
   get /healthz >/dev/null
 }
 
-# rest_of_request: ends it, and prints the answer.
+# rest_of_request: ends it, and prints the response.
 rest_of_request() {
   printf '\r\n' >&"$half"
   timeout 10 cat <&"$half"
@@ -44,7 +44,7 @@ stopped_within() {
   try --max 200 --delay 0.05 -- is_shutting_down
   assert_equal "$(status_of /readyz)" 503
   assert_equal "$(admin /healthz)" ok
-  # Who comes now is still served, and told that it was the last answer.
+  # Who comes now is still served, and told that it was the last response.
   run get / -i -H 'Accept: application/json'
   assert_output --partial '"visit": 1,'
   assert_output --partial 'Connection: close'
@@ -120,7 +120,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   stopped_within 4
 }
 
-@test "SIGTERM under load loses no visit: what was answered is in the file, and no answer fails to come" {
+@test "SIGTERM under load loses no visit: what was acknowledged is in the file, and no response is missing" {
   local workers sync
   for workers in 1 4; do
     for sync in always none; do

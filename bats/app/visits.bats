@@ -1,8 +1,8 @@
-# A visit: its line, its number, its answer; and the file as people read it.
+# A visit: its line, its number, its response; and the file as people read it.
 
 load ../lib/common
 
-@test "a visit is a line of the local time of Moscow, and its JSON answer says the same" {
+@test "a visit is a line of the local time of Moscow, and its JSON response says the same" {
   start_web_app
   local before after
   before=$(TZ=Europe/Moscow date +'%F %T.%6N%:z')
@@ -60,7 +60,7 @@ load ../lib/common
   assert_visits 11
 }
 
-@test "an answer names its type, its pod, and that it is not to be kept" {
+@test "a response names its type, its pod, and that it is not to be kept" {
   start_web_app
   run get / -I -X GET
   assert_output --partial "X-Pod: $(hostname)"

@@ -70,7 +70,7 @@ visits_stay_on_one() {
   [ "$answered" = 1 ]
 }
 
-@test "under concurrent load each answered visit is one whole line, in order" {
+@test "under concurrent load each acknowledged visit is one whole line, in order" {
   requires_nodes
   local before address visitor
   before=$(count_all_visits)

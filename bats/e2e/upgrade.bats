@@ -1,5 +1,5 @@
-# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each one that was answered is
-# in the file of the pod that answered it, under the number that the visitor was told.
+# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each acknowledged one is
+# in the file of the pod that responded, under the number that the visitor was told.
 
 load ../lib/cluster
 
@@ -77,7 +77,7 @@ restart_all() {
   visitors_stop
   run assert_all_answered "$ANSWERS"
   assert_failure
-  # Even so, what was answered was recorded.
+  # Even so, what was acknowledged was recorded.
   grep ' 200$' "$ANSWERS" >"$BATS_TEST_TMPDIR/answered"
   for pod in chart-web-app-{0,1,2}; do assert_told "$BATS_TEST_TMPDIR/answered" "$pod"; done
 }

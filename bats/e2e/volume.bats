@@ -77,7 +77,7 @@ visit_until_refused() {
 
 refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)" -gt 0 ]; }
 
-@test "a full volume: no visit is answered that is not recorded, the pod is not ready and says why, and recovers" {
+@test "a full volume: no visit is acknowledged that is not recorded, the pod is not ready and says why, and recovers" {
   requires_nodes
   local pod=chart-web-app-0
   make_volume full size=256k,gid=65532,mode=2775

@@ -340,7 +340,7 @@ keeps_its_start() {
   run step_under_load always 1
   assert_failure
   assert_output --partial "gave up after"
-  # The clock went back for good, and so nothing was written any more; what was answered meanwhile is lost.
+  # The clock went back for good, and so nothing was written any more; what was acknowledged meanwhile is lost.
   data=$BATS_TEST_TMPDIR/data
   run assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_failure

@@ -1,4 +1,4 @@
-# kill -9 at random moments, hundreds of times: the next start finds every answered visit.
+# kill -9 at random moments, hundreds of times: the next start finds every acknowledged visit.
 
 load ../lib/faults
 
@@ -19,13 +19,13 @@ keeps_all() {
   assert_output --regexp "^seed [0-9]+ rounds $rounds answered [0-9]{3,} lines [0-9]+$"
 }
 
-@test "kill -9 under load or at the start, with --sync=always: no answered visit is lost, no number given twice" {
+@test "kill -9 under load or at the start, with --sync=always: no acknowledged visit is lost, no number given twice" {
   keeps_all always 1
 }
 
 @test "the same with four workers" { keeps_all always 4; }
 
-@test "the same with --sync=none: what was written before the answer outlives the process" { keeps_all none 1; }
+@test "the same with --sync=none: what was written before the acknowledgement outlives the process" { keeps_all none 1; }
 
 @test "the same with --sync=none and four workers" { keeps_all none 4; }
 
@@ -34,7 +34,7 @@ keeps_all() {
   run crash none 1 10
   echo "# $output" >&3
   assert_failure 1
-  assert_output --partial "answered visits are lost"
+  assert_output --partial "acknowledged visits are lost"
 }
 
 @test "control: a program that takes up counting one too low is found out" {
@@ -48,5 +48,5 @@ keeps_all() {
   run crash none 4 10
   echo "# ${output:0:120}" >&3
   assert_failure 1
-  assert_output --regexp "round [0-9]+: (number .* was given twice|[0-9]+ of [0-9]+ answered visits are lost|line [0-9]+ of )"
+  assert_output --regexp "round [0-9]+: (number .* was given twice|[0-9]+ of [0-9]+ acknowledged visits are lost|line [0-9]+ of )"
 }

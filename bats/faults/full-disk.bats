@@ -29,8 +29,8 @@ refused_by_load() { awk '{ print $4 }' "$BATS_TEST_TMPDIR/summary"; }
 
 answered_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
 
-# end_load: ends it, and asserts that each visit was answered or refused, and that the file holds those that were
-# answered and no others.
+# end_load: ends it, and asserts that each visit was acknowledged or refused, and that the file holds the
+# acknowledged ones and no others.
 end_load() {
   kill "$background"
   wait "$background"
@@ -167,7 +167,7 @@ hole_at_the_end() {
   assert_output --partial "it is not ready"
 }
 
-@test "an ext4 that goes read-only after an error: refused, not ready or exit code 3, and what was answered before is there" {
+@test "an ext4 that goes read-only after an error: refused, not ready or exit code 3, and what was acknowledged before is there" {
   requires_loop_devices
   volume ext4 32M
   DATA=$volume/data start_web_app

@@ -1,5 +1,5 @@
 # Power loss on real file systems: a disk is copied at one moment under load, and what its journal gives back has
-# every visit that was answered before. bats/tools/power.py tells how.
+# every visit that was acknowledged before. bats/tools/power.py tells how.
 
 load ../lib/faults
 
@@ -35,19 +35,19 @@ loses_some() {
   assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} answered [0-9]+ lost [1-9][0-9]*$"
 }
 
-@test "power loss on ext4: every answered visit is there" { keeps_all ext4 1; }
-@test "power loss on xfs: every answered visit is there" { keeps_all xfs 1; }
-@test "power loss on btrfs: every answered visit is there" { keeps_all btrfs 1; }
+@test "power loss on ext4: every acknowledged visit is there" { keeps_all ext4 1; }
+@test "power loss on xfs: every acknowledged visit is there" { keeps_all xfs 1; }
+@test "power loss on btrfs: every acknowledged visit is there" { keeps_all btrfs 1; }
 
-@test "power loss on ext4 with four workers: every answered visit is there" { keeps_all ext4 4; }
-@test "power loss on xfs with four workers: every answered visit is there" { keeps_all xfs 4; }
-@test "power loss on btrfs with four workers: every answered visit is there" { keeps_all btrfs 4; }
+@test "power loss on ext4 with four workers: every acknowledged visit is there" { keeps_all ext4 4; }
+@test "power loss on xfs with four workers: every acknowledged visit is there" { keeps_all xfs 4; }
+@test "power loss on btrfs with four workers: every acknowledged visit is there" { keeps_all btrfs 4; }
 
-@test "control: without a sync ext4 loses answered visits" { loses_some ext4 none 1; }
-@test "control: without a sync xfs loses answered visits" { loses_some xfs none 1; }
-@test "control: without a sync btrfs loses answered visits" { loses_some btrfs none 1; }
+@test "control: without a sync ext4 loses acknowledged visits" { loses_some ext4 none 1; }
+@test "control: without a sync xfs loses acknowledged visits" { loses_some xfs none 1; }
+@test "control: without a sync btrfs loses acknowledged visits" { loses_some btrfs none 1; }
 
-@test "control: a program that answers while its sync still runs is found out" {
+@test "control: a program that acknowledges visits while its sync still runs is found out" {
   mutant acknowledges-before-sync
   loses_some ext4 always 1
 }
@@ -97,8 +97,8 @@ shut_down() {
   visit
 }
 
-@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down ext4 1; }
-@test "an xfs that is shut down under load: exit code 3 or not ready, and what was answered before is there" { shut_down xfs 1; }
+@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was acknowledged before is there" { shut_down ext4 1; }
+@test "an xfs that is shut down under load: exit code 3 or not ready, and what was acknowledged before is there" { shut_down xfs 1; }
 
 @test "the same of an ext4 under four workers" { shut_down ext4 4; }
 @test "the same of an xfs under four workers" { shut_down xfs 4; }

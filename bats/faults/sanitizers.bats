@@ -97,7 +97,7 @@ drive() {
   assert_kept
 }
 
-# assert_kept: each answered visit is in the file that was open then.
+# assert_kept: each acknowledged visit is in the file that was open then.
 assert_kept() {
   run awk -F '\t' '
     FILENAME != ARGV[3] { line[FILENAME, FNR] = $0; next }

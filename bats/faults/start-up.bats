@@ -71,7 +71,7 @@ torn_tail() {
   if [ "$1" -lt 32 ]; then
     starts_and_counts "$folder/kept" 3 && torn_is "$folder/torn"
   else
-    # A whole line, but for its newline at most, may have been answered.
+    # A whole line, but for its newline at most, may have been acknowledged.
     printf '%s%s\n' "$LINES" "$LINE" >"$folder/kept"
     starts_and_counts "$folder/kept" 4 && torn_is_nothing
   fi

@@ -85,7 +85,7 @@ found_out() {
   kept_all
 }
 
-@test "with several workers a failed fdatasync: exit code 3, and the file has the answered visits and no refused one" {
+@test "with several workers a failed fdatasync: exit code 3, and the file has the acknowledged visits and no refused one" {
   fail_each_of_several sync
   assert_success
   assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits answered, 0 wrong$'
@@ -103,7 +103,7 @@ fail_one_sync() {
   echo "# ${lines[-1]}" >&3
 }
 
-@test "whichever sync of several workers fails under load, exactly the visits that were answered are in the file" {
+@test "whichever sync of several workers fails under load, exactly the visits that were acknowledged are in the file" {
   runs=$(rounds 40 1000)
   fail_one_sync "$runs"
   assert_success
@@ -276,7 +276,7 @@ crowd() {
 }
 
 # read_on: a client goes on to read a listing during a slow sync, after the requests of so many others that epoll(7) tells
-# of them first; then it has had no answer for longer than it may be silent, or than it is spared at the limit.
+# of them first; then it has had no response for longer than it may be silent, or than it is spared at the limit.
 read_on() {
   old_visits 200000
   crowd reader 1 "$@"
@@ -288,7 +288,7 @@ old_visits() {
   yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
 }
 
-# lingers: a client sends more while it reads its last answer, a short listing, and a slow sync holds up the program.
+# lingers: a client sends more while it reads its last response, a short listing, and a slow sync holds up the program.
 lingers() {
   old_visits 1000
   crowd lingerer 1 2500000
@@ -315,7 +315,7 @@ lingers() {
   assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
 }
 
-@test "what comes after the last request of a connection does not reset it, neither before the answer nor after" {
+@test "what comes after the last request of a connection does not reset it, neither before the response nor after" {
   crowd last-bytes 1..2 1500000
   assert_success
   stop_started
@@ -360,7 +360,7 @@ lingers() {
   assert_output --partial "ConnectionResetError"
 }
 
-@test "control: a last call that takes in 64, or that ends by the clock, leaves a crowd without an answer" {
+@test "control: a drain that takes 64 of the backlog, or that ends by the clock, leaves a crowd without responses" {
   mutant drains-64-of-backlog
   crowd last-call 1 3000000 --drain 100ms
   assert_failure 1
@@ -402,7 +402,7 @@ lingers() {
   found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
 }
 
-@test "control: a failed sync that is tried again, and a failed write that is answered, are found out" {
+@test "control: a failed sync that is tried again, and a failed write that is acknowledged, are found out" {
   mutant retries-failed-sync
   fail_each sync --only 'always, EIO'
   found_out 'fdatasync with --sync=always, EIO, N = 1: '

@@ -106,7 +106,7 @@ volume_of() {
 }
 
 # visit POD [COUNT]: visits the pod, through the API server, which is a way that every cluster has. Fails unless the
-# answer is 200.
+# status is 200.
 visit() {
   local count
   for ((count = 0; count < ${2:-1}; count++)); do

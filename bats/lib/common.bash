@@ -124,7 +124,7 @@ teardown() {
 # refute_sanitizer: no sanitizer has found anything, where WEB_APP names a build that has them.
 refute_sanitizer() { ! grep -E 'Sanitizer|runtime error:' "$(scratch)"/web-app.*.log 2>/dev/null; }
 
-# get PATH [CURL-OPTION...]: the body of an answer on the public port; fails unless its status is 200.
+# get PATH [CURL-OPTION...]: the body of a response on the public port; fails unless its status is 200.
 get() { curl -sS --fail-with-body --max-time 20 "${@:2}" "http://127.0.0.1:$port$1"; }
 
 # admin PATH [CURL-OPTION...]: the same on the admin port.
@@ -136,14 +136,14 @@ status_of() { curl -sS -o /dev/null -w '%{http_code}\n' --max-time 20 "${@:2}" "
 # metric NAME: its value; NAME with its labels, as it is exported.
 metric() { admin /metrics | awk -v name="$1" '$1 == name { print $2; found = 1 } END { exit !found }'; }
 
-# visit [N]: visits the page N times over one connection and prints each answer, which is JSON.
+# visit [N]: visits the page N times over one connection and prints each response, which is JSON.
 visit() {
   local urls=() i
   for ((i = 0; i < ${1:-1}; i++)); do urls+=("http://127.0.0.1:$port/"); done
   curl -sS --fail --max-time 20 -H 'Accept: application/json' "${urls[@]}"
 }
 
-# visitor OUT OPTION...: bats/tools/visitor.py on the last started program; answered visits go to OUT.
+# visitor OUT OPTION...: bats/tools/visitor.py on the last started program; acknowledged visits go to OUT.
 visitor() { "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$@"; }
 
 # visitor_in_background OUT OPTION...: the same beside the test; its summary goes to the file `summary` of the
@@ -166,7 +166,7 @@ assert_visits() {
   assert_equal "$(wc -c <"$data/visits.txt")" $((33 * $1))
 }
 
-# assert_recorded OUT: each visit that visitor.py has noted as answered is in visits.txt under its number, and no
+# assert_recorded OUT: each visit that visitor.py has noted as acknowledged is in visits.txt under its number, and no
 # number was given twice.
 assert_recorded() {
   run awk -F '\t' '

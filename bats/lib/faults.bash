@@ -42,8 +42,8 @@ end_visitor() {
   wait "$background" || [ $? = 143 ]
 }
 
-# assert_recorded_before BEFORE OUT MOST: every visit of BEFORE, which were answered before the file system failed,
-# is recorded, and of all that were answered, OUT, no more than MOST are missing, which is one sync's worth. Linux
+# assert_recorded_before BEFORE OUT MOST: every visit of BEFORE, which were acknowledged before the file system failed,
+# is recorded, and of all that were acknowledged, OUT, no more than MOST are missing, which is one sync's worth. Linux
 # may report the one fdatasync that is under way while it gives up a file system as done, though it was not: a bare
 # loop of write and fdatasync loses its last lines so, too, on ext4 in 3 of 15 runs and on xfs in 4 of 118 (6.18).
 # What the program could be blamed for is a second one.
@@ -52,5 +52,5 @@ assert_recorded_before() {
   assert_recorded "$1" || return
   missing=$(awk -F '\t' 'FNR == NR { line[FNR] = $0; next } line[$1] != $2' "$data/visits.txt" "$2" | wc -l)
   echo "# answered before the failure $(wc -l <"$1"), lost 0; while it happened $(($(wc -l <"$2") - $(wc -l <"$1"))), lost $missing" >&3
-  [ "$missing" -le "$3" ] || fail "$missing visits are missing that were answered while the file system failed"
+  [ "$missing" -le "$3" ] || fail "$missing visits are missing that were acknowledged while the file system failed"
 }

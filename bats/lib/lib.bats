@@ -105,7 +105,7 @@ load ../lib/mutants
   for one in "${ids[@]}"; do try --max 100 --delay 0.05 -- gone "$one"; done
 }
 
-@test "visitor.py notes each answered visit, pipelined or not, and what was not answered" {
+@test "visitor.py notes each acknowledged visit, pipelined or not, and what was not answered" {
   start_web_app
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 50
   assert_success
@@ -125,7 +125,7 @@ load ../lib/mutants
   assert_output "answered 0 refused 0 errors 2 unanswered 0"
 }
 
-@test "raw.py finds an answer without Date, with a body to HEAD, or one too many" {
+@test "raw.py finds a response without Date, with a body to HEAD, or one too many" {
   # serve ANSWER: a server that says it to whoever comes.
   serve() {
     printf '%b' "$1" >"$BATS_TEST_TMPDIR/answer"
@@ -159,7 +159,7 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   serve "HTTP/1.1 200 OK\r\n${date}Content-Length: 2\r\n\r\nokHTTP/1.1 400 Bad\r\n${date}Content-Length: 0\r\n\r\n"
   run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
   assert_failure
-  assert_output --partial "more answers than requests"
+  assert_output --partial "more responses than requests"
   serve "HTTP/1.1 405 No\r\n${date}Connection: close\r\nContent-Length: 0\r\n\r\n"
   run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\n\r\n'
   assert_failure

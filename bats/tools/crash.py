@@ -4,7 +4,7 @@
     crash.py --program P --data D --rounds N --work W [--seed S] [--workers M] [-- OPTION...]
 
 Each round starts P on the data folder D, which its predecessor left as it was, and kills it: in every fifth
-round while it starts, else under the load of visitor.py. After each round: what was answered is in the file
+round while it starts, else under the load of visitor.py. After each round: what was acknowledged is in the file
 under its number, no number was given twice, and the program counts on from the lines that are there. Prints
 
     seed 4711 rounds 100 answered 51234 lines 51411
@@ -37,7 +37,7 @@ def kill_while_starting(options, rng):
 
 
 def kill_under_load(options, rng, expected, spread):
-    """Returns what was answered."""
+    """Returns what was acknowledged."""
     answers_path = os.path.join(options.work, "crash.answers")
     if os.path.exists(answers_path):
         os.unlink(answers_path)
@@ -74,7 +74,7 @@ def check_round(path, fresh, kept):
     ledger.check_kept(fresh, lines)
     if any(number <= len(kept) for number, _ in fresh):
         raise ledger.Broken("a number of an earlier round was given again")
-    # What was on its way when the program died may be in the file without having been answered.
+    # What was on its way when the program died may be in the file without having been acknowledged.
     if len(lines) > len(kept) + len(fresh) + CONNECTIONS:
         raise ledger.Broken("%d lines for %d answers" % (len(lines) - len(kept), len(fresh)))
     return lines

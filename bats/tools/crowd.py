@@ -11,7 +11,7 @@
                                                           N kept connections, whose requests come before one that reads
                                                           /visits goes on, and M that come late
     crowd.py last-bytes --port P --visits FILE            3 that send more after the last request of their connection
-    crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last answer
+    crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last response
 
 FILE is the program's visits.txt: a line is there before its sync begins. Prints `answered N of M` and how the others
 ended; exits with 1 unless all were answered, each with a number of its own. But noise and halves are not to be

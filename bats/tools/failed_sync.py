@@ -6,7 +6,7 @@
 Each run starts P under strace with two to eight workers, on a new folder in W, and visits it over many connections
 until it has ended. strace fails one fdatasync(2), at once or after a while, and delays every return from futex(2), so
 that a worker that waits for a sync comes to it later than one that has just asked. Then the exit code must be 3, and
-the file hold exactly the visits that were answered, each under its number: none that was refused. Prints
+the file hold exactly the visits that were acknowledged, each under its number: none that was refused. Prints
 
     seed 4711 runs 40 answered 5614 refused 1702 wrong 0
 
@@ -46,7 +46,7 @@ def serve(options, rng, folder):
 
 
 def visit_until_its_end(server, connections, path):
-    """Returns visitor.py's counts; what was answered goes to the file at PATH."""
+    """Returns visitor.py's counts; what was acknowledged goes to the file at PATH."""
     host, port = server.address.split(":")
     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n"
     options = argparse.Namespace(pipeline=1, reconnect=False, until_close=True,

@@ -7,7 +7,7 @@ For each call, errno and state of the data folder the program is started under s
 these calls fail; N is 1, 2, ... until a run has met no fault (the loop that SQLite tests itself with). A few
 visits are made, the program is ended, and started once more without a fault. Whatever was hit:
 
-- a visit that was answered is in the file, under its number, and what was there before is there still;
+- a visit that was acknowledged is in the file, under its number, and what was there before is there still;
 - what is in the file is whole lines, and the numbers go on from there;
 - the program ends with exit code 0, 1 or 3, and says in a line why; no signal ends it.
 
@@ -186,7 +186,7 @@ class Program(ledger.Server):
 
 
 def check_kept(program, before):
-    """What was there before is there still, and every answered visit is there under its number."""
+    """What was there before is there still, and every acknowledged visit is there under its number."""
     content = program.content() if os.path.exists(program.file) else b""
     demand(content.startswith(before), "the lines that were there before are not there any more: %r", content)
     lines = content.split(b"\n")
@@ -195,7 +195,7 @@ def check_kept(program, before):
         demand(number not in seen, "number %d was given twice", number)
         seen.add(number)
         found = lines[number - 1] if number <= len(lines) else b"nothing"
-        demand(found == stamp.encode(), "answered visit %d of %s is lost: there is %r", number, stamp, found)
+        demand(found == stamp.encode(), "acknowledged visit %d of %s is lost: there is %r", number, stamp, found)
     return content
 
 

@@ -77,7 +77,7 @@ def check_kept(answers, lines):
     if missing:
         number, text = missing[0]
         found = lines[number - 1] if 1 <= number <= len(lines) else "no line"
-        raise Broken("%d of %d answered visits are lost; visit %d was answered with %r, and the file has %r"
+        raise Broken("%d of %d acknowledged visits are lost; visit %d was acknowledged with %r, and the file has %r"
                      % (len(missing), len(answers), number, text, found))
 
 

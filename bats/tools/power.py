@@ -6,14 +6,14 @@
 W/outer is XFS on a loop device, and a file in it is the disk: a second loop device with the file system that
 holds the data folder. FICLONE copies that file within one lock, so the copy is the disk as it stood at one
 moment, whatever the page cache above it still held. Cuts come in pairs: one as soon as a new data folder has its
-first answered visit, one at a random moment of the load that follows. At the end each copy is mounted, so that
-its journal is replayed, and the program is started on it. Each visit that was answered before the copy began
+first acknowledged visit, one at a random moment of the load that follows. At the end each copy is mounted, so that
+its journal is replayed, and the program is started on it. Each visit that was acknowledged before the copy began
 has to be there, under its number. Prints
 
     ext4 seed 4711 cuts 20 answered 20345 lost 0
 
 where `answered` is what was at stake, summed over the cuts, and exits with 1 if anything was lost. With
---grace S a visit may be lost that was answered less than S seconds before its cut. Of several workers it fails also
+--grace S a visit may be lost that was acknowledged less than S seconds before its cut. Of several workers it fails also
 if only one was busy.
 """
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Send bytes as they are, and judge what comes back by RFC 9110 and RFC 9112.
 
-    raw.py [--host H] --port P [--split] BYTES      show the answers and the fate of the connection
+    raw.py [--host H] --port P [--split] BYTES      show the responses and the fate of the connection
     raw.py [--host H] --port P [--split] --table    check rows from stdin: STATUS[,STATUS...] FATE BYTES
 
 BYTES are written with the escapes of Python's bytes (\\r \\n \\0 \\x80), and {N*c} is N times the character c.
-FATE is `open` or `closed`: after the answers another request is sent, and it is answered or it is not.
+FATE is `open` or `closed`: after the responses another request is sent, and it is answered or it is not.
 Lines of a table that start with # are the claim of the row below them. With --split each byte is sent on
-its own. Of every answer it is demanded that it has a status line, well-formed fields, a Date, its framing,
+its own. Of every response it is demanded that it has a status line, well-formed fields, a Date, its framing,
 no body where the request was HEAD, `Connection: close` if and only if the connection then closes; and that
-there are no more answers than requests. Exit 1 if anything is not as it should be.
+there are no more responses than requests. Exit 1 if anything is not as it should be.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x20-\x7e]*)")
 
 
 class Wrong(Exception):
-    """What came is not an answer as it should be."""
+    """What came is not a response as it should be."""
 
 
 class Answer:
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Wire:
-    """A connection that is read answer by answer."""
+    """A connection that is read response by response."""
 
     def __init__(self, host, port):
         self.socket = socket.create_connection((host, port), timeout=TIMEOUT_SECONDS)
@@ -59,14 +59,14 @@ class Wire:
     def take(self, length):
         while len(self.buffer) < length:
             if not self.more():
-                raise Wrong("the connection ended in the middle of an answer")
+                raise Wrong("the connection ended in the middle of a response")
         data, self.buffer = self.buffer[:length], self.buffer[length:]
         return data
 
     def take_line(self):
         while b"\r\n" not in self.buffer:
             if not self.more():
-                raise Wrong("the connection ended in the middle of an answer")
+                raise Wrong("the connection ended in the middle of a response")
         line, self.buffer = self.buffer.split(b"\r\n", 1)
         return line
 
@@ -80,8 +80,8 @@ class Wire:
             if size == 0:
                 return body
 
-    def answer(self, head_only, http_1_0):
-        """The next answer, or None at the end of the connection."""
+    def response(self, head_only, http_1_0):
+        """The next response, or None at the end of the connection."""
         if not self.buffer and not self.more():
             return None
         line = self.take_line()
@@ -130,32 +130,32 @@ class Wire:
 
 
 def converse(host, port, data, split, wanted_count):
-    """Send, and read WANTED_COUNT answers. Returns the answers and the connection's fate."""
+    """Send, and read WANTED_COUNT responses. Returns the responses and the connection's fate."""
     wire = Wire(host, port)
     for part in ([data[i:i + 1] for i in range(len(data))] if split else [data]):
         wire.send(part)
     requests = [line for line in data.split(b"\r\n") if re.search(rb" HTTP/\S*\s*$", line)]
-    answers = []
-    while len(answers) < wanted_count:
-        request = requests[len(answers)] if len(answers) < len(requests) else b""
-        answer = wire.answer(request.startswith(b"HEAD "), request.endswith(b"HTTP/1.0"))
-        if answer is None:
-            return answers, "closed"
-        answers.append(answer)
+    responses = []
+    while len(responses) < wanted_count:
+        request = requests[len(responses)] if len(responses) < len(requests) else b""
+        response = wire.response(request.startswith(b"HEAD "), request.endswith(b"HTTP/1.0"))
+        if response is None:
+            return responses, "closed"
+        responses.append(response)
     wire.send(PROBE)
-    last = wire.answer(False, False)
+    last = wire.response(False, False)
     fate = "open"
     if last is None:
         fate = "closed"
     elif last.status != 200 or last.body != b"ok\n":
-        raise Wrong("more answers than requests: %r" % last.text)
-    elif wire.answer(False, False) is not None:
-        raise Wrong("an answer after the last")
-    announced = answers[-1].fields.get(b"connection") == b"close" if answers else False
+        raise Wrong("more responses than requests: %r" % last.text)
+    elif wire.response(False, False) is not None:
+        raise Wrong("a response after the last")
+    announced = responses[-1].fields.get(b"connection") == b"close" if responses else False
     if announced != (fate == "closed"):
         raise Wrong("Connection: close is%s announced, and the connection is %s (RFC 9112 9.6)"
                     % ("" if announced else " not", fate))
-    return answers, fate
+    return responses, fate
 
 
 def unescape(text):
@@ -174,11 +174,11 @@ def check_table(options):
         wanted, wanted_fate, text = line.split(" ", 2)
         rows += 1
         try:
-            answers, fate = converse(options.host, options.port, unescape(text), options.split,
+            responses, fate = converse(options.host, options.port, unescape(text), options.split,
                                      wanted.count(",") + 1)
-            got = ",".join(str(answer.status) for answer in answers)
+            got = ",".join(str(response.status) for response in responses)
         except (Wrong, OSError, ValueError) as error:
-            got, fate = "no proper answer: %s" % error, ""
+            got, fate = "no proper response: %s" % error, ""
         if (got, fate) != (wanted, wanted_fate):
             failed += 1
             print("%s\n  %s\n  wanted %s %s, got %s %s" % (claim, text[:200], wanted, wanted_fate, got, fate))
@@ -200,13 +200,13 @@ def main():
     data = unescape(options.bytes)
     count = max(1, len(re.findall(rb" HTTP/\S+\r?\n", data)))
     try:
-        answers, fate = converse(options.host, options.port, data, options.split, count)
+        responses, fate = converse(options.host, options.port, data, options.split, count)
     except (Wrong, OSError, ValueError) as error:
-        print("no proper answer: %s" % error)
+        print("no proper response: %s" % error)
         return 1
-    for answer in answers:
-        sys.stdout.write(answer.text.decode("latin-1"))
-        sys.stdout.write(answer.body.decode("latin-1"))
+    for response in responses:
+        sys.stdout.write(response.text.decode("latin-1"))
+        sys.stdout.write(response.body.decode("latin-1"))
     print("[%s]" % fate)
     return 0
 

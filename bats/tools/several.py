@@ -4,7 +4,7 @@
     several.py --program build/web-app --work FOLDER SUITE...
 
 Clients visit at once over connections that lie with different workers. Beside what faults.py demands after each
-fault, the file holds exactly the visits that were answered: none that was refused is in it when the program has
+fault, the file holds exactly the visits that were acknowledged: none that was refused is in it when the program has
 ended.
 """
 
@@ -52,10 +52,10 @@ def crowd(program):
 
 
 def check_exact(program, before):
-    """What was answered is in the file, each visit under its number, and nothing else is."""
+    """What was acknowledged is in the file, each visit under its number, and nothing else is."""
     content = faults.check_kept(program, before)
     demand(len(content) == len(before) + len(faults.LINE) * len(program.answered),
-           "there are %d lines more for %d answered visits; %d were refused, %d without an answer",
+           "there are %d lines more for %d acknowledged visits; %d were refused, %d without an answer",
            content.count(b"\n") - before.count(b"\n"), len(program.answered), program.statuses.count(503),
            program.statuses.count(None))
 

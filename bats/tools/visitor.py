@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Visit a page over many keep-alive connections and note every answered visit.
+"""Visit a page over many keep-alive connections and note every acknowledged visit.
 
     visitor.py --connections C (--seconds S | --requests N) --out FILE
                [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P] [--close]
                [--visits-per-connection V]
 
-Each answered visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole answer
+Each acknowledged visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole answer
 was read: what is in FILE was promised to a visitor. FILE is appended to. The summary on stdout is
 
     answered 1234 refused 0 errors 0 unanswered 0
@@ -60,7 +60,7 @@ class Tally:
         return True
 
     def flush(self):
-        """Write down what was answered since the last call; a kill of this program loses no more."""
+        """Write down what was acknowledged since the last call; a kill of this program loses no more."""
         data = "".join(self.noted).encode()
         self.noted.clear()
         while data:
