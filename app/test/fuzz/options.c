@@ -1,6 +1,6 @@
-/* The command line, the environment and the time zone. The first byte chooses the verb, the second
- * which of the strings behind, divided by newlines, are values in the environment; the others are
- * arguments. */
+/* Fuzzes the command line, the environment and the time zone. The first byte chooses the verb. The
+ * rest after the second byte is strings separated by newlines: the bits of the second byte choose
+ * which are values in the environment; the others are arguments. */
 #include "options.h"
 #include "demand.h"
 #include "log/timestamp.h"
@@ -16,7 +16,7 @@ static const char *const variables[VARIABLES] = {
     "WEB_APP_LISTEN",   "WEB_APP_ADMIN_LISTEN", "WEB_APP_DATA_DIR",        "WEB_APP_SYNC",
     "WEB_APP_TIMEZONE", "WEB_APP_WORKERS",      "WEB_APP_MAX_CONNECTIONS", "WEB_APP_DRAIN"};
 
-/* Whatever zone is accepted, its times are lines of visits.txt. */
+/* The timestamps of every accepted zone are valid lines of visits.txt. */
 static void set_timezone(const char *name)
 {
     static const time_t seconds[] = {0, 1669665266, 2147483648, 4102444799};
@@ -40,7 +40,7 @@ static void demand_options(const struct options *options, enum verb verb)
     char buffer[16];
     struct text text = text_begin(buffer, sizeof buffer);
     if (verb & (VERB_SERVE | VERB_VISITS))
-        demand(options->data_dir && *options->data_dir, "there is a folder");
+        demand(options->data_dir && *options->data_dir, "there is a data directory");
     if (verb & (VERB_SERVE | VERB_CHECK))
         demand(options->admin_listen && strlen(options->admin_listen) <= ADDRESS_MAX,
                "the admin address fits");
@@ -54,11 +54,12 @@ static void demand_options(const struct options *options, enum verb verb)
     demand(options->drain_ms <= 3600000, "draining takes an hour at most");
     demand(options->timezone && *options->timezone, "there is a zone");
     options_describe(options, &text);
-    demand(text.overflowed && !buffer[sizeof buffer - 1], "a description is cut to its room");
+    demand(text.overflowed && !buffer[sizeof buffer - 1],
+           "a description is truncated to its buffer");
     set_timezone(options->timezone);
 }
 
-/* Each of TEXT's lines becomes a string of its own, of exactly its size. Returns how many. */
+/* Copies each line of TEXT into a string of exactly its size. Returns the number of strings. */
 static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
 {
     int count = 0;
@@ -75,7 +76,7 @@ static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
     return count;
 }
 
-/* Puts the first strings into the environment, as BITS choose. Returns how many. */
+/* Puts the first strings into the environment variables that BITS choose. Returns how many. */
 static int set_environment(unsigned bits, char **strings, int count, char *assignments[VARIABLES])
 {
     int taken = 0;
@@ -86,7 +87,7 @@ static int set_environment(unsigned bits, char **strings, int count, char *assig
         assignments[i] = malloc((size_t)length + 1);
         demand(assignments[i] != NULL, "there is memory");
         (void)snprintf(assignments[i], (size_t)length + 1, "%s=%s", variables[i], strings[taken++]);
-        /* Not setenv(3), which keeps each value that there ever was. */
+        /* Not setenv(3), which never frees a value. */
         demand(putenv(assignments[i]) == 0, "the environment can be set");
     }
     return taken;
