@@ -18,8 +18,9 @@ enum {
 };
 
 /* The connection to evict at the limit, or NULL. In this order: one in a lingering close, the one
- * idle longest, one with an unfinished request, one with a slow client. Each must have had some
- * time: otherwise each visitor would be evicted for the next, before its first request. */
+ * idle longest, one with an unfinished request, one with a slow client. All but the first must have
+ * been in their state for a while: otherwise each visitor would be evicted for the next, before its
+ * first request. */
 static struct connection *least_missed(struct acceptor *acceptor)
 {
     static const struct {

@@ -31,7 +31,7 @@ void accept_pending(struct acceptor *acceptor);
 /* Adds the connections that other loops have accepted for this one. */
 void accept_passed(struct acceptor *acceptor);
 
-/* Leaves the group, because the loop has no connection or TIME_IS_UP. Accepts the backlog first if
+/* Leaves the group, because the loop has no connection or TIME_IS_UP. Then accepts the backlog, if
  * TIME_IS_UP or if no other loop is left to accept it. The last loop shuts the listening sockets:
  * later clients are refused instead of left without a response. Returns false, and does nothing, if
  * the loop has got a connection meanwhile. */

@@ -57,7 +57,7 @@ static void leave_if_due(struct event_loop *loop)
     }
 }
 
-/* Responds to requests that were already sent, then gives clients a moment to close. Returns
+/* Responds to requests that are already on their way, then gives clients a moment to close. Returns
  * whether the loop must go on. */
 static bool finish(struct event_loop *loop)
 {

@@ -30,7 +30,8 @@ struct handler {
      * commit respond() is called with that tag. At most DEFERRED_MAX requests are deferred between
      * two commits. */
     int (*request)(void *context, const struct request *request, struct response *response);
-    /* Fills in RESPONSE with STATUS: the bytes received are not a valid request. */
+    /* Fills in RESPONSE with STATUS: the received bytes are not a valid request, or came too late.
+     */
     void (*refuse)(void *context, int status, struct response *response);
     /* Commits all requests that were deferred since the last commit. */
     void (*commit)(void *context);

@@ -4,9 +4,7 @@
 
 #include <stddef.h>
 
-enum {
-    LISTENERS_BACKLOG = 1024
-}; /* of each socket: connections waiting to be accepted (listen(2)) */
+enum { LISTENERS_BACKLOG = 1024 }; /* waiting connections per socket (listen(2)) */
 
 struct listeners;
 

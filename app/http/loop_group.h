@@ -19,11 +19,10 @@ struct loop_group;
 /* One loop, as the others see it. */
 struct loop_member {
     struct loop_group *group;
-    unsigned index;               /* in the group */
-    int wake;                     /* eventfd(2): another thread has work for the loop */
-    _Atomic unsigned connections; /* including those in the inbox */
-    _Atomic int64_t
-        busy_since_ms; /* when its iteration began, by clock_ms(); 0: in epoll_wait(2) */
+    unsigned index;                /* in the group */
+    int wake;                      /* eventfd(2): another thread has work for the loop */
+    _Atomic unsigned connections;  /* including those in the inbox */
+    _Atomic int64_t busy_since_ms; /* start of its iteration, by clock_ms(); 0: it waits */
     _Atomic int64_t idle_since_ms; /* of the connection idle longest; INT64_MAX: none is */
     _Atomic bool accepting;        /* a new client may wake it */
     _Atomic bool asked;            /* by another loop, to accept in its place */
@@ -57,8 +56,8 @@ void loop_group_unlock(struct loop_member *member);
  * with a slow disk, is not chosen: the client would have to wait for it. */
 struct loop_member *loop_group_receiver(struct loop_member *member, int64_t now_ms);
 
-/* Count a connection of MEMBER that has been accepted, or closed. The first is called under the
- * lock. */
+/* Count a connection of MEMBER that has been accepted, or closed. loop_group_count() is called
+ * under the lock. */
 void loop_group_count(struct loop_member *member);
 void loop_group_uncount(struct loop_member *member);
 

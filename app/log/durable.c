@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define MARK_FILE VISITS_FILE ".durable"
-#define COPY_FILE VISITS_FILE ".copying" /* not durable until it is renamed */
+#define COPY_FILE VISITS_FILE ".copying" /* the copy, until it is durable */
 
 enum {
     CHECKED_BYTES = 4096, /* before the number; their hash identifies the file */
