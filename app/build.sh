@@ -1,20 +1,20 @@
 # How the program is compiled. Sourced by build.sh.
 # shellcheck shell=bash
 
-# civetweb without the parts that nobody calls; see third_party/README.md.
+# civetweb without the parts that are not used; see third_party/README.md.
 readonly CIVETWEB_DEFINES=(
   -DNO_SSL -DNO_CGI -DNO_POPEN -DNO_FILES -DNO_CACHING -DNO_NONCE_CHECK -DNO_FILESYSTEMS
   -DUSE_IPV6 -DREENTRANT_TIME -DUSE_STACK_SIZE=131072 -DSOCKET_TIMEOUT_QUANTUM=100 "-DBUILD_DATE=\"\""
   -DMG_EXTERNAL_FUNCTION_mg_cry_internal_impl -DMG_EXTERNAL_FUNCTION_log_access
 )
-# They do not reach into civetweb.c, which is included from a system folder. `build.sh lint` makes them
-# errors; here a newer compiler with a new opinion must not keep anybody from building.
+# They do not apply to civetweb.c, which is included as a system header. `build.sh lint` turns them into errors.
+# Here they stay warnings, so that a newer compiler with new warnings can still build.
 readonly WARNINGS=(
   -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wundef -Wvla -Wcast-align -Wwrite-strings
   -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough
 )
 readonly INCLUDES=(-isystem "$CIVETWEB/include" -isystem "$CIVETWEB/src" -I "$ROOT/app/http/civetweb_hooks" -I "$ROOT/app")
-# The wings of the program, of which each knows only those before it; see app/README.md.
+# The directories of the program; bats/lint.sh checks which of them may include which. See app/README.md.
 readonly WINGS=(base log http site)
 APP_SOURCES=("$ROOT"/app/*.c) APP_HEADERS=("$ROOT"/app/*.h)
 for wing in "${WINGS[@]}"; do
@@ -30,8 +30,8 @@ readonly HARDEN=(
   -fzero-call-used-regs=used-gpr -fno-plt -fvisibility=hidden -fno-asynchronous-unwind-tables
 )
 
-# build_app: build/web-app, static, position-independent, stripped, and the same bytes from the same
-# sources wherever they lie.
+# build_app: builds build/web-app: static, position-independent and stripped. The build is reproducible: the same sources
+# give the same bytes in any directory.
 build_app() {
   local key
   key=$(cat "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" "$ROOT"/app/build.sh "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" |
@@ -43,15 +43,14 @@ build_app() {
   printf '%s' "$key" >"$BUILD/web-app.key"
 }
 
-# The whole program is optimized as one unit, for size: beside its system calls its own code takes little
-# time, but for the start's pass over every line of the file. Nor is it padded to a page between code and
-# constants: these are then executable too, and yet all that is executable is less.
+# The whole program is optimized as one unit, for size: its own code takes little time compared with its system calls.
+# Only the scan of the whole file at the start is optimized for speed. There is no padding to a page between code and
+# constants. The constants are then executable too, but there are fewer executable bytes in all.
 readonly LTO=(-flto -flto-partition=one -Os -fno-jump-tables)
 readonly FAST=(scan)
 
-# musl-gcc cannot link a static-pie: given that option it makes a dynamic program without saying so. So
-# the start files are named here, in the order in which they go on both sides. build/obj/web-app is the
-# same program with its symbols.
+# musl-gcc cannot link a static-pie: with that option it silently makes a dynamic program. So the start files are given
+# here, in the order that the linker needs. build/obj/web-app is the same program with its symbols.
 link_app() {
   local musl_lib
   musl_lib=$(dirname "$(dpkg -L musl-dev | grep -m 1 '/rcrt1\.o$')")

@@ -13,12 +13,12 @@ __attribute__((format(printf, 1, 0))) static void put_line(const char *format, v
     struct text line = text_begin(buffer, sizeof buffer);
     text_string(&line, "web-app: ");
     text_vprintf(&line, format, arguments);
-    /* A path or an option may hold a newline; this stays one line all the same. */
+    /* A path or an option may contain a newline. The message must stay one line. */
     for (size_t i = 0; i < line.length; i++)
         if ((unsigned char)buffer[i] < ' ' || buffer[i] == 127)
             buffer[i] = '?';
     buffer[line.length] = '\n';
-    /* There is nowhere to report that stderr itself is broken. */
+    /* If stderr is broken, there is nowhere to report it. */
     (void)!write(STDERR_FILENO, buffer, line.length + 1);
 }
 
@@ -41,8 +41,8 @@ void die(int exit_code, const char *format, ...)
     exit(exit_code);
 }
 
-/* assert(3) calls it, in musl as in glibc. The C library's own writes through stdio, which would be
- * nearly a kilobyte of code more. */
+/* Replaces the function of the C library that assert(3) calls, in musl and glibc. That one uses
+ * stdio, which would add nearly a kilobyte of code. */
 _Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function);
 _Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function)
 {

@@ -38,7 +38,7 @@ int list(const struct options *options)
         if (rows_next(&reader, options->raw ? ROWS_RAW : ROWS_TEXT, &position, &rows) < 0)
             die(EXIT_FAILED, "cannot read %s: %s", path.data, strerror(errno));
         if (write_all(STDOUT_FILENO, rows.data, rows.length, NULL) != 0) {
-            /* A reader that wants only the first lines is no failure. */
+            /* The reader has closed the pipe, as head(1) does: not a failure. */
             if (errno == EPIPE)
                 return EXIT_OK;
             die(EXIT_FAILED, "cannot write: %s", strerror(errno));

@@ -3,9 +3,9 @@
 
 #include "options.h"
 
-/* `web-app visits`: prints the whole lines of the file as OPTIONS ask for them, also while a server
- * appends to it. Returns an exit code, or exits with a line about what cannot be read or written.
- */
+/* `web-app visits`: prints the complete lines of the file on stdout, as selected by OPTIONS. A
+ * server may append to the file meanwhile. Returns an exit code. If the file cannot be read or
+ * stdout cannot be written, exits with EXIT_FAILED and a message. */
 int list(const struct options *options);
 
 #endif

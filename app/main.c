@@ -1,5 +1,5 @@
-/* web-app: serves a page and keeps every visit. Here are its verbs; `serve` and `visits` have files
- * of their own. */
+/* web-app: serves a page and records every visit. This file has the verbs of the command line;
+ * `serve` and `visits` are in files of their own. */
 #include "base/io.h"
 #include "base/text.h"
 #include "die.h"
@@ -21,7 +21,7 @@ static int print_help(const struct options *options);
 
 static const struct verb_entry {
     const char *name, *operands, *help;
-    enum verb options; /* those it takes, or 0 */
+    enum verb options; /* which options it takes; 0: none */
     int (*run)(const struct options *options);
 } verbs[] = {
     {"serve", "[options]", "serve the page and record visits; the verb if none is given",
@@ -62,7 +62,8 @@ static int run(const struct verb_entry *verb, int count, char *const *arguments)
 int main(int argc, char **argv)
 {
     relro_protect();
-    /* A write to a closed pipe or past a file's limit shall fail with an errno. */
+    /* A write to a closed pipe, or past RLIMIT_FSIZE, must fail with errno and not kill the
+     * process. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2)
@@ -106,7 +107,7 @@ static int print_help(const struct options *options)
     return print(&text);
 }
 
-/* Without a URL: that at which the server of this machine or container answers its probes. */
+/* Without a URL, asks the admin port of the server on this machine or in this container. */
 static int check(const struct options *options)
 {
     char own_url[128], described[CLIENT_RESPONSE_KEPT_MAX], buffer[sizeof described + 8];

@@ -10,8 +10,9 @@
 struct option {
     const char *name;
     unsigned verbs;
-    const char *metavar;       /* NULL: a switch */
-    const char *default_value; /* the default, as one would write it */
+    const char *metavar; /* NULL: the option has no value */
+    const char
+        *default_value; /* as on the command line; NULL: no default and no environment variable */
     const char *allowed;
     const char *help;
     int (*parse)(struct options *options, const char *value);
@@ -27,7 +28,8 @@ static int parse_unsigned(const char *value, unsigned minimum, unsigned maximum,
     return 0;
 }
 
-/* PORT, ADDRESS:PORT or [ADDRESS]:PORT. What the address names is found out when it is bound. */
+/* Checks the form PORT, ADDRESS:PORT or [ADDRESS]:PORT. Whether the address exists is known only
+ * when it is bound. */
 static int parse_address(const char *value)
 {
     unsigned port;
@@ -158,7 +160,8 @@ enum { TABLE_LENGTH = sizeof table / sizeof *table };
 
 enum { ENVIRONMENT_NAME_SIZE = 64 };
 
-/* max-connections is WEB_APP_MAX_CONNECTIONS. What concerns a single call has no such name. */
+/* The variable of max-connections is WEB_APP_MAX_CONNECTIONS. Options that concern a single call
+ * have none. Returns whether there is a variable. */
 static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
 {
     if (!option->default_value)
@@ -205,8 +208,8 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
     return 0;
 }
 
-/* Takes one option, with its value from "=" or from the next argument. Returns how many arguments
- * that were, or -1. */
+/* Parses one option. Its value follows "=" or is the next argument. Returns the number of arguments
+ * used, or -1. */
 static int parse_argument(struct options *options, unsigned verb, int left, char *const *arguments,
                           char *message, size_t size)
 {

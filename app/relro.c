@@ -18,7 +18,7 @@ static int protect(struct dl_phdr_info *program, size_t size, void *context)
         uintptr_t first = start & ~(page - 1), end = (start + segment->p_memsz) & ~(page - 1);
         (void)mprotect((void *)first, end - first, PROT_READ);
     }
-    return 1; /* the program itself comes first, and alone where it is static */
+    return 1; /* stop: the first entry is the program, and a static program has no other */
 }
 
 void relro_protect(void)

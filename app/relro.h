@@ -1,8 +1,8 @@
 #ifndef RELRO_H
 #define RELRO_H
 
-/* Makes the relocated addresses of a position-independent program read-only, as `-z relro` asks
- * for: a dynamic linker does so, the start code of musl's static programs does not. */
+/* Makes the relocated addresses of a position-independent program read-only, as `-z relro` requests
+ * (ld(1)). A dynamic linker does this; the start code of a static musl program does not. */
 void relro_protect(void);
 
 #endif

@@ -65,7 +65,7 @@ void reporter_init(struct reporter *reporter, const char *directory, int fault)
     *reporter = (struct reporter){.directory = directory, .fault = fault, .lines = LINES_MAX};
 }
 
-/* LINES_MAX at once, and one more every LINE_MS. */
+/* A token bucket: LINES_MAX reports at once, then one more every LINE_MS. */
 static bool may_report(struct reporter *reporter)
 {
     int64_t now_ms = clock_ms();

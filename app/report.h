@@ -1,4 +1,4 @@
-/* The state of the log as one line on stderr that names the file and the remedy. */
+/* Reports the state of the log on stderr. Each line names the file and the remedy. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -7,36 +7,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What was found at the end of the file in DIRECTORY and done about it; nothing if all was well. */
+/* Reports what recovery found and repaired in the file in DIRECTORY; nothing if the file was
+ * intact. */
 void report_recovery(const char *directory, const struct recovery *recovery);
 
-/* Why visits cannot be recorded in DIRECTORY, from the errno FAULT, and what to do about it. */
+/* Reports why visits cannot be recorded in DIRECTORY, from the errno FAULT, and the remedy. */
 void report_fault(const char *directory, int fault);
 
-/* A sync has failed, with the errno FAULT. */
+/* Reports that a sync failed with the errno FAULT. */
 void report_durability_lost(const char *directory, int fault);
 
-/* Can this errno pass without a restart of the program? */
+/* Can this fault, an errno, disappear without a restart of the program? */
 bool is_transient(int fault);
 
-/* Reports while the log is served: only changes, and only so many in a time. Another process that
- * writes to the file, or a volume that comes and goes, would have something reported all the time.
- */
+/* Reports changes while the server runs, at a limited rate. Otherwise another process that keeps
+ * writing to the file, or an unstable volume, would flood stderr. */
 struct reporter {
     const char *directory;
-    int fault;            /* errno of what keeps visits from being recorded, or 0, as reported */
-    unsigned lines;       /* that may still be written now */
-    unsigned suppressed;  /* changes since the last line */
-    int64_t next_line_ms; /* of clock_ms(): when one more line may be */
+    int fault;            /* the reported errno that keeps visits from being recorded, or 0 */
+    unsigned lines;       /* reports that are allowed now */
+    unsigned suppressed;  /* changes that were not reported */
+    int64_t next_line_ms; /* when `lines` grows by one, by clock_ms() */
 };
 
-/* FAULT is known already. DIRECTORY must outlive the reporter. */
+/* FAULT is an errno that has been reported already, or 0. DIRECTORY must outlive the reporter. */
 void reporter_init(struct reporter *reporter, const char *directory, int fault);
 
-/* The file was read anew and holds COUNT visits. */
+/* Reports that the file was reopened and holds COUNT visits. */
 void report_reopened(struct reporter *reporter, uint64_t count, const struct recovery *recovery);
 
-/* FAULT keeps visits from being recorded now, or nothing does: 0. */
+/* Reports FAULT, the errno that keeps visits from being recorded, or 0. Reports only a change. */
 void report_state(struct reporter *reporter, int fault);
 
 #endif

@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* Each connection is a descriptor. Besides them there are files, and the admin port's connections,
- * which must never lack one because there are many visitors. Returns how many of the CONNECTIONS
- * there can be. */
+/* Each connection needs a descriptor. RESERVED descriptors are for files and for the connections of
+ * the admin port, so that many visitors cannot use them up. Returns how many of the CONNECTIONS are
+ * possible. */
 static unsigned raise_descriptor_limit(unsigned connections)
 {
-    enum { BESIDES = 64 + 256 };
+    enum { RESERVED = 64 + 256 };
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections + BESIDES;
+    rlim_t wanted = (rlim_t)connections + RESERVED;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return connections;
     if (limit.rlim_cur < wanted) {
@@ -30,15 +30,16 @@ static unsigned raise_descriptor_limit(unsigned connections)
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return connections;
-    rlim_t room = limit.rlim_cur > 2 * BESIDES ? limit.rlim_cur - BESIDES : limit.rlim_cur / 2;
+    rlim_t room = limit.rlim_cur > 2 * RESERVED ? limit.rlim_cur - RESERVED : limit.rlim_cur / 2;
     unsigned possible = room > 0 ? (unsigned)room : 1;
     warn("only %llu files may be open here, so there is room for %u connections; raise ulimit -n",
          (unsigned long long)limit.rlim_cur, possible);
     return possible;
 }
 
-/* Before the first thread, so that all of them leave these signals to this one. Process 1 of a
- * container could not be ended otherwise: there the kernel drops signals without a handler. */
+/* To be called before the first thread starts: threads inherit the mask, and only this thread waits
+ * for these signals. Without it process 1 of a container could not be stopped, since the kernel
+ * drops its signals that have no handler (pid_namespaces(7)). */
 static void block_signals(sigset_t *ret_signals)
 {
     sigemptyset(ret_signals);
@@ -48,7 +49,8 @@ static void block_signals(sigset_t *ret_signals)
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
-/* A fault that can pass by itself leaves the log closed and the program not ready. */
+/* After a transient fault the log stays closed and the program not ready; housekeeping() retries.
+ */
 static void open_or_exit(struct visit_log *log)
 {
     struct recovery recovery;
@@ -84,7 +86,7 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     struct recovery recovery;
     int refused = visit_log_take_refused(log);
     int opened = visit_log_maintain(log, &recovery), fault = opened < 0 ? errno : 0;
-    /* ESTALE: the file has changed, and is reported as soon as it has been read. */
+    /* ESTALE: the file has changed. This is reported when the file has been reopened. */
     if (fault == ESTALE)
         fault = reporter->fault;
     if (opened > 0)
@@ -92,7 +94,8 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     if (refused && refused != ESTALE)
         report_state(reporter, refused);
     report_state(reporter, fault);
-    /* Even while nothing can be written: visits acknowledged before must still become durable. */
+    /* Sync even while nothing can be written: visits acknowledged earlier must still become
+     * durable. */
     if (sync == SYNC_INTERVAL) {
         uint64_t duration_ns;
         (void)visit_log_sync(log, log->size, &duration_ns);
@@ -100,8 +103,8 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     }
 }
 
-/* SERVING until a signal or a failed sync, DRAINING for up to --drain, STOPPING at once after
- * another signal or a failed sync. */
+/* SERVING until SIGTERM or SIGINT. DRAINING for up to --drain. STOPPING, at once, after a second
+ * signal or a failed sync. */
 enum phase { SERVING, DRAINING, STOPPING };
 
 static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed)
@@ -113,7 +116,7 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
     return phase;
 }
 
-/* Does the housekeeping once a second, and whenever a worker asks for it with SIGUSR1, until all
+/* Calls housekeeping() once a second, and when a worker asks for it with SIGUSR1, until all
  * visitors' loops have stopped. */
 static void serve_until_drained(struct server *server, struct visit_log *log,
                                 const struct options *options, const sigset_t *signals)

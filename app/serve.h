@@ -3,8 +3,8 @@
 
 #include "options.h"
 
-/* `web-app serve`: opens the log, serves until SIGTERM, SIGINT or a failed sync, and shuts down
- * gracefully. Returns an exit code, or exits with a line about what keeps it from starting. */
+/* `web-app serve`: opens the log and serves. Drains after SIGTERM or SIGINT; stops at once after a
+ * failed sync. Returns an exit code. If it cannot start, exits with a message. */
 int serve(const struct options *options);
 
 #endif

@@ -23,7 +23,7 @@ int write_all(int fd, const void *data, size_t size, size_t *ret_written)
             result = -1;
             break;
         }
-        /* A short write is followed by another to learn why it was short. */
+        /* Write again after a short write: the next write(2) reports the reason. */
         done += (size_t)written;
     }
     if (ret_written)

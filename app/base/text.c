@@ -13,10 +13,10 @@ struct text text_begin(char *buffer, size_t size)
 
 void text_bytes(struct text *text, const void *data, size_t length)
 {
-    size_t room = text->size - 1 - text->length;
-    if (length > room) {
+    size_t available = text->size - 1 - text->length;
+    if (length > available) {
         text->overflowed = true;
-        length = room;
+        length = available;
     }
     memcpy(text->data + text->length, data, length);
     text->length += length;
@@ -28,7 +28,7 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
-/* By hand, since pages and heads are full of numbers and printf(3) takes several times as long. */
+/* Not printf(3), which takes several times as long: pages and heads are full of numbers. */
 void text_number(struct text *text, uint64_t number)
 {
     char digits[sizeof "18446744073709551615" - 1];
@@ -49,9 +49,9 @@ void text_printf(struct text *text, const char *format, ...)
 
 void text_vprintf(struct text *text, const char *format, va_list arguments)
 {
-    size_t room = text->size - text->length;
-    int printed = vsnprintf(text->data + text->length, room, format, arguments);
-    if (printed < 0 || (size_t)printed >= room) {
+    size_t available = text->size - text->length;
+    int printed = vsnprintf(text->data + text->length, available, format, arguments);
+    if (printed < 0 || (size_t)printed >= available) {
         text->overflowed = true;
         text->length += strlen(text->data + text->length);
     } else {
@@ -64,7 +64,7 @@ int parse_number(const char *digits, size_t length, uint64_t minimum, uint64_t m
 {
     uint64_t number = 0;
     for (size_t i = 0; i < length; i++) {
-        /* What sorts before '0' wraps around to a great number. */
+        /* A character below '0' wraps around to a large number. */
         unsigned digit = (unsigned)digits[i] - '0';
         if (digit > 9 || digit > maximum || number > (maximum - digit) / 10)
             return -1;

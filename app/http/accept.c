@@ -9,17 +9,18 @@
 #include <unistd.h>
 
 enum {
-    ACCEPTS_MAX = 64, /* in one iteration, so that connections that are open get their turn */
-    EVICT_IDLE_AFTER_MS = 100,     /* the first request is on its way and has to be seen first */
-    EVICT_READING_AFTER_MS = 1000, /* an unfinished request, for another client */
-    EVICT_SLOW_AFTER_MS = 1000,    /* an unfinished response, from when it became slow */
-    EVICT_ANY_SLOW_AFTER_MS = 500, /* without room: see slowest() */
-    ENABLE_AFTER_MS = 50,          /* without room, descriptor or memory for another */
+    ACCEPTS_MAX = 64, /* per socket and iteration, so that open connections are served too */
+    EVICT_IDLE_AFTER_MS = 100,     /* the first request may be on its way */
+    EVICT_READING_AFTER_MS = 1000, /* an unfinished request */
+    EVICT_SLOW_AFTER_MS = 1000,    /* an unfinished response, since it became slow */
+    EVICT_ANY_SLOW_AFTER_MS = 500, /* at the limit for so long: see slowest() */
+    ENABLE_AFTER_MS = 50,          /* at the limit, or without a descriptor or memory */
 };
 
-/* What to evict at the limit, or NULL: the connection that is missed least, which is one that has
- * had its last response, else the one idle longest, else one that has been slow for a while. With
- * no time for its first request each visitor would be evicted for the next. */
+/* The connection to evict at the limit, or NULL. In this order: one in a lingering close, the one
+ * idle longest, one with an unfinished request, one with a slow client. All but the first must have
+ * been in their state for a while: otherwise each visitor would be evicted for the next, before its
+ * first request. */
 static struct connection *least_missed(struct acceptor *acceptor)
 {
     static const struct {
@@ -36,7 +37,7 @@ static struct connection *least_missed(struct acceptor *acceptor)
     return connection;
 }
 
-/* Is there one in another loop that is missed less? */
+/* Does another loop have a better candidate: a connection idle for much longer? */
 static bool is_better_elsewhere(const struct acceptor *acceptor,
                                 const struct connection *connection)
 {
@@ -46,12 +47,12 @@ static bool is_better_elsewhere(const struct acceptor *acceptor,
            loop_group_has_idler(acceptor->member, since_ms, now_ms);
 }
 
-/* A client that takes its response slowly, but takes it, is evicted only after no other was found
- * for a while. It must be then: a few thousand of them would keep all others out. */
+/* A client that reads its response slowly is evicted only if no other candidate was found for a
+ * while. Then it must be evicted: a few thousand such clients would keep all others out. */
 static struct connection *slowest(const struct acceptor *acceptor)
 {
     int64_t since_ms = acceptor->connections->polled_ms - EVICT_ANY_SLOW_AFTER_MS;
-    if (acceptor->no_room_since_ms == 0 || acceptor->no_room_since_ms > since_ms)
+    if (acceptor->at_limit_since_ms == 0 || acceptor->at_limit_since_ms > since_ms)
         return NULL;
     struct connection *connection = acceptor->connections->lists[CONNECTION_SLOW].first;
     while (connection && is_ready(connection->socket, POLLOUT))
@@ -118,7 +119,7 @@ void accept_passed(struct acceptor *acceptor)
     }
 }
 
-/* Gives SOCKET to the loop that gets the next connection. */
+/* Gives SOCKET to the loop that gets the next connection (loop_group_receiver()). */
 static void assign(struct acceptor *acceptor, int socket)
 {
     struct connection *connection = connection_new(socket);
@@ -135,11 +136,11 @@ static void assign(struct acceptor *acceptor, int socket)
         loop_group_pass(receiver, connection);
 }
 
-enum outcome { TRY_AGAIN, NOBODY_WAITS, NO_ROOM };
+enum outcome { TRY_AGAIN, BACKLOG_EMPTY, AT_LIMIT };
 
-/* Accepts one, or evicts one for it, under the group's lock, so that another loop that sees the
- * same client does not evict a second one. None is evicted unless a client waits: accept4(2)
- * reports a lack of descriptors before it looks whether one does. */
+/* Accepts one client, or evicts one connection for it. Called under the group's lock: otherwise two
+ * loops could evict two connections for one client. Evicts only if a client waits: accept4(2)
+ * reports a lack of descriptors even if the backlog is empty. */
 static enum outcome accept_one(struct acceptor *acceptor, int listener)
 {
     const struct loop_group *group = acceptor->member->group;
@@ -150,18 +151,18 @@ static enum outcome accept_one(struct acceptor *acceptor, int listener)
             return TRY_AGAIN;
         }
         if (errno == EAGAIN)
-            return NOBODY_WAITS;
+            return BACKLOG_EMPTY;
         if (errno == EINTR || errno == ECONNABORTED)
             return TRY_AGAIN;
         if (errno != EMFILE && errno != ENFILE)
-            return NO_ROOM;
+            return AT_LIMIT;
     }
     if (!is_ready(listener, POLLIN))
-        return NOBODY_WAITS;
-    return evict(acceptor) ? TRY_AGAIN : NO_ROOM;
+        return BACKLOG_EMPTY;
+    return evict(acceptor) ? TRY_AGAIN : AT_LIMIT;
 }
 
-/* Returns false when there is no room for another connection now. */
+/* Returns false if no more clients can be accepted now. */
 static bool accept_from(struct acceptor *acceptor, int listener)
 {
     enum outcome outcome = TRY_AGAIN;
@@ -170,22 +171,22 @@ static bool accept_from(struct acceptor *acceptor, int listener)
         outcome = accept_one(acceptor, listener);
         loop_group_unlock(acceptor->member);
     }
-    return outcome != NO_ROOM;
+    return outcome != AT_LIMIT;
 }
 
 void accept_pending(struct acceptor *acceptor)
 {
     const struct listeners *listeners = listeners_of(acceptor);
     int64_t now_ms = acceptor->connections->now_ms;
-    bool room = true;
+    bool below_limit = true;
     for (unsigned i = 0; i < listeners_count(listeners); i++)
-        room &= accept_from(acceptor, listeners_socket(listeners, i));
-    if (room) {
-        acceptor->no_room_since_ms = 0;
+        below_limit &= accept_from(acceptor, listeners_socket(listeners, i));
+    if (below_limit) {
+        acceptor->at_limit_since_ms = 0;
         return;
     }
-    if (acceptor->no_room_since_ms == 0)
-        acceptor->no_room_since_ms = now_ms;
+    if (acceptor->at_limit_since_ms == 0)
+        acceptor->at_limit_since_ms = now_ms;
     accept_disable(acceptor);
     loop_group_ask(acceptor->member, now_ms);
 }

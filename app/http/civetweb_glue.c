@@ -1,14 +1,14 @@
-/* The only file that knows civetweb. It is one unit with civetweb.c, so that it can call static
- * functions of it. That release is pinned by its hash (third_party/civetweb), so they stand still.
- * What is called, and what is assumed of it:
+/* The only file that uses civetweb. It includes civetweb.c, so that it can call static functions of
+ * it. The release is pinned by its hash (third_party/civetweb), so these functions do not change.
+ * They are called with these assumptions:
  *
- * - set_ports_option(context) reads config[LISTENING_PORTS] and config[LISTEN_BACKLOG_SIZE] alone.
- *   For each address it makes a socket, binds it, listens, and notes it in listening_sockets. On
+ * - set_ports_option(context) reads only config[LISTENING_PORTS] and config[LISTEN_BACKLOG_SIZE].
+ *   For each address it creates a socket, binds it, listens, and adds it to listening_sockets. On
  *   any failure it closes all of them, returns 0, and leaves errno as the failure set it.
- * - parse_http_request(head, length, info) writes NULs into the head and points INFO into it. It
- *   needs nothing else. It refuses methods that it does not know.
+ * - parse_http_request(head, length, info) writes NULs into the head and makes INFO point into it.
+ *   It needs nothing else. It refuses methods that it does not know.
  *
- * Nothing of civetweb's threads, contexts and responses is used, and the linker leaves it out. */
+ * civetweb's threads, contexts and responses are not used; the linker removes them. */
 
 #include <civetweb.c>
 
@@ -23,7 +23,7 @@
 
 #include "http/civetweb_glue.h"
 
-_Static_assert(MG_MAX_HEADERS == HEAD_FIELDS_MAX, "there is room for what civetweb reads");
+_Static_assert(MG_MAX_HEADERS == HEAD_FIELDS_MAX, "one field for each that civetweb reads");
 
 unsigned civetweb_listen(const char *address, unsigned backlog, int *sockets, unsigned sockets_max)
 {

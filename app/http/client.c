@@ -19,12 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Waits for EVENTS until DEADLINE_MS. Returns 0, or -1 with errno ETIMEDOUT or another. What is
- * always ready comes to the deadline too. */
-static int wait_for(int file, short events, int64_t deadline_ms)
+/* Waits for EVENTS on FD until DEADLINE_MS of clock_ms(). Returns 0, or -1 with errno; ETIMEDOUT:
+ * the deadline has passed. Then it fails even if FD is ready, so that a server that never stops
+ * sending cannot extend the deadline. */
+static int wait_for(int fd, short events, int64_t deadline_ms)
 {
     for (;;) {
-        struct pollfd pollfd = {.fd = file, .events = events};
+        struct pollfd pollfd = {.fd = fd, .events = events};
         int64_t left_ms = deadline_ms - clock_ms();
         int ready = left_ms > 0 ? poll(&pollfd, 1, (int)left_ms) : 0;
         if (ready > 0)
@@ -38,8 +39,8 @@ static int wait_for(int file, short events, int64_t deadline_ms)
     }
 }
 
-/* getaddrinfo(3) waits for as long as the resolver's configuration has it, and nothing can stop it.
- * So it has a thread, which says with a byte through a pipe that the result is there. */
+/* getaddrinfo(3) takes as long as resolv.conf(5) allows, and cannot be interrupted. So it runs in a
+ * thread, which writes a byte to a pipe when the result is ready. */
 struct resolve {
     struct url url;
     int pipe[2];
@@ -65,7 +66,7 @@ static void free_resolution(struct resolve *shared)
 }
 
 /* Returns 0, an error of getaddrinfo(3), or EAI_SYSTEM with errno. After ETIMEDOUT the thread goes
- * on, and what it uses is left to it. */
+ * on and still uses `shared`, which is therefore not freed. */
 static int resolve(const struct url *url, int64_t deadline_ms, struct addrinfo **ret_addresses)
 {
     pthread_t thread;
@@ -114,7 +115,7 @@ static int connect_to(const struct addrinfo *address, int64_t deadline_ms)
     return -1;
 }
 
-/* Tries one address after the other. One that does not answer must leave time for the next. */
+/* Tries the addresses in order. One that does not respond must leave time for the next. */
 static int connect_any(const struct addrinfo *addresses, int64_t deadline_ms)
 {
     int count = 0, connection = -1;
@@ -147,8 +148,8 @@ static int send_request(int connection, const struct url *url, int64_t deadline_
     return 0;
 }
 
-/* Returns 0 with a response that is complete or malformed, or -1 with errno, which is ENODATA if
- * the server has closed the connection too early. */
+/* Returns 0 with a complete or malformed response, or -1 with errno; ENODATA: the server has closed
+ * the connection too early. */
 static int receive(int connection, int64_t deadline_ms, struct client_response *response)
 {
     char bytes[4096];

@@ -7,16 +7,16 @@
 
 enum { CLIENT_TIMEOUT_MS = 3000 };
 
-/* Asks for URL, and has CLIENT_TIMEOUT_MS for all of it: the name, the connection and the response.
- * Of several addresses each has its share of the time that is left, to be connected to. Returns 0
- * with a complete response, or -1 with one line in MESSAGE that says what went wrong and what to
- * look at. A look-up that is too late goes on in a thread of its own. */
+/* Sends a GET for URL and receives the response. CLIENT_TIMEOUT_MS covers everything: name look-up,
+ * connection and response. If the name has several addresses, each gets an equal share of the time
+ * that is left to connect. Returns 0 with a complete response, or -1 with one line in MESSAGE: what
+ * went wrong and what to check. A look-up that times out goes on in a thread of its own. */
 int client_get(const struct url *url, struct client_response *ret_response, char *message,
                size_t message_size);
 
-/* Writes what a person wants to know of RESPONSE beside its status: the first line of its body, or
- * where it redirects to; a string, cut to SIZE > 0 bytes. Bytes that are not printable ASCII become
- * "?", so that nothing of a server steers a terminal. */
+/* Writes the first line of the body, or the target of a redirect, as a string of at most SIZE > 0
+ * bytes with its NUL. Bytes that are not printable ASCII become "?", a tab becomes a space: a
+ * server must not send control sequences to the terminal. */
 void client_describe(const struct client_response *response, char *buffer, size_t size);
 
 #endif

@@ -16,8 +16,8 @@ static void refuse(struct client_response *response, const char *fault)
     response->fault = fault;
 }
 
-/* HTTP-version SP status-code SP [reason] (RFC 9112 §4). Many servers leave out the last space if
- * there is no reason. */
+/* HTTP-version SP status-code SP [reason] (RFC 9112 §4). Many servers omit the last space if there
+ * is no reason. */
 static void take_status_line(struct client_response *response, const char *line)
 {
     size_t digits;
@@ -38,7 +38,7 @@ static void take_status_line(struct client_response *response, const char *line)
     response->state = CLIENT_RESPONSE_FIELDS;
 }
 
-/* A number, or a list of one number only (RFC 9112 §6.3), which several fields make too. */
+/* A number, or a list that only repeats it (RFC 9112 §6.3). Several fields form a list too. */
 static bool take_length(struct client_response *response, const char *value)
 {
     enum { DIGITS_MAX = 18 };
@@ -58,8 +58,7 @@ static bool take_length(struct client_response *response, const char *value)
     }
 }
 
-/* chunked is the only coding that may come without being asked for (RFC 9112 §7.4), and only once.
- */
+/* The request asks for no coding, so only chunked is allowed (RFC 9112 §7.4), and only once. */
 static bool take_coding(struct client_response *response, const char *value)
 {
     static const char chunked[] = "chunked";
@@ -71,9 +70,9 @@ static bool take_coding(struct client_response *response, const char *value)
     return true;
 }
 
-/* field-name ":" OWS field-value OWS (RFC 9112 §5). A line that starts with white space continues
- * the one before in an obsolete way (§5.2): it is passed over, unless that was about the framing.
- * What a trailer says of the framing is nothing. */
+/* field-name ":" OWS field-value OWS (RFC 9112 §5). A line that starts with white space is an
+ * obsolete continuation of the line before (§5.2). It is ignored, but refused after a field about
+ * the framing. Trailer fields cannot change the framing, so they are ignored too. */
 static void take_field(struct client_response *response, const char *line)
 {
     size_t name = strspn(line, TOKEN);
@@ -102,7 +101,7 @@ static void take_field(struct client_response *response, const char *line)
     }
 }
 
-/* RFC 9112 §6.3 */
+/* Chooses the framing of the body (RFC 9112 §6.3). */
 static void end_head(struct client_response *response)
 {
     bool is_interim = response->status < 200;
@@ -172,7 +171,8 @@ static void take_line(struct client_response *response, const char *line)
     }
 }
 
-/* Whatever the pieces, the same limit is found to be passed first. */
+/* Counts LENGTH more bytes and refuses them past a limit. Which limit is exceeded first does not
+ * depend on the pieces. */
 static bool is_too_long(struct client_response *response, size_t length)
 {
     bool is_of_head = response->state != CLIENT_RESPONSE_CHUNK_SIZE &&
@@ -188,7 +188,7 @@ static bool is_too_long(struct client_response *response, size_t length)
     return true;
 }
 
-/* Takes bytes up to the end of the line. */
+/* Parses bytes up to the end of the line. Returns how many. */
 static size_t feed_line(struct client_response *response, const char *bytes, size_t length)
 {
     static const char version[] = "HTTP/1.";
@@ -199,7 +199,8 @@ static size_t feed_line(struct client_response *response, const char *bytes, siz
     char *line = response->line;
     memcpy(line + response->line_length, bytes, taken);
     response->line_length += taken;
-    /* At once: a server of another protocol may wait for the client's next words. */
+    /* Before the line is complete: a server of another protocol may wait for more from the client.
+     */
     size_t known =
         response->line_length < sizeof version - 1 ? response->line_length : sizeof version - 1;
     if (response->state == CLIENT_RESPONSE_STATUS_LINE && memcmp(line, version, known) != 0)

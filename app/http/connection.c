@@ -49,7 +49,8 @@ void connection_free(struct connection *connection)
     free(connection);
 }
 
-/* Most heads fit into the first step, and a slow client costs no more than it has sent. */
+/* Most heads fit into one step, and a slow client uses memory only for the bytes that it has sent.
+ */
 static size_t input_capacity(size_t length)
 {
     enum { STEP = 512 };

@@ -1,6 +1,6 @@
-/* One client's connection as an event loop keeps it: small, since most are idle, with buffers only
- * while they hold something. `input` may be kept in every state. `output` and `stream` are set only
- * in CONNECTION_WRITING and CONNECTION_SLOW, and until a closed connection is freed. */
+/* The connection of one client. It is small, since most connections are idle, and has buffers only
+ * while they hold bytes. `input` may be set in every state. `output` and `stream` are set only in
+ * CONNECTION_WRITING and CONNECTION_SLOW, and in CONNECTION_CLOSED until it is freed. */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
@@ -12,35 +12,34 @@
 
 enum connection_state {
     CONNECTION_IDLE,      /* no request has begun since it opened or since the last response */
-    CONNECTION_READING,   /* a part of a request has come */
-    CONNECTION_READY,     /* pipelined bytes may hold another request */
+    CONNECTION_READING,   /* a part of a request has arrived */
+    CONNECTION_READY,     /* `input` may hold a pipelined request */
     CONNECTION_DEFERRED,  /* its request waits for the commit at the end of this iteration */
-    CONNECTION_WRITING,   /* the client has not taken all of its response */
-    CONNECTION_SLOW,      /* the same, and the socket has taken nothing for a while */
-    CONNECTION_LINGERING, /* it has had its last response; the client has yet to close */
+    CONNECTION_WRITING,   /* a part of the response is not sent yet */
+    CONNECTION_SLOW,      /* the same, and the socket has accepted no bytes for a while */
+    CONNECTION_LINGERING, /* lingering close: waits for the client to close */
     CONNECTION_CLOSED,    /* to be freed at the end of this iteration */
     CONNECTION_STATES
 };
 
 struct connection {
     struct connection *previous, *next;
-    char *input;           /* bytes not taken as a request yet, of REQUEST_HEAD_MAX, or NULL */
-    char *output;          /* what the client has not taken of a response, or NULL */
-    struct stream *stream; /* makes what follows `output`, or NULL */
-    int64_t since_ms;      /* when it entered its state */
+    char *input;           /* received bytes that are not parsed yet, or NULL */
+    char *output;          /* the unsent part of a response, or NULL */
+    struct stream *stream; /* produces the bytes after `output`, or NULL */
+    int64_t since_ms;      /* when it entered its state, by clock_ms() */
     uint32_t input_length, output_length, output_sent;
-    uint32_t piece_length, piece_sent; /* of the stream's present piece, with its framing */
-    uint32_t events;                   /* what epoll(7) is asked for */
-    uint32_t unacknowledged; /* bytes sent, when last looked at in this state; 0: not yet */
+    uint32_t piece_length, piece_sent; /* of the stream's current piece, with its framing */
+    uint32_t events;                   /* the events that epoll(7) reports */
+    uint32_t unacknowledged;           /* bytes, at the last check in this state; 0: no check yet */
     int socket;
     int tag;
     enum connection_state state;
-    bool keep_alive, head_only, http_1_0; /* of the present request */
-    bool linger; /* the client may still be sending what nobody will read */
+    bool keep_alive, head_only, http_1_0; /* of the current request */
+    bool linger; /* the client may still send bytes that will not be read */
 };
 
-_Static_assert(sizeof(struct connection) <= 128,
-               "ten thousand idle connections are to cost little");
+_Static_assert(sizeof(struct connection) <= 128, "ten thousand idle connections must cost little");
 
 struct connection_list {
     struct connection *first, *last;
@@ -52,14 +51,14 @@ void connection_list_remove(struct connection_list *list, struct connection *con
 /* Returns NULL with errno ENOMEM. */
 struct connection *connection_new(int socket);
 
-/* Frees all but the socket. NULL is allowed. */
+/* Frees the connection and its buffers, but does not close the socket. NULL is allowed. */
 void connection_free(struct connection *connection);
 
-/* Keeps LENGTH bytes, less than REQUEST_HEAD_MAX, as the input; 0 bytes free its buffer. Returns 0,
- * or -1 with errno ENOMEM. */
+/* Replaces the input by a copy of LENGTH < REQUEST_HEAD_MAX bytes; LENGTH 0 frees its buffer.
+ * Returns 0, or -1 with errno ENOMEM. */
 int connection_keep_input(struct connection *connection, const char *data, size_t length);
 
-/* Keeps what is left of a response. Returns 0, or -1 with errno ENOMEM. */
+/* Keeps a copy of the LENGTH > 0 unsent bytes of a response. Returns 0, or -1 with errno ENOMEM. */
 int connection_keep_output(struct connection *connection, const char *data, size_t length);
 
 void connection_drop_output(struct connection *connection);

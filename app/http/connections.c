@@ -12,10 +12,10 @@
 
 enum {
     HEAD_TIMEOUT_MS = 10000,  /* from a request's first byte to its last */
-    IDLE_TIMEOUT_MS = 75000,  /* without a request: longer than the proxies in front of it */
+    IDLE_TIMEOUT_MS = 75000,  /* without a request: longer than that of proxies in front of it */
     WRITE_TIMEOUT_MS = 30000, /* until the client's kernel acknowledges a byte; where the client
                                  reads slowly it does so in steps of tens of kilobytes */
-    SLOW_AFTER_MS = 500,      /* of these: then it is first looked how much the client has taken */
+    SLOW_AFTER_MS = 500,      /* of WRITE_TIMEOUT_MS; then unacknowledged bytes are counted */
     LINGER_TIMEOUT_MS = 1000, /* for the client to close after the last response */
     DRAIN_IDLE_MS = 500,      /* how long a connection may be idle while draining */
 };
@@ -112,9 +112,9 @@ void connections_free_closed(struct connections *connections)
     }
 }
 
-/* Has the client sent anything since epoll_wait(2) returned? That reports a limited number of
- * sockets at a time, and a sync may have taken its time since. Empty lines of an idle client do not
- * count: it could send them for ever. */
+/* Has the client sent bytes that are unread? epoll_wait(2) reports a limited number of sockets at a
+ * time, and since then a sync may have taken long. Empty lines of an idle client do not count: it
+ * could send them for ever. */
 static bool has_unread_input(const struct connection *connection)
 {
     char bytes[64];
@@ -123,9 +123,8 @@ static bool has_unread_input(const struct connection *connection)
            (connection->state == CONNECTION_READING || request_has_begun(bytes, (size_t)length));
 }
 
-/* Looks how much of what was sent the client has still to acknowledge. Returns whether that is less
- * than when last looked at; at the first look, for a connection that lingers, whether there is any.
- */
+/* Counts the bytes that the client has not acknowledged. Returns whether they are fewer than at the
+ * last check; at the first check, in a lingering close, whether there are any. */
 static bool has_taken_some(struct connection *connection)
 {
     int bytes = 0;
@@ -141,15 +140,15 @@ void connections_set_slow(struct connections *connections, struct connection *co
     (void)has_taken_some(connection);
 }
 
-/* Has the client done its part since the connection entered its state, or since the last look? Of a
- * response epoll(7) reports only that the client has taken a large part: so a client that takes
- * little at a time gets its time again. */
+/* Has the client made progress since the connection entered its state, or since the last check? Of
+ * a response epoll(7) reports only that the client has read a large part. So the acknowledged bytes
+ * are checked too, and a client that reads a little at a time gets its full time again. */
 static bool has_progressed(struct connections *connections, struct connection *connection)
 {
     enum connection_state state = connection->state;
     if (state == CONNECTION_IDLE || state == CONNECTION_READING)
         return has_unread_input(connection);
-    /* A socket that takes bytes is one that the loop owes them. */
+    /* A writable socket waits for this loop, not for the client. */
     bool writes = state == CONNECTION_WRITING || state == CONNECTION_SLOW;
     if (writes && is_ready(connection->socket, POLLOUT))
         return true;

@@ -1,5 +1,5 @@
-/* The connections of one event loop: a list for each state, what epoll(7) is asked for, and how
- * long each state may last. They are used on the loop's thread alone. */
+/* The connections of one event loop: a list for each state, the events that epoll(7) reports, and
+ * the time limit of each state. Only the loop's thread uses them. */
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H
 
@@ -11,62 +11,65 @@
 
 struct connections {
     int epoll;
-    struct loop_member *member; /* counts them for the group */
-    bool draining;              /* idle ones have little time */
-    int64_t now_ms;             /* CLOCK_MONOTONIC, as of this iteration */
+    struct loop_member *member; /* counts the connections for the group */
+    bool draining;              /* idle connections have a shorter time limit */
+    int64_t now_ms;             /* clock_ms(), as of this iteration */
     int64_t polled_ms;          /* the same, as of the last epoll_wait(2) */
-    /* Each state has one time limit, so the first of a list expires first, and no timer needs a
-     * search. */
+    /* Each state has one time limit, so the first connection of a list expires first. No timer and
+     * no search is needed. */
     struct connection_list lists[CONNECTION_STATES];
 };
 
 /* Returns 0, or -1 with the errno of epoll_create1(2). */
 int connections_init(struct connections *connections, struct loop_member *member);
 
-/* Once none is left. */
+/* To be called when every connection has been closed and freed. */
 void connections_destroy(struct connections *connections);
 
-/* Adds a new one, which the group has counted. Without memory for it in the kernel it is closed. */
+/* Adds a new connection, which loop_group_count() has counted already. Closes it if epoll(7) has no
+ * memory for it. */
 void connections_add(struct connections *connections, struct connection *connection);
 
-/* Moves it to the end of the list of STATE, as of now. */
+/* Moves CONNECTION to the end of the list of STATE. Its time in the state starts at `now_ms`. */
 void connections_set_state(struct connections *connections, struct connection *connection,
                            enum connection_state state);
 
-/* Moves it to CONNECTION_SLOW, and notes how much the client has still to acknowledge. */
+/* Moves CONNECTION to CONNECTION_SLOW and counts the bytes that the client has not acknowledged. */
 void connections_set_slow(struct connections *connections, struct connection *connection);
 
-/* Asks epoll(7) for EVENTS of it from now on. */
+/* Makes epoll(7) report EVENTS of CONNECTION, and no others, from now on. */
 void connections_set_events(struct connections *connections, struct connection *connection,
                             uint32_t events);
 
-/* Closes its socket. connections_free_closed() frees its memory: events of this iteration may still
- * point to it. */
+/* Closes the socket. The memory is freed later, by connections_free_closed(): events of this
+ * iteration may still point to it. */
 void connections_close(struct connections *connections, struct connection *connection);
 
-/* Closes one whose client is not done. In the middle of a response with a reset, so that a part of
- * it does not look whole. After the last response without one: a reset could overtake it, so bytes
- * that have come are read first. */
+/* Closes a connection before its client is done. In the middle of a response it sends a reset, so
+ * that the part already sent does not look complete. In a lingering close it reads the received
+ * bytes first: close(2) with unread bytes would send a reset, which could overtake the response. */
 void connections_abort(struct connections *connections, struct connection *connection);
 
-/* Aborts all whose state comes before END. */
+/* Aborts all connections in the states before END. */
 void connections_abort_all(struct connections *connections, enum connection_state end);
 
 /* To be called at the end of each iteration. */
 void connections_free_closed(struct connections *connections);
 
-/* Those that entered STATE at this time or earlier have expired; INT64_MIN: it has no limit. Time
- * spent in fdatasync(2) does not count: their input may be unread. */
+/* Connections that entered STATE at the returned time (of clock_ms()) or earlier have expired;
+ * INT64_MIN: STATE has no time limit. Time spent in fdatasync(2) does not count: their input may be
+ * unread. */
 int64_t connections_expired_since_ms(const struct connections *connections,
                                      enum connection_state state);
 
-/* CONNECTION or the first behind it in its list that has been there since SINCE_MS or earlier, or
- * NULL; CONNECTION may be NULL. Passes over those whose next bytes have come already, and those
- * whose client has taken a part of what was sent: these go to the end of the list. */
+/* Returns the first connection in the list, from CONNECTION on, that entered its state at SINCE_MS
+ * or earlier and has made no progress since; or NULL. CONNECTION may be NULL. Skips connections
+ * with unread input or a writable socket. Moves connections whose client has acknowledged bytes to
+ * the end of the list. */
 struct connection *connections_next_expired(struct connections *connections,
                                             struct connection *connection, int64_t since_ms);
 
-/* How long until the next one expires, in ms; -1: none ever will. */
+/* Returns how long until the next connection expires, in ms; -1: none will. */
 int connections_next_expiry_ms(const struct connections *connections);
 
 #endif

@@ -12,21 +12,21 @@
 
 enum {
     EVENTS_MAX = 256,        /* reported by one epoll_wait(2) */
-    DRAIN_ITERATION_MS = 50, /* how often draining is looked after */
-    FINAL_REQUESTS_MS = 250, /* after leaving: for requests that are already on their way */
+    DRAIN_ITERATION_MS = 50, /* the longest iteration while draining */
+    FINAL_REQUESTS_MS = 250, /* after leaving the group: for requests already on their way */
     FINAL_LINGER_MS = 250,   /* after that: for clients to close */
 };
 
-/* SERVING, until event_loop_drain(); DRAINING, until nothing is left to do or time is up; FINAL,
- * when the loop has left its group and accepts nothing more. */
+/* SERVING until event_loop_drain(). DRAINING until no connection is left or time is up. FINAL after
+ * the loop has left its group: it accepts no more connections. */
 enum phase { SERVING, DRAINING, FINAL };
 
 struct event_loop {
     enum phase phase;
     _Atomic int64_t drain_until_ms; /* 0: event_loop_drain() has not been called */
     int64_t final_since_ms;
-    unsigned final_iterations; /* while there were more events */
-    bool more_events;          /* the last epoll_wait(2) may have left some */
+    unsigned final_iterations; /* in FINAL, with more events */
+    bool more_events;          /* the last epoll_wait(2) may not have reported all */
     struct loop_member member;
     struct connections connections;
     struct acceptor acceptor;
@@ -42,8 +42,8 @@ static void start_draining(struct event_loop *loop)
         c->since_ms = connections->now_ms;
 }
 
-/* There may be more clients in the backlog than the limit has room for: while time is left, nothing
- * is left to do only once none of them waits. */
+/* Leaves the group when time is up, or when no connection is left and no client waits in the
+ * backlog. At the limit there may be more clients in the backlog than places. */
 static void leave_if_due(struct event_loop *loop)
 {
     bool time_is_up = loop->connections.now_ms >= atomic_load(&loop->drain_until_ms);
@@ -57,13 +57,13 @@ static void leave_if_due(struct event_loop *loop)
     }
 }
 
-/* Requests that had been sent still get their responses, and then clients a moment to close.
- * Returns whether the loop is to go on. */
+/* Responds to requests that are already on their way, then gives clients a moment to close. Returns
+ * whether the loop must go on. */
 static bool finish(struct event_loop *loop)
 {
     struct connections *connections = &loop->connections;
     unsigned connections_max = loop_group_connections_max(loop->member.group);
-    /* So many iterations find everybody, since epoll(7) reports sockets in rotation. */
+    /* So many iterations reach all sockets, since epoll_wait(2) reports them round-robin. */
     bool found_all = !loop->more_events || loop->final_iterations++ > connections_max / EVENTS_MAX;
     int64_t requests_until_ms = loop->final_since_ms + FINAL_REQUESTS_MS;
     if (found_all && connections->polled_ms >= requests_until_ms)
@@ -72,8 +72,8 @@ static bool finish(struct event_loop *loop)
     return loop->member.connections > 0 && !(found_all && time_is_up);
 }
 
-/* Moves from phase to phase. Returns whether the loop is to go on. */
-static bool look_after_drain(struct event_loop *loop)
+/* Changes the phase if it is time to. Returns whether the loop must go on. */
+static bool update_phase(struct event_loop *loop)
 {
     if (loop->phase == SERVING && atomic_load(&loop->drain_until_ms) != 0)
         start_draining(loop);
@@ -88,7 +88,7 @@ static int earlier_of(int timeout_ms, int64_t other_ms)
     return timeout_ms < 0 || other_ms < timeout_ms ? (int)other_ms : timeout_ms;
 }
 
-/* How long nothing is to be done unless something happens, in ms; -1: for ever. */
+/* How long epoll_wait(2) may wait, in ms; -1: for ever. */
 static int poll_timeout_ms(const struct event_loop *loop)
 {
     const struct connections *connections = &loop->connections;
@@ -102,7 +102,8 @@ static int poll_timeout_ms(const struct event_loop *loop)
     return timeout_ms;
 }
 
-/* Tells the other loops, which may ask it to accept, what it is about to do. */
+/* Publishes whether this loop is busy and how long its connections have been idle. Other loops
+ * choose by that which loop to ask to accept. */
 static void publish(struct event_loop *loop, int64_t busy_since_ms)
 {
     const struct connection *idle = loop->connections.lists[CONNECTION_IDLE].first;
@@ -154,7 +155,7 @@ void *event_loop_run(void *event_loop)
     struct connections *connections = &loop->connections;
     connections->now_ms = connections->polled_ms = clock_ms();
     accept_enable(&loop->acceptor);
-    while (look_after_drain(loop)) {
+    while (update_phase(loop)) {
         http1_close_expired(&loop->http1);
         iterate(loop, poll_timeout_ms(loop));
         connections_free_closed(connections);

@@ -1,14 +1,17 @@
 /* Serves HTTP/1.1 with one thread and epoll(7), in place of civetweb's thread per connection.
  * Several loops may share the listening sockets (loop_group.h).
  *
- * One iteration: read what every ready connection has sent; hand each whole request to the handler,
- * which responds at once or defers it; have the handler commit all that it deferred, together; send
- * those responses. So a batch is whatever became ready while the last commit ran.
+ * One iteration:
+ * - read the bytes that each ready connection has received;
+ * - pass each complete request to the handler, which responds at once or defers it;
+ * - let the handler commit all deferred requests together (group commit);
+ * - send their responses.
+ * So a batch is what became ready while the last commit ran.
  *
- * What always holds: no client can make the loop wait. A request that is not whole, a response that
- * the client does not read and an idle connection each have a time limit and cost no thread. At the
- * limit of connections the one idle longest is evicted. Only a client that has done nothing is
- * closed: before, the loop looks for what it did while the loop was busy. */
+ * Invariants: no client can block the loop. An incomplete request, an unread response and an idle
+ * connection each have a time limit and occupy no thread. At the limit of connections the one idle
+ * longest is evicted. Before the loop closes an inactive connection, it checks what the client did
+ * while the loop was busy. */
 #ifndef EVENT_LOOP_H
 #define EVENT_LOOP_H
 
@@ -17,20 +20,20 @@
 
 struct event_loop;
 
-/* Another loop of GROUP, which must outlive it. All loops of a group are made before the first of
- * them runs. Returns NULL with errno. */
+/* Creates another loop of GROUP. GROUP and HANDLER must outlive it. All loops of a group must be
+ * created before the first one runs. Returns NULL with errno on failure. */
 struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler);
 
-/* Serves until it has drained; the argument of a thread's start routine. */
+/* Serves until the loop has drained. It has the type of a start routine of pthread_create(3). */
 void *event_loop_run(void *event_loop);
 
-/* Graceful shutdown, from any thread: responses carry `Connection: close` and idle connections are
- * closed. The loop stops when no connection is left, or DRAIN_MS later, once all requests received
- * by then have their responses, as far as the limit of connections has room for them. Clients that
- * have had their last response have a moment to close first. */
+/* Starts a graceful shutdown, from any thread: responses carry `Connection: close` and idle
+ * connections are closed. The loop stops when no connection is left, or DRAIN_MS later. In the
+ * latter case it first responds to all requests received by then, as far as the limit of
+ * connections allows, and gives clients a moment to close after their last response. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
-/* After event_loop_run() of all loops of its group has returned. */
+/* To be called after event_loop_run() of all loops of the group has returned. */
 void event_loop_free(struct event_loop *loop);
 
 #endif

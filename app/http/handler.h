@@ -1,4 +1,4 @@
-/* What an event loop asks of the program that uses it, and what both put responses into. */
+/* The interface between an event loop and the program that uses it. */
 #ifndef HANDLER_H
 #define HANDLER_H
 
@@ -10,30 +10,32 @@
 
 enum {
     RESPONSE_MAX = 32768, /* bytes of a response, or of one piece of a long one */
-    DEFERRED_MAX = 512,   /* requests between two commits */
+    DEFERRED_MAX = 512,   /* deferred requests between two commits */
 };
 
-/* A response that is being made. `data` has room for RESPONSE_MAX bytes. */
+/* A response under construction. */
 struct response {
-    bool keep_alive; /* in: what the response must announce. out: cleared to close after it */
-    bool head_only;  /* in: leave out the body */
-    bool http_1_0;   /* in */
-    char *data;
+    bool keep_alive;       /* in: may the connection stay open? out: cleared to close it */
+    bool head_only;        /* in: omit the body */
+    bool http_1_0;         /* in: the client uses HTTP/1.0 */
+    char *data;            /* in: RESPONSE_MAX bytes. out: where the response starts */
     size_t length;         /* out */
-    struct stream *stream; /* out: makes the rest of the body, or NULL */
+    struct stream *stream; /* out: produces the rest of the body; or NULL */
 };
 
-/* All are called on the loop's thread; CONTEXT is the handler's. */
+/* All functions are called on the loop's thread, with the handler's CONTEXT. */
 struct handler {
     void *context;
-    /* Responds to REQUEST in REPLY and returns -1, or defers it and returns a tag >= 0, which
-     * respond() is called with after the commit. At most DEFERRED_MAX are deferred between two
-     * commits. */
+    /* Either fills in RESPONSE and returns -1, or defers REQUEST and returns a tag >= 0. After the
+     * commit respond() is called with that tag. At most DEFERRED_MAX requests are deferred between
+     * two commits. */
     int (*request)(void *context, const struct request *request, struct response *response);
-    /* Responds with STATUS to bytes that are no valid request. */
+    /* Fills in RESPONSE with STATUS: the received bytes are not a valid request, or came too late.
+     */
     void (*refuse)(void *context, int status, struct response *response);
-    /* Decides about every request that was deferred since the last commit. */
+    /* Commits all requests that were deferred since the last commit. */
     void (*commit)(void *context);
+    /* Fills in RESPONSE to the deferred request with TAG. */
     void (*respond)(void *context, int tag, struct response *response);
 };
 

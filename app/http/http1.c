@@ -14,7 +14,7 @@
 enum { CHUNK_HEAD = sizeof "00000000\r\n" - 1, CHUNK_END = sizeof "\r\n" - 1 };
 static const char last_chunk[] = "0\r\n\r\n";
 
-/* Has the client sent bytes that nobody will read? */
+/* Has the client sent bytes that will not be read? */
 static bool is_sending(const struct connection *connection)
 {
     char byte;
@@ -22,10 +22,10 @@ static bool is_sending(const struct connection *connection)
            recv(connection->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* The response is out. To close at once with bytes unread would send a reset, which can overtake
- * the response: a lingering close shuts this side first and discards the client's bytes until it
- * closes too (RFC 9112 §9.6). With nothing unread it is closed at once: to wait for each client
- * would cost an eighth more processor time for each connection of one request. */
+/* The response is sent. close(2) with unread bytes would send a reset, which can overtake the
+ * response. So a lingering close shuts down this side first, and discards the client's bytes until
+ * it closes too (RFC 9112 §9.6). Without unread bytes the connection is closed at once: to wait for
+ * each client would cost an eighth more processor time for each connection of one request. */
 static void finish_response(struct http1 *http1, struct connection *connection)
 {
     struct connections *connections = http1->connections;
@@ -48,8 +48,8 @@ static void wait_until_writable(struct http1 *http1, struct connection *connecti
     connections_set_state(http1->connections, connection, CONNECTION_WRITING);
 }
 
-/* Writes the present piece of the stream with its framing into the loop's output. HTTP/1.0 has no
- * chunks: there the end of the connection ends the body. Returns its length, or -1 with errno. */
+/* Writes the current piece of the stream with its framing into the loop's output. HTTP/1.0 has no
+ * chunks: the end of the connection ends the body. Returns the length, or -1 with errno. */
 static ssize_t make_piece(struct http1 *http1, struct connection *connection, bool *ret_last)
 {
     struct stream *stream = connection->stream;
@@ -76,8 +76,9 @@ static ssize_t make_piece(struct http1 *http1, struct connection *connection, bo
     return (ssize_t)length;
 }
 
-/* Continues a long response by one piece, so that other connections have their turn between two. A
- * piece that the client takes in parts is made again for each: no buffer is kept for it. */
+/* Sends one piece of a long response. Other connections are served between two pieces. If the
+ * client takes a piece in parts, the stream writes the piece again for each part: no buffer is
+ * kept. */
 static void continue_stream(struct http1 *http1, struct connection *connection)
 {
     struct connections *connections = http1->connections;
@@ -87,7 +88,7 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
         connections_set_state(connections, connection, CONNECTION_WRITING);
         return;
     }
-    /* Its size has been announced: another process has changed the file. */
+    /* The size of the piece was sent already, so another process has changed the file. */
     bool differs = connection->piece_sent > 0 && length != (ssize_t)connection->piece_length;
     if (length < 0 || differs) {
         connections_abort(connections, connection);
@@ -214,9 +215,9 @@ static bool has_expired(const struct connections *connections, const struct conn
     return connection->since_ms <= connections_expired_since_ms(connections, connection->state);
 }
 
-/* A request that is not whole yet. Its time is for all of it: another byte does not extend it, and
- * once it is over all that came in time has been read now. Nor do empty lines, or half of one,
- * extend the time that a connection may be idle. */
+/* Keeps an incomplete request. Its time limit is for the whole request: another byte does not
+ * extend it. When it expires, all bytes that arrived in time have been read. Empty lines, or half
+ * of one, do not extend the idle time either. */
 static void keep_partial(struct http1 *http1, struct connection *connection, const char *data,
                          size_t length)
 {
@@ -231,7 +232,7 @@ static void keep_partial(struct http1 *http1, struct connection *connection, con
         connections_close(connections, connection);
 }
 
-/* Takes the first request out of the LENGTH bytes in the loop's input. */
+/* Handles the first request in the LENGTH bytes of the loop's input. */
 static void take_request(struct http1 *http1, struct connection *connection, size_t length)
 {
     struct request request;
@@ -239,7 +240,7 @@ static void take_request(struct http1 *http1, struct connection *connection, siz
     char *head = http1->input + skipped;
     length -= skipped;
     int head_length = request_head_length(head, length);
-    /* Before the request is whole: it may expire, and that has a response too. */
+    /* Set before the request is complete: if it expires, the 408 must suit HEAD too. */
     connection->head_only = length >= 5 && memcmp(head, "HEAD ", 5) == 0;
     connection->http_1_0 = false;
     if (head_length == 0) {
@@ -252,7 +253,8 @@ static void take_request(struct http1 *http1, struct connection *connection, siz
         refuse(http1, connection, status);
         return;
     }
-    /* What came after it has to leave the loop's input before the connection waits for anything. */
+    /* All connections share the loop's input, so the bytes after the request must be copied out of
+     * it. */
     if (connection_keep_input(connection, head + head_length, length - (size_t)head_length) != 0)
         connections_close(http1->connections, connection);
     else
@@ -303,7 +305,7 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
     case CONNECTION_LINGERING:
         discard_input(http1, connection);
         break;
-    default: /* it is dealt with in this iteration anyhow */
+    default: /* this iteration handles it elsewhere */
         break;
     }
 }

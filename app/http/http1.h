@@ -1,6 +1,6 @@
-/* HTTP/1.1 on the connections of one loop (RFC 9112): bytes become requests, requests go to the
- * handler, responses go out. A connection has one request at a time, and its responses go out in
- * the order of its requests. */
+/* HTTP/1.1 on the connections of one loop (RFC 9112): reads requests, passes them to the handler
+ * and sends the responses. A connection has one request at a time, so its responses are sent in the
+ * order of its requests. */
 #ifndef HTTP1_H
 #define HTTP1_H
 
@@ -16,16 +16,17 @@ struct http1 {
     char output[RESPONSE_MAX];
 };
 
-/* epoll(7) has reported EVENTS of CONNECTION. */
+/* Continues CONNECTION: epoll(7) has reported EVENTS. */
 void http1_continue(struct http1 *http1, struct connection *connection, uint32_t events);
 
-/* Takes the next pipelined request of each connection that is CONNECTION_READY. */
+/* Handles the next pipelined request of each connection in CONNECTION_READY. */
 void http1_handle_ready(struct http1 *http1);
 
-/* Has the handler commit all that it deferred, and sends the responses. */
+/* Lets the handler commit all deferred requests, and sends their responses. */
 void http1_commit(struct http1 *http1);
 
-/* Ends what has expired: with 408 in the middle of a request, else by closing. */
+/* Handles expired connections. In the middle of a request: responds with 408. From
+ * CONNECTION_WRITING: changes the state to CONNECTION_SLOW. All others: aborts them. */
 void http1_close_expired(struct http1 *http1);
 
 #endif

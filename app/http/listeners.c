@@ -27,9 +27,10 @@ static bool open_address(struct listeners *listeners, const char *address)
     return listeners->count > 0;
 }
 
-/* Accepted sockets inherit all of it: no client waits for an acknowledgement of the packet before
- * (Nagle's algorithm), no loop waits for a client, and the kernel keeps little of a long response
- * for a client that does not read it, where by itself it would let the buffer grow to megabytes. */
+/* TCP_NODELAY: a packet does not wait for the acknowledgement of the one before (Nagle's
+ * algorithm). TCP_NOTSENT_LOWAT: the kernel keeps few unsent bytes for a client that does not read
+ * its response; by default the send buffer grows to megabytes. Accepted sockets inherit both.
+ * O_NONBLOCK: a loop does not wait in accept4(2). */
 static void prepare_sockets(const struct listeners *listeners)
 {
     int on = 1, unsent_max = 64 * 1024;
@@ -49,7 +50,7 @@ struct listeners *listeners_open(const char *address, char *message, size_t size
         (void)snprintf(message, size, "out of memory");
         return NULL;
     }
-    /* Where there is no IPv6, IPv4 alone. */
+    /* Without IPv6, use IPv4 alone. */
     bool any_address = strchr(address, ':') == NULL;
     (void)snprintf(plain, sizeof plain, "%s%s", any_address ? "0.0.0.0:" : "", address);
     (void)snprintf(both, sizeof both, "+%s", address);

@@ -6,8 +6,8 @@
 #include <sys/eventfd.h>
 
 enum {
-    HELD_UP_MS = 100,      /* in one iteration: longer than a sync of most disks */
-    MUCH_LONGER_MS = 1000, /* idle; for less it is not worth to wake another loop */
+    HELD_UP_MS = 100,      /* busy in one iteration; a sync of most disks is shorter */
+    MUCH_LONGER_MS = 1000, /* idle; a smaller difference is not worth waking another loop */
 };
 
 struct loop_group {
@@ -15,7 +15,7 @@ struct loop_group {
     unsigned connections_max;
     _Atomic unsigned connections; /* of all loops */
     pthread_mutex_t lock;
-    unsigned members_open; /* how many have not left; under the lock */
+    unsigned members_open; /* loops that have not left; under the lock */
     unsigned members_count, members_max;
     struct loop_member *members[];
 };
@@ -137,8 +137,8 @@ static int64_t idle_since_ms(const struct loop_member *member)
     return atomic_load_explicit(&member->idle_since_ms, memory_order_relaxed);
 }
 
-/* The loop to ask: of those that can accept the one with the connection idle longest, else the next
- * one, or NULL. */
+/* The loop to ask, or NULL. Of the loops that can accept, it is the one with the connection idle
+ * longest; if none has an idle connection, the next one. */
 static struct loop_member *most_idle(const struct loop_member *member, int64_t now_ms)
 {
     const struct loop_group *group = member->group;

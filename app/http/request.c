@@ -60,15 +60,15 @@ static int scan_request_line(const char *p, const char *end)
         return 400;
     if (version[5] != '1')
         return 505;
-    /* RFC 9110 §9.1 would have 501 for a method that nobody knows; to say what is allowed helps
-     * more, and civetweb's parser refuses most methods as a bad request. */
+    /* RFC 9110 §9.1 asks for 501 if a method is unknown. 405 with the allowed methods helps more,
+     * and civetweb's parser refuses most methods with 400. */
     bool known =
         (method == 3 && memcmp(p, "GET", 3) == 0) || (method == 4 && memcmp(p, "HEAD", 4) == 0);
     return known ? 0 : 405;
 }
 
-/* field-name ":" OWS field-value OWS (RFC 9112 §5). A line that starts with white space continues
- * the one before in an obsolete way; white space before the colon is an attack (§5.1, §5.2). */
+/* field-name ":" OWS field-value OWS (RFC 9112 §5). Refuses a line that starts with white space, an
+ * obsolete continuation (§5.2), and white space before the colon, an attack (§5.1). */
 static int scan_field(char *p, char *end)
 {
     size_t name = token_length(p, end);
@@ -91,14 +91,15 @@ int request_head_length(char *head, size_t length)
         char *newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline)
             break;
-        /* RFC 9112 §2.2 lets a recipient take a bare LF for a line's end. Proxies disagree on it.
-         */
+        /* RFC 9112 §2.2 allows a bare LF as the end of a line. Proxies disagree on it, so it is
+         * refused. */
         if (newline == line || newline[-1] != '\r')
             return -400;
         if (newline - line == 1)
             return lines == 0 ? -400 : status ? -status : (int)(newline + 1 - head);
         int bad = lines == 0 ? scan_request_line(line, newline - 1) : scan_field(line, newline - 1);
-        /* 405 waits for the rest: a request that is also malformed is a malformed one. */
+        /* Report 405 only at the end of the head: a malformed request gets 400, whatever its
+         * method. */
         if (bad && bad != 405)
             return -bad;
         if (bad)
@@ -109,13 +110,13 @@ int request_head_length(char *head, size_t length)
     }
     if (length >= REQUEST_HEAD_MAX)
         return lines == 0 ? -414 : -431;
-    /* A first line that cannot become one is refused at once, not when the client's time is up. */
+    /* Refuse bytes that cannot begin a request line now, not when the request expires. */
     if (lines == 0 && length > 0 && !is_token_character(head[0]) && head[0] != '\r')
         return -400;
     return 0;
 }
 
-/* Does the list VALUE (RFC 9110 §5.6.1) have the member TOKEN? */
+/* Does the list VALUE (RFC 9110 §5.6.1) contain TOKEN? */
 static bool has_token(const char *value, const char *token)
 {
     size_t length = strlen(token);
@@ -129,8 +130,8 @@ static bool has_token(const char *value, const char *token)
     return false;
 }
 
-/* uri-host [":" port] (RFC 9110 §7.2, RFC 3986 §3.2.2), as far as its characters tell; it may be
- * empty. */
+/* Checks the characters of uri-host [":" port] (RFC 9110 §7.2, RFC 3986 §3.2.2). It may be empty.
+ */
 static bool is_host(const char *value, size_t length)
 {
     const char *end = value + length;
@@ -151,7 +152,7 @@ static bool is_host(const char *value, size_t length)
     return value == end;
 }
 
-/* Optional white space after a value is no part of it; civetweb leaves it there. */
+/* The length of VALUE without trailing white space, which civetweb does not remove. */
 static size_t value_length(const char *value)
 {
     size_t length = strlen(value);
@@ -187,8 +188,8 @@ static void take_field(struct fields *fields, const struct header_field *field,
     }
 }
 
-/* origin-form and absolute-form (RFC 9112 §3.2). Returns the path within TARGET, "/" for an
- * absolute form without one, or NULL. */
+/* Accepts origin-form and absolute-form (RFC 9112 §3.2). Returns the path within TARGET, "/" for an
+ * absolute-form without a path, or NULL for any other form. */
 static const char *find_path(const char *target)
 {
     if (target[0] == '/')
@@ -199,7 +200,7 @@ static const char *find_path(const char *target)
     size_t length = strcspn(authority, "/?");
     if (length == 0 || !is_host(authority, length))
         return NULL;
-    /* An empty path is "/" (RFC 9110 §4.2.3). What is asked of it nobody wants to know here. */
+    /* An empty path is "/" (RFC 9110 §4.2.3). Its query is ignored. */
     return authority[length] == '/' ? authority + length : "/";
 }
 
@@ -231,7 +232,8 @@ int request_parse(char *text, size_t length, struct request *ret_request)
     return 0;
 }
 
-/* ";q=0.5" and other parameters up to the end of the member, as 0 to 1000 (RFC 9110 §12.4.2). */
+/* The weight among the parameters of a list member, such as ";q=0.5": 0 to 1000 (RFC 9110 §12.4.2).
+ * 1000 if there is none. */
 static int parse_quality(const char *p, const char *end)
 {
     for (; p < end; p++) {

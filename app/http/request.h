@@ -1,7 +1,7 @@
-/* Finds the end of a request and parses it. civetweb splits its head into parts, and accepts much
- * that RFC 9112 tells a server to refuse; each is a way to smuggle a second request past a proxy or
- * to confuse the log, so it is refused here. Pure functions: they can be tested and fuzzed alone.
- */
+/* Finds the end of a request and parses it. civetweb splits the head into parts, but accepts much
+ * that RFC 9112 tells a server to refuse. Each such request could smuggle a second request past a
+ * proxy or confuse the log, so it is refused here. Does no I/O, so it can be tested and fuzzed
+ * alone. */
 #ifndef REQUEST_H
 #define REQUEST_H
 
@@ -13,36 +13,37 @@ enum {
     REQUEST_FIELDS_MAX = 63, /* header fields */
 };
 
-/* Looks at the first LENGTH bytes of a request. Returns the length of its head with the empty line
- * that ends it; 0 while that has not come; or minus the status that refuses it. Replaces tabs by
- * spaces (RFC 9112 §5.2 and RFC 9110 §5.5 allow it; civetweb's parser knows no tabs). */
+/* Scans the first LENGTH bytes of a request. Returns the length of its head with the empty line at
+ * the end; 0 if the head is incomplete; or a negative status code that refuses it. Replaces tabs
+ * with spaces, as RFC 9112 §5.2 and RFC 9110 §5.5 allow: civetweb's parser does not know tabs. */
 int request_head_length(char *head, size_t length);
 
-/* How many bytes of empty lines come before the request line (RFC 9112 §2.2). */
+/* Returns the number of bytes of empty lines before the request line (RFC 9112 §2.2). */
 size_t request_skip_empty_lines(const char *head, size_t length);
 
-/* Is there more in these bytes than empty lines, or half of one? */
+/* Do these bytes contain more than empty lines, or half of one? */
 bool request_has_begun(const char *head, size_t length);
 
 struct request {
     bool head_only;   /* HEAD */
-    bool http_1_0;    /* the client speaks HTTP/1.0 */
-    bool keep_alive;  /* it allows another request on the connection (RFC 9112 §9.3) */
-    const char *path; /* raw, never decoded; ends at the query */
+    bool http_1_0;    /* the client uses HTTP/1.0 */
+    bool keep_alive;  /* the connection may be kept for another request (RFC 9112 §9.3) */
+    const char *path; /* not decoded; without the query */
     size_t path_length;
-    const char *query;  /* what follows the "?", or "" */
-    const char *accept; /* or NULL */
+    const char *query;  /* the text after the "?", or "" */
+    const char *accept; /* the first Accept field, or NULL */
 };
 
-/* Parses a head of that length, in place. Returns 0 with *RET_REQUEST pointing into HEAD, or the
- * status that refuses it. */
+/* Parses a complete head of LENGTH bytes in place. Returns 0 with *RET_REQUEST, which points into
+ * HEAD, or the status code that refuses it. */
 int request_parse(char *head, size_t length, struct request *ret_request);
 
-/* How much the client wants TYPE, such as "text/html": 0 to 1000 (RFC 9110 §12.5.1). */
+/* The quality of TYPE, such as "text/html", in an Accept field: 0 to 1000 (RFC 9110 §12.5.1).
+ * Without a field, ACCEPT == NULL, every type has 1000. */
 int request_quality(const char *accept, const char *type);
 
-/* The value of NAME in a query string, not decoded: returns its length and sets *RET_VALUE, or -1.
- */
+/* Finds the parameter NAME in a query string. Returns the length of its value and sets *RET_VALUE
+ * to it, not decoded; or returns -1. */
 int request_parameter(const char *query, const char *name, const char **ret_value);
 
 #endif

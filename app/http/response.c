@@ -8,7 +8,7 @@
 
 enum { HEAD_MAX = RESPONSE_MAX - RESPONSE_BODY_MAX };
 
-/* The status line and the fields that every response has take less than this. */
+/* The status line and the fields of every response have less than 384 bytes. */
 _Static_assert(HEAD_MAX >= 2 * RESPONSE_FIELDS_MAX + 384, "a head fits in front of its body");
 
 void response_defaults_init(struct response_defaults *defaults, const char *fields)
@@ -45,7 +45,7 @@ static const char *reason(int status)
     }
 }
 
-/* Not strftime(3): its names follow the locale, and this is an order of magnitude faster. */
+/* Not strftime(3): its names depend on the locale, and it is an order of magnitude slower. */
 static const char *date(struct response_defaults *defaults)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
@@ -67,7 +67,7 @@ char *response_body(const struct response *response)
     return response->data + HEAD_MAX;
 }
 
-/* "close" is always said; "keep-alive" only to HTTP/1.0, where it is not the default. */
+/* "close" is always sent; "keep-alive" only for HTTP/1.0, where it is not the default. */
 static const char *connection_field(const struct response *response)
 {
     if (!response->keep_alive)
@@ -75,7 +75,7 @@ static const char *connection_field(const struct response *response)
     return response->http_1_0 ? "Connection: keep-alive\r\n" : "";
 }
 
-/* All but the fields that say how the body is framed. */
+/* Writes the head without the fields of the body's framing. */
 static void put_head(struct text *head, struct response_defaults *defaults,
                      const struct response *response, int status, const char *type,
                      const char *fields)

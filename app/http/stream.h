@@ -1,5 +1,5 @@
-/* Makes the body of a long response piece by piece. An implementation's struct begins with this
- * one. */
+/* Produces the body of a long response in pieces. The struct of an implementation begins with a
+ * struct stream. */
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -8,13 +8,14 @@
 #include <sys/types.h>
 
 struct stream {
-    /* Writes the present piece, up to SIZE bytes, and returns its length; *RET_LAST: no other
-     * follows. Returns -1 with errno EAGAIN if there is no piece yet: call again in the next
-     * iteration of the loop; or -1 with another errno if the response cannot be completed. Does a
-     * bounded amount of work. Until advance() is called it writes the same piece again. */
+    /* Writes the current piece, up to SIZE bytes, and returns its length. Sets *RET_LAST if it is
+     * the last piece. Writes the same piece again until advance() is called. Does a bounded amount
+     * of work. Returns -1 with errno on failure; EAGAIN: no piece yet, call again in the next
+     * iteration; any other errno: the response cannot be completed. */
     ssize_t (*next)(struct stream *stream, char *data, size_t size, bool *ret_last);
+    /* Moves on to the next piece. */
     void (*advance)(struct stream *stream);
-    void (*end)(struct stream *stream); /* releases all of it */
+    void (*end)(struct stream *stream); /* frees the stream */
 };
 
 #endif

@@ -14,7 +14,7 @@ static const char bad_host[] = "its host is neither a name nor an address; give 
 static const char bad_ipv6[] =
     "an IPv6 address, and only that, goes in brackets; give it as in http://[::1]:8080/";
 
-/* Up to five digits, or none for 80 (RFC 3986 §6.2.3). */
+/* Parses up to five digits; without digits the port is 80 (RFC 3986 §6.2.3). */
 static const char *parse_port(const char *text, size_t length, struct url *url)
 {
     uint64_t number;
@@ -25,7 +25,7 @@ static const char *parse_port(const char *text, size_t length, struct url *url)
     return NULL;
 }
 
-/* host [":" port]. What would be a user's name is not sent, and so must not be given. */
+/* Parses host [":" port]. User information before an "@" is refused, since it would not be sent. */
 static const char *parse_authority(const char *text, size_t length, struct url *url)
 {
     struct in6_addr address;
@@ -71,7 +71,7 @@ const char *url_parse(const char *text, struct url *ret_url)
     const char *complaint = parse_authority(text, length, &url);
     if (complaint)
         return complaint;
-    /* The fragment is for the client alone (RFC 9110 §4.2.5). */
+    /* The fragment is never sent (RFC 9110 §4.2.5). */
     url.target = text + length;
     length = strcspn(url.target, "#");
     if (strspn(url.target, ALPHANUMERIC "-._~!$&'()*+,;=:@/?%") < length)

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #define MARK_FILE VISITS_FILE ".durable"
-#define COPY_FILE VISITS_FILE ".copying" /* not known to be durable */
+#define COPY_FILE VISITS_FILE ".copying" /* the copy, until it is durable */
 
 enum {
-    CHECKED_BYTES = 4096, /* before the number: their hash tells which file it is of */
+    CHECKED_BYTES = 4096, /* before the number; their hash identifies the file */
     MARK_LENGTH = 20 + 1 + 16 + 1,
     BLOCK_SIZE = 64 * 1024,
 };
@@ -49,8 +49,7 @@ static int make_mark(char mark[MARK_LENGTH + 1], int fd, uint64_t size)
     return 0;
 }
 
-/* Reads the number that MARK begins with. Returns false unless MARK is what would be written of FD.
- */
+/* Reads the number in MARK. Returns false unless MARK is exactly what make_mark() makes for FD. */
 static bool read_mark(int mark, int fd, uint64_t size, uint64_t *ret_number)
 {
     char found[MARK_LENGTH + 1] = "", expected[MARK_LENGTH + 1];
@@ -116,10 +115,10 @@ void durable_forget(int directory)
     remove_keeping_errno(directory, MARK_FILE);
 }
 
-/* What can be known of a file on the file system of FD: UNWRITTEN where O_DIRECT reads from the
- * device, so that the disk can be looked at; DURABLE where there is no device to lose anything
- * from; else UNKNOWABLE, since a server may answer from its own cache, or what is compressed or
- * inline is read from the page cache all the same (btrfs). */
+/* Tells from the file system of FD what can be known of a file. UNWRITTEN: O_DIRECT reads from the
+ * device, so bytes can be compared. DURABLE: there is no device that could lose bytes. UNKNOWABLE:
+ * a server may respond from its own cache; and btrfs reads compressed and inline data from the page
+ * cache even with O_DIRECT. */
 static enum durable_state expected_state(int fd)
 {
     static const struct {
@@ -143,8 +142,9 @@ static enum durable_state expected_state(int fd)
 enum { DIRECT_SIZE = 512 * 1024, ALIGNMENT = 65536 }; /* of a read with O_DIRECT */
 _Static_assert(DIRECT_SIZE % ALIGNMENT == 0, "reads stay aligned");
 
-/* Both descriptors are of the same file: are its bytes from FROM to SIZE the same through both?
- * BUFFER is aligned, and has room for twice DIRECT_SIZE. */
+/* Are the bytes from FROM to SIZE the same in the page cache (FD) and on the disk (DIRECT)? Both
+ * descriptors are of one file. BUFFER is aligned and has 2 * DIRECT_SIZE bytes. Returns 0 with
+ * *RET_SAME, or -1 with errno. */
 static int compare(int fd, int direct, uint64_t from, uint64_t size, char *buffer, bool *ret_same)
 {
     char *cached = buffer + DIRECT_SIZE;
@@ -157,7 +157,7 @@ static int compare(int fd, int direct, uint64_t from, uint64_t size, char *buffe
             got = pread(direct, buffer, DIRECT_SIZE, (off_t)at);
         while (got < 0 && errno == EINTR);
         if (got < 0 && errno == EIO)
-            got = 0; /* what cannot be read from the disk is not on it */
+            got = 0; /* bytes that cannot be read are not on the disk */
         ssize_t known = got < 0 ? -1 : read_at(fd, cached, length, (off_t)at);
         if (known < 0)
             return -1;
@@ -167,8 +167,8 @@ static int compare(int fd, int direct, uint64_t from, uint64_t size, char *buffe
     return 0;
 }
 
-/* Does the file system say that it has no O_DIRECT for this file (statx(2), STATX_DIOALIGN), as
- * ext4 with data=journal or encryption? An old kernel says nothing. */
+/* Does statx(2) report that this file has no O_DIRECT (STATX_DIOALIGN), as on ext4 with
+ * data=journal or encryption? An old kernel does not report it. */
 static bool lacks_direct_io(int fd)
 {
     enum { DIOALIGN = 0x2000 };
@@ -188,7 +188,8 @@ static int examine_directly(int directory, int fd, uint64_t from, uint64_t size,
     int result = -1;
     char *buffer = aligned_alloc(ALIGNMENT, 2 * DIRECT_SIZE);
     if (buffer) {
-        /* What is dirty is only on its way; a failure to write it is what is looked for. */
+        /* Write dirty pages first: they are not lost yet. The comparison finds a failure to write.
+         */
         (void)sync_data(fd);
         result = compare(fd, direct, from, size, buffer, ret_same);
     }
@@ -214,13 +215,13 @@ int durable_examine(int directory, int fd, uint64_t from, uint64_t size,
     }
     if (errno != EINVAL)
         return -1;
-    *ret_state = UNKNOWABLE; /* no O_DIRECT here */
+    *ret_state = UNKNOWABLE; /* the file system has no O_DIRECT */
     return 0;
 }
 
-/* No room for a copy, or no right to make one: neither is a sign of a failed write-back. EBUSY: the
- * file alone is mounted into the directory. */
-static bool is_out_of_room(int error)
+/* Does this error mean that there is no space for a copy, or no permission to make one? Neither is
+ * a sign of a failed write-back. EBUSY: the file itself is a mount point. */
+static bool prevents_copy(int error)
 {
     return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EACCES ||
            error == EPERM || error == EROFS || error == EBUSY || error == EXDEV;
@@ -260,14 +261,15 @@ static int copy_owner_and_mode(int copy, int fd)
     return ours.st_mode == theirs.st_mode ? 0 : fchmod(copy, theirs.st_mode & 07777);
 }
 
-/* If only the sync reports a lack of room, that may be a failed write-back: not impossible then. */
+/* Fills COPY and syncs it. Even ENOSPC of the sync may come from a failed write-back, so
+ * *RET_IMPOSSIBLE is false after a failed sync. */
 static int fill_copy(int copy, int fd, bool *ret_impossible)
 {
     *ret_impossible = true;
     if (copy_owner_and_mode(copy, fd) != 0)
         return -1;
     if (flock(copy, LOCK_EX | LOCK_NB) != 0 || copy_bytes(copy, fd) != 0) {
-        *ret_impossible = is_out_of_room(errno);
+        *ret_impossible = prevents_copy(errno);
         return -1;
     }
     *ret_impossible = false;
@@ -285,7 +287,7 @@ int durable_copy(int directory, int fd, uint64_t size, bool *ret_impossible)
     durable_remove_copy(directory);
     int copy = open_in_directory(directory, COPY_FILE, O_RDWR | O_APPEND | O_CREAT | O_EXCL);
     if (copy < 0) {
-        *ret_impossible = is_out_of_room(errno) || errno == EEXIST;
+        *ret_impossible = prevents_copy(errno) || errno == EEXIST;
         return -1;
     }
     if (fill_copy(copy, fd, ret_impossible) != 0 || check_size(fd, size) != 0 ||
@@ -293,7 +295,7 @@ int durable_copy(int directory, int fd, uint64_t size, bool *ret_impossible)
         goto remove_copy;
     if (renameat(directory, COPY_FILE, directory, VISITS_FILE) == 0)
         return copy;
-    *ret_impossible = is_out_of_room(errno);
+    *ret_impossible = prevents_copy(errno);
 
 remove_copy:
     close_keeping_errno(copy);

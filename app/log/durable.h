@@ -1,16 +1,19 @@
-/* Which bytes of visits.txt are known to be on the disk, over the death of a process.
+/* Which bytes of visits.txt are known to be on the disk, even after the process has died.
  *
- * After a failed write-back Linux marks the pages clean and keeps them: the next process reads them
+ * After a failed write-back Linux marks the pages clean and keeps them. The next process reads them
  * from the page cache, and its fsync(2) succeeds although they were never written. So a second
- * file, visits.txt.durable, holds how many bytes of visits.txt an fdatasync(2) has reported
- * durable, and a start does not believe the rest until it has seen it on the disk (open(2),
- * O_DIRECT). What is not there, or cannot be seen because the cache that counts is a server's
- * (FUSE, NFS, 9p), is put there by a copy of the file, which takes its name once it is durable. To
- * write the bytes over themselves would not do: ext4 (Linux 6.18) then writes blocks that its
- * extent tree still calls unwritten, which read as NULs once the volume is mounted again.
+ * file, visits.txt.durable (the mark), holds how many bytes of visits.txt fdatasync(2) has reported
+ * durable. A start trusts these bytes alone and compares the rest with the disk (O_DIRECT,
+ * open(2)).
  *
- * The number may be too small: then more is looked at than need be. It is written after the
- * fdatasync(2) that it tells of, so it needs no sync of its own. */
+ * If bytes are missing on the disk, the start copies the file; the copy takes the name of the file
+ * when it is durable. The start does the same if the disk cannot be read, because a server has the
+ * cache that matters (FUSE, NFS, 9p). To overwrite the bytes in place is not enough: ext4 (Linux
+ * 6.18) then writes blocks that its extent tree still marks as unwritten, and they read as NULs
+ * after the next mount.
+ *
+ * The number in the mark may be too small: then more bytes are compared than necessary. It is
+ * written after the fdatasync(2) that it records, so it needs no sync of its own. */
 #ifndef DURABLE_H
 #define DURABLE_H
 
@@ -18,51 +21,51 @@
 #include <stdint.h>
 
 enum {
-    DURABLE_STEP = 64 * 1024,            /* the number is written again after so many bytes */
-    DURABLE_COPY_MAX = 64 * 1024 * 1024, /* bytes of a file that a start may copy */
+    DURABLE_STEP = 64 * 1024,            /* bytes after which the mark is written again */
+    DURABLE_COPY_MAX = 64 * 1024 * 1024, /* bytes of the largest file that a start copies */
 };
 
 /* Returns how many of the first SIZE bytes of FD, which is visits.txt in DIRECTORY, are known to be
- * durable; 0 if nothing is known of this file. */
+ * durable; 0 if there is no mark of this file. */
 uint64_t durable_read(int directory, int fd, uint64_t size);
 
-/* The file of that number, as this process writes it. */
+/* The open mark of this process. */
 struct durable_mark {
-    int fd;        /* -1: nothing can be recorded */
-    uint64_t size; /* the number, in bytes; UINT64_MAX: none could be written yet */
+    int fd;        /* -1: the mark cannot be written */
+    uint64_t size; /* the number in the mark, in bytes; UINT64_MAX: none written yet */
 };
 
-/* Opens the file of that number in DIRECTORY, creates it if it is absent, and records that the
- * first SIZE bytes of FD are durable. If that fails the number is forgotten: what it said of a
- * longer file must not be believed of this one once it has grown. */
+/* Opens the mark in DIRECTORY, creates it if it is absent, and records that the first SIZE bytes of
+ * FD are durable. If that fails, removes the mark: a number for a longer file must not be believed
+ * of this file when it has grown. */
 void durable_mark_open(struct durable_mark *ret_mark, int directory, int fd, uint64_t size);
 
-/* Records that the first SIZE bytes of FD are durable. On failure the number stays as it was: it is
- * too small, and that does no harm. */
+/* Records that the first SIZE bytes of FD are durable. On failure the number stays as it was: too
+ * small, which does no harm. */
 void durable_mark_write(struct durable_mark *mark, int fd, uint64_t size);
 
 void durable_mark_close(struct durable_mark *mark);
 
-/* Removes the number, so that the next start looks at all of the file. Keeps errno. */
+/* Removes the mark, so that the next start compares the whole file with the disk. Keeps errno. */
 void durable_forget(int directory);
 
 enum durable_state {
-    DURABLE,    /* the disk holds what the file says */
-    UNWRITTEN,  /* it does not */
-    UNKNOWABLE, /* nothing here can tell */
+    DURABLE,    /* the disk holds the bytes of the file */
+    UNWRITTEN,  /* it does not hold them */
+    UNKNOWABLE, /* this system cannot compare them */
 };
 
 /* Compares the bytes of FD from FROM to SIZE with the disk. Returns 0, or -1 with errno. */
 int durable_examine(int directory, int fd, uint64_t from, uint64_t size,
                     enum durable_state *ret_state);
 
-/* Removes what is left of a copy that was not completed. Keeps errno. */
+/* Removes an incomplete copy. Keeps errno. */
 void durable_remove_copy(int directory);
 
-/* Gives the name of FD in DIRECTORY to a durable copy of it with the same SIZE bytes, owner, mode
- * and lock (flock(2)). Returns a descriptor of the copy, open as FD is, whose name is for the
- * caller to sync. Or returns -1 with errno, and all is as it was; *RET_IMPOSSIBLE is then set if
- * there is no room for a copy, or no right to make one. */
+/* Replaces visits.txt in DIRECTORY, which is open as FD, by a durable copy of the same SIZE bytes,
+ * owner and mode. The copy is locked (flock(2)). Returns a descriptor of the copy, open like FD;
+ * the caller must sync DIRECTORY. On failure returns -1 with errno, and visits.txt is unchanged;
+ * *RET_IMPOSSIBLE is then set if there is no space for a copy, or no permission to make one. */
 int durable_copy(int directory, int fd, uint64_t size, bool *ret_impossible);
 
 #endif

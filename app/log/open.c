@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A descriptor of the directory that PATH is in, or -1. */
+/* Opens the parent directory of PATH. Returns a descriptor, or -1 with errno. */
 static int open_parent(const char *path)
 {
     char *copy = strdup(path);
@@ -31,10 +31,10 @@ static int open_parent(const char *path)
     return directory;
 }
 
-/* Makes the entry of DIRECTORY, which is at PATH, durable in its parent. That is due before the
- * file is made, whichever process made the directory: one that was killed between the two leaves a
- * directory that was never synced. If the parent cannot be read, its whole file system is synced.
- * Returns 0, or -1 with errno; *RET_SYNC_FAILED is then set if it was the sync that failed. */
+/* Makes the entry of DIRECTORY, at PATH, durable in its parent. This is necessary before the file
+ * is created, even if another process created the directory: that process may have been killed
+ * before it synced the parent. If the parent cannot be read, syncs the whole file system. Returns
+ * 0, or -1 with errno; *RET_SYNC_FAILED is then set if the sync failed. */
 static int sync_parent(const char *path, int directory, bool *ret_sync_failed)
 {
     int parent = open_parent(path);
@@ -64,8 +64,8 @@ static int open_directory(const char *path, bool *ret_sync_failed)
     return -1;
 }
 
-/* O_NONBLOCK so that a FIFO of that name does not block; it means nothing to a regular file.
- * Returns the locked descriptor, or -1 with errno. */
+/* O_NONBLOCK: a FIFO of that name must not block; a regular file ignores it. Returns the locked
+ * descriptor, or -1 with errno. */
 static int open_file(int directory)
 {
     struct stat status;
@@ -82,7 +82,8 @@ static int open_file(int directory)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         goto close_file;
-    /* Another process may have renamed a copy over it just now, and holds that one's lock. */
+    /* Another process may have replaced the file by a copy meanwhile, and holds the lock of the
+     * copy. */
     if (check_is_named(directory, VISITS_FILE, fd) != 0)
         goto close_file;
     return fd;
@@ -92,7 +93,8 @@ close_file:
     return -1;
 }
 
-/* Returns 0, or -1 with errno; EIO: another process has shortened the file. */
+/* Reads the last lines into `recent`. Returns 0, or -1 with errno; EIO: another process has
+ * shortened the file. */
 static int read_recent(struct log_file *file)
 {
     const struct recovery *found = &file->found;
@@ -106,9 +108,9 @@ static int read_recent(struct log_file *file)
     return got >= 0 && (size_t)got == size ? 0 : -1;
 }
 
-/* Makes what the file says durable, as far as it is not known to be. If that is impossible, what
- * the page cache has of the file is dropped, so that the file is what the disk says. Returns 0; 1
- * if the file has to be read again for that; or -1 with errno. */
+/* Makes the bytes of the file durable that are not known to be. If that is impossible, drops the
+ * pages of the file from the page cache, so that reads return what is on the disk. Returns 0; 1 if
+ * the file must be read again for that; or -1 with errno. */
 static int make_durable(struct log_file *file)
 {
     uint64_t size = file->found.size;
@@ -132,7 +134,8 @@ static int make_durable(struct log_file *file)
     return 1;
 }
 
-/* A second repair found AGAIN. What the first one moved aside is still to be reported. */
+/* Merges AGAIN, the result of a second recovery, into FOUND. The torn bytes of the first one must
+ * still be reported. */
 static void merge(struct recovery *found, const struct recovery *again)
 {
     if (found->torn == 0) {
@@ -144,12 +147,12 @@ static void merge(struct recovery *found, const struct recovery *again)
     found->fixed_width_from = again->fixed_width_from;
 }
 
-/* Repairs the end of the file and makes all of it durable, with its name. */
+/* Repairs the end of the file, and makes its content and its name durable. */
 static int recover(struct log_file *file, bool is_first, struct torn_files *torn,
                    bool *ret_sync_failed)
 {
     struct recovery again;
-    durable_remove_copy(file->directory); /* it may hold the room that the repair needs */
+    durable_remove_copy(file->directory); /* it may take the space that the repair needs */
     if (recovery_run(file->directory, file->fd, torn, &file->found) != 0)
         return -1;
     int result = is_first ? make_durable(file) : 0;

@@ -15,7 +15,7 @@ void reader_start(struct reader *ret_reader, const struct log_snapshot *range, u
     if (count <= fixed_width) {
         reader.offset = range->size - count * LINE_LENGTH;
     } else if (count < range->count) {
-        /* One more than the lines: the end of the line before them. */
+        /* One newline more than lines: the one before the first line. */
         reader.search_end = range->fixed_width_from;
         reader.search_left = count - fixed_width + 1;
     }
@@ -23,7 +23,7 @@ void reader_start(struct reader *ret_reader, const struct log_snapshot *range, u
     *ret_reader = reader;
 }
 
-/* Goes back over one block of the file, from `search_end`, which follows a newline. */
+/* Searches one block of the file, back from `search_end`. Returns 0, or -1 with errno. */
 static int search_block(struct reader *reader)
 {
     char block[READER_BLOCK_SIZE];

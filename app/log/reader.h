@@ -1,6 +1,6 @@
-/* Reads the lines of visits.txt, from the last N on: for `web-app visits` and for /visits. However
- * long the file, a reader costs this struct and no more, and each call does a bounded amount of
- * work. */
+/* Reads the last N lines of visits.txt, for `web-app visits` and for /visits. A reader needs no
+ * memory besides this struct, and each call does a bounded amount of work, however long the file
+ * is. */
 #ifndef READER_H
 #define READER_H
 
@@ -13,21 +13,23 @@ enum { READER_BLOCK_SIZE = 4096 };
 
 struct reader {
     struct log_snapshot range;
-    uint64_t offset;      /* of the first line, in the file; known once reader_seek() returns 0 */
+    uint64_t offset;      /* of the first line; valid once reader_seek() returns 0 */
     uint64_t number;      /* of that line */
-    uint64_t search_end;  /* the first line begins before this offset, */
-    uint64_t search_left; /* so many line ends back; 0: `offset` is known */
+    uint64_t search_end;  /* the search goes back from this offset */
+    uint64_t search_left; /* newlines still to find; 0: `offset` is valid */
 };
 
-/* Starts at the last TAIL lines of RANGE. Reads nothing yet. */
+/* Prepares to read the last TAIL lines of RANGE. Reads nothing yet. */
 void reader_start(struct reader *ret_reader, const struct log_snapshot *range, uint64_t tail);
 
-/* Looks on for where the first line begins. Returns 0 once it is known, or -1 with the errno of
- * pread(2); EAGAIN: not found yet, call again. Reads up to 16 blocks. */
+/* Continues the search for the first line. Reads up to 16 blocks. Returns 0 when the line is found,
+ * or -1 with the errno of pread(2); EAGAIN: not found yet, call again; EIO: another process has
+ * changed the file. */
 int reader_seek(struct reader *reader);
 
-/* Reads up to READER_BLOCK_SIZE bytes at OFFSET, which lies before the end of the range. Returns
- * their number, or -1 with the errno of pread(2); EIO: another process has shortened the file. */
+/* Reads up to READER_BLOCK_SIZE bytes at OFFSET, which must be before the end of the range. Returns
+ * the number of bytes, or -1 with the errno of pread(2); EIO: another process has shortened the
+ * file. */
 ssize_t reader_read(const struct reader *reader, uint64_t offset, char *block);
 
 #endif

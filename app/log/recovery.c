@@ -10,11 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TORN_ATTEMPTS_MAX = 1000 }; /* names for one second */
+enum { TORN_ATTEMPTS_MAX = 1000 }; /* of file names in one second */
 _Static_assert(sizeof VISITS_FILE ".torn-20221128T195426Z-999" <= TORN_NAME_SIZE, "a name fits");
 
-/* Creates a file that did not exist before; its name goes into NAME. Returns its descriptor, or -1
- * with errno. */
+/* Creates a new file and writes its name into NAME. Returns a descriptor, or -1 with errno. */
 static int create_torn_file(int directory, char name[TORN_NAME_SIZE])
 {
     struct tm utc = {.tm_mday = 1};
@@ -33,8 +32,9 @@ static int create_torn_file(int directory, char name[TORN_NAME_SIZE])
     return -1;
 }
 
-/* Opens the file that takes the next torn bytes, at offset *RET_END. It is a new one if an operator
- * has removed the last one. Returns its descriptor, or -1 with errno. */
+/* Opens the file for the next torn bytes, which go to offset *RET_END. Creates a file if there are
+ * fewer than TORN_FILES_MAX, or if an operator has removed the last one. Returns a descriptor, or
+ * -1 with errno. */
 static int open_torn_file(int directory, const struct torn_files *torn, char name[TORN_NAME_SIZE],
                           off_t *ret_end)
 {
@@ -61,8 +61,9 @@ static bool is_longer(int fd, uint64_t size)
     return fstat(fd, &status) == 0 && (uint64_t)status.st_size > size;
 }
 
-/* Copies what FD has from OFFSET on to TORN, at END. A hole is copied as a hole: a file may end in
- * one that is larger than the volume. Returns 0 with *RET_TOTAL bytes copied, or -1 with errno. */
+/* Copies the bytes of FD from OFFSET to its end to TORN, at END. A hole stays a hole, since the
+ * file may end in one that is larger than the volume. Returns 0 with *RET_TOTAL, the number of
+ * bytes, or -1 with errno. */
 static int copy_end(int fd, uint64_t offset, int torn, off_t end, uint64_t *ret_total)
 {
     char buffer[16384];
@@ -80,8 +81,8 @@ static int copy_end(int fd, uint64_t offset, int torn, off_t end, uint64_t *ret_
     return 0;
 }
 
-/* Moves the bytes from OFFSET to the end into a file of their own, durably. If they stay in place
- * after all, the copy is taken back: else each attempt would leave another one. */
+/* Moves the bytes from OFFSET to the end of FD durably into a separate file. If they stay in FD
+ * after all, removes the copy: otherwise each attempt would leave another copy. */
 static int move_torn_bytes(int directory, int fd, uint64_t offset, struct torn_files *torn,
                            struct recovery *report)
 {
@@ -124,8 +125,9 @@ int recovery_run(int directory, int fd, struct torn_files *torn, struct recovery
     if (scan_file(fd, &scan, rest, &rest_length) != 0)
         return -1;
 
-    /* A line that lacks nothing but its newline may have been acknowledged before an editor took
-     * the newline away: it is completed, not moved. A torn line of ours is never plausible. */
+    /* A last line that lacks only its newline may have been acknowledged before an editor removed
+     * the newline. So the newline is added. A line that this program has torn is never plausible.
+     */
     bool complete = !scan.in_long_line && timestamp_is_plausible(rest, rest_length);
     if (complete) {
         if (write_all(fd, "\n", 1, NULL) != 0)

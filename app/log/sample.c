@@ -5,8 +5,8 @@
 
 #include <assert.h>
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar: a year begins in March here, so that
- * the day of a leap year is its last. */
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years start in March here, so that the
+ * leap day is the last day of a year. */
 static int64_t days_since_1970(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;

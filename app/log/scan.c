@@ -25,7 +25,7 @@ static void take_line(struct scan *scan, const char *line, size_t length)
     scan->good_fixed_width_from = scan->fixed_width_from;
 }
 
-/* Takes the whole lines of the buffer. Returns how many bytes they are. */
+/* Scans the complete lines in BUFFER. Returns their length in bytes. */
 static size_t take_lines(struct scan *scan, const char *buffer, size_t length)
 {
     size_t at = 0;

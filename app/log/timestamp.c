@@ -65,16 +65,17 @@ static uint64_t eight_bytes(const char *at)
     return bytes;
 }
 
-/* Start-up reads every line of a file of millions, so this takes eight bytes at a time and has no
- * branch that depends on one of them. A byte that differs from the shape is wrong, but for a digit,
- * which may differ by up to 9: then neither that nor 6 more reaches the upper four bits. */
+/* A start checks every line of a file of millions. So this compares eight bytes at a time, without
+ * a branch that depends on one of them. A byte must equal that of `shape`. Only a digit may differ,
+ * in its lower four bits and by up to 9: then neither the difference nor the difference plus 6
+ * reaches the upper four bits. */
 bool timestamp_is_exact(const char *text)
 {
     enum { SIGN = 26 };
     static const char fixed[] = "\xf0\xf0\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0\xff\xf0\xf0"
                                 "\xff\xf0\xf0\xff\xf0\xf0\xf0\xf0\xf0\xf0\0\xf0\xf0\xff\xf0\xf0";
-    _Static_assert(sizeof fixed - 1 == TIMESTAMP_LENGTH, "each byte has its bits");
-    _Static_assert(TIMESTAMP_LENGTH % sizeof(uint64_t) == 0, "eight bytes at a time are all of it");
+    _Static_assert(sizeof fixed - 1 == TIMESTAMP_LENGTH, "one mask byte for each byte");
+    _Static_assert(TIMESTAMP_LENGTH % sizeof(uint64_t) == 0, "words of eight bytes cover it");
     uint64_t wrong = text[SIGN] != '+' && text[SIGN] != '-';
     for (size_t i = 0; i < TIMESTAMP_LENGTH; i += sizeof wrong) {
         uint64_t differs = eight_bytes(text + i) ^ eight_bytes(shape + i);

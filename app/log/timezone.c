@@ -37,7 +37,7 @@ static const char *const complaints[] = {
 
 enum { ZONE_NAME_MAX = 200 };
 
-/* musl looks for no name with a dot in it, and takes it for UTC. */
+/* Refuses a name with a dot: musl does not look for its file and uses UTC. */
 static bool is_iana_name(const char *name)
 {
     if (!isalpha((unsigned char)*name) || strlen(name) > ZONE_NAME_MAX)
@@ -48,7 +48,7 @@ static bool is_iana_name(const char *name)
     return true;
 }
 
-/* Returns the file's bytes, or NULL if there is none that can be mapped. */
+/* Returns the bytes of the file, or NULL if it cannot be mapped. */
 static void *map_file(const char *path, size_t *ret_size)
 {
     struct stat status;
@@ -65,7 +65,8 @@ static void *map_file(const char *path, size_t *ret_size)
     return bytes;
 }
 
-/* Judges the file that musl will take: the first that can be mapped, whatever is in it. */
+/* Checks the file that musl will use: the first one that can be mapped, whatever it contains.
+ * Returns false if there is none. */
 static bool check_zone_file(const char *name, enum zone_fault *ret_fault)
 {
     for (size_t i = 0; i < sizeof zone_directories / sizeof *zone_directories; i++) {
@@ -93,8 +94,9 @@ const char *timezone_set(const char *name)
         fault = zone_string_check(name, &standard_s, &daylight_s);
     if (fault != ZONE_OK)
         return complaints[fault];
-    assert(strlen(name) + sizeof ":" <= sizeof value); /* no TZ string that is fine is so long */
-    /* The colon says "a file", where a name such as EST5EDT would read as a TZ string too. */
+    assert(strlen(name) + sizeof ":" <= sizeof value); /* an accepted TZ string is never so long */
+    /* The colon means a file (tzset(3)): without it a name such as EST5EDT could be a TZ string
+     * too. */
     (void)snprintf(value, sizeof value, "%s%s", is_file ? ":" : "", name);
     if (setenv("TZ", value, 1) != 0)
         return "cannot be set, since memory is short; free some and start again";

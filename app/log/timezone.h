@@ -1,11 +1,11 @@
-/* The time zone in which visits are stamped. */
+/* The time zone of the timestamps. */
 #ifndef TIMEZONE_H
 #define TIMEZONE_H
 
-/* Makes NAME the zone of every later timestamp: a name of the IANA time zone database that is
- * installed here, or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread is started.
- * Returns NULL, or what is wrong with NAME and what to give instead, as the rest of a line that
- * starts with it; the zone is then the one before. */
+/* Sets the zone of all later timestamps. NAME is an installed name of the IANA time zone database,
+ * or a TZ string of POSIX.1 (`MSK-3`). Call it before any thread starts. Returns NULL, or what is
+ * wrong with NAME and what to give instead, as the rest of a line that starts with NAME. The zone
+ * is then unchanged. */
 const char *timezone_set(const char *name);
 
 #endif

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Holds if any thread has the lock: pthreads cannot tell which. */
+/* True if any thread holds the lock: pthreads cannot tell which one. */
 #define assert_locked(lock) assert(pthread_mutex_trylock(lock) == EBUSY)
 
-/* sync_lock first: waiting for a slow fdatasync(2) must not hold up appends. */
+/* sync_lock first: a thread that waits for a slow fdatasync(2) must not block appends. */
 static void lock_both(struct visit_log *log)
 {
     pthread_mutex_lock(&log->sync_lock);
@@ -43,7 +43,7 @@ void visit_log_init(struct visit_log *log, const char *path)
     pthread_mutex_init(&log->sync_lock, NULL);
 }
 
-/* The four changes of state: each is made in one function. */
+/* Each of the four state changes has one function. */
 
 static void become_open(struct visit_log *log, struct log_file *file)
 {
@@ -83,7 +83,7 @@ static void become_failed(struct visit_log *log, int error)
     log->state = LOG_FAILED;
 }
 
-/* FAILED stays so. */
+/* FAILED stays FAILED. */
 static void become_closed(struct visit_log *log)
 {
     assert_both_locked(log);
@@ -97,21 +97,22 @@ static void become_closed(struct visit_log *log)
     log->state = LOG_CLOSED;
 }
 
-/* Opens or reopens it. Returns 0, or -1 with the errno in `fault`: what was open stays open then.
- */
+/* Opens or reopens the file. Returns 0, or -1 with the errno in `fault`; an open file then stays
+ * open. */
 static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
 {
     struct log_file *old = log->file;
     bool sync_failed = false;
     assert_both_locked(log);
-    /* The sync of a batch in the old file may still be to come, and would sync only the new one. */
+    /* A batch in the old file may not be synced yet, and a later sync would sync the new file only.
+     */
     if (old && sync_data(old->fd) != 0) {
         durable_forget(old->directory);
         become_failed(log, errno);
         return -1;
     }
-    /* If it is still the same file, its old lock would exclude the new one (flock(2)). Nothing is
-     * written between the two. */
+    /* If the file is the same, the old lock would exclude the new one (flock(2)). Nothing is
+     * written between unlocking and locking. */
     if (old)
         (void)flock(old->fd, LOCK_UN);
     struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
@@ -136,12 +137,13 @@ int visit_log_open(struct visit_log *log, struct recovery *ret_recovery)
     return result;
 }
 
-static bool is_as_long_as_left(const struct visit_log *log, const struct stat *status)
+static bool has_expected_size(const struct visit_log *log, const struct stat *status)
 {
     return (uint64_t)status->st_size == log->size + log->partial_size;
 }
 
-/* Finds the file as it was left and truncates what a failed write left, or becomes STALE. */
+/* Checks that the file has the size that this process has left, and truncates a partial write.
+ * Becomes STALE if another process has changed the size. Returns 0, or -1 with errno. */
 static int truncate_partial(struct visit_log *log)
 {
     struct stat status;
@@ -149,7 +151,7 @@ static int truncate_partial(struct visit_log *log)
     assert(log->state == LOG_OPEN);
     if (fstat(log->file->fd, &status) != 0)
         return -1;
-    if (status.st_nlink == 0 || !is_as_long_as_left(log, &status))
+    if (status.st_nlink == 0 || !has_expected_size(log, &status))
         return become_stale(log);
     if (log->partial_size > 0 && ftruncate(log->file->fd, (off_t)log->size) != 0)
         return -1;
@@ -164,8 +166,8 @@ static bool ends_at(const struct visit_log *log, uint64_t end)
     return (uint64_t)lseek(log->file->fd, 0, SEEK_CUR) == end;
 }
 
-/* Appends all SIZE bytes, or leaves the file as it was. What has landed behind the bytes of another
- * process stays there. `size` is for the caller to set: until then they are a partial write. */
+/* Appends all SIZE bytes, or restores the file. Bytes that are after those of another process stay
+ * there. The caller updates log->size: until then the bytes count as a partial write. */
 static int write_whole(struct visit_log *log, const char *data, size_t size)
 {
     if (truncate_partial(log) != 0)
@@ -217,7 +219,7 @@ int visit_log_append(struct visit_log *log, const char *lines, size_t count, uin
     return result;
 }
 
-/* Appends go on meanwhile. */
+/* Other threads may append meanwhile. */
 static int sync_now(struct visit_log *log, uint64_t *ret_duration_ns)
 {
     assert_locked(&log->sync_lock);
@@ -233,8 +235,8 @@ static int sync_now(struct visit_log *log, uint64_t *ret_duration_ns)
             durable_mark_write(&log->mark, log->file->fd, size);
         return 0;
     }
-    durable_forget(log->file->directory); /* the next start is to look at all of the file */
-    /* An append under way has found it OPEN, and would clear `fault`. */
+    durable_forget(log->file->directory); /* the next start must compare the whole file */
+    /* Wait for an append that has seen OPEN: it would clear `fault`. */
     pthread_mutex_lock(&log->append_lock);
     become_failed(log, saved_errno);
     pthread_mutex_unlock(&log->append_lock);
@@ -256,8 +258,9 @@ int visit_log_sync(struct visit_log *log, uint64_t end, uint64_t *ret_duration_n
     return result;
 }
 
-/* Writes a line's worth of bytes that no reader takes for a line, and truncates them again. */
-static void probe(struct visit_log *log)
+/* Writes as many bytes as a line has, without a newline, and truncates them again. No reader takes
+ * them for a line. */
+static void probe_write(struct visit_log *log)
 {
     char bytes[LINE_LENGTH];
     memset(bytes, '#', sizeof bytes);
@@ -276,11 +279,11 @@ static void maintain_open(struct visit_log *log)
     if (log->durable_size > log->mark.size)
         durable_mark_write(&log->mark, log->file->fd, log->durable_size);
     if (log->fault || log->partial_size > 0)
-        probe(log);
+        probe_write(log);
 }
 
-/* A file of gigabytes that another process keeps changing, or whose end cannot be repaired, is not
- * read all the time. */
+/* Pauses after a reopening that took long: otherwise a file of gigabytes would be read all the time
+ * if another process keeps changing it, or if its end cannot be repaired. */
 static int reopen(struct visit_log *log, struct recovery *ret_recovery)
 {
     enum { SHORT_MS = 100, PAUSE_FACTOR = 4, PAUSE_MAX_MS = 60000 };
@@ -346,7 +349,7 @@ void visit_log_truncate_unsynced(struct visit_log *log)
     struct stat status;
     lock_both(log);
     if (visit_log_has_failed(log) && log->was_open && log->file &&
-        fstat(log->file->fd, &status) == 0 && is_as_long_as_left(log, &status) &&
+        fstat(log->file->fd, &status) == 0 && has_expected_size(log, &status) &&
         ftruncate(log->file->fd, (off_t)log->durable_size) == 0) {
         assert((log->size - log->durable_size) % LINE_LENGTH == 0);
         log->count -= (log->size - log->durable_size) / LINE_LENGTH;

@@ -4,13 +4,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* 2000-01-01 00:00:00 UTC: visits are later, and nothing before it is judged. The local times of
- * long ago had seconds in their offsets, in the zones of today too. */
+/* 2000-01-01 00:00:00 UTC. Visits are later, so earlier times are not checked: old local times had
+ * offsets with seconds, even in zones that are valid today. */
 #define SINCE 946684800
 
 enum { HEADER_SIZE = 44, TYPE_SIZE = 6, FOOTER_MAX = 127 };
 
-/* A header and the data block behind it, whose transition times have TIME_SIZE bytes. */
+/* A header and the data block after it. Its transition times have 4 or 8 bytes each. */
 struct block {
     uint32_t leaps, times, types, characters;
     const unsigned char *time, *index, *type, *character, *end;
@@ -27,7 +27,8 @@ static int64_t time_at(const struct block *block, uint32_t i)
     return (int64_t)((uint64_t)number_at(p) << 32 | number_at(p + 4));
 }
 
-/* Returns false unless the block lies in the SIZE bytes. */
+/* Finds the block at BYTES; its transition times have TIME_SIZE bytes. Returns false unless the
+ * whole block is within the SIZE bytes. */
 static bool find_block(const unsigned char *bytes, size_t size, unsigned time_size,
                        struct block *ret_block)
 {
@@ -51,7 +52,7 @@ static bool find_block(const unsigned char *bytes, size_t size, unsigned time_si
     return true;
 }
 
-/* What musl follows without looking: every index leads into its table, and times ascend. */
+/* Checks what musl does not check: each index is within its table, and the times ascend. */
 static bool is_sound(const struct block *block)
 {
     if (block->types == 0 || block->characters == 0 || block->character[block->characters - 1])
@@ -65,8 +66,8 @@ static bool is_sound(const struct block *block)
         if (block->index[i] >= block->types ||
             (i > 0 && time_at(block, i - 1) >= time_at(block, i)))
             return false;
-    /* Before the first change musl goes by the rules if there is only this one, and does not
-     * always take the first type if that is a daylight saving time. */
+    /* Before the first change musl uses the rules if there is only one change. It does not always
+     * use the first type if that is daylight saving time. */
     return block->times == 0 || time_at(block, 0) <= SINCE ||
            (block->times > 1 && block->type[4] == 0);
 }
@@ -87,8 +88,8 @@ static enum zone_fault check_offsets(const struct block *block)
     return fault;
 }
 
-/* The TZ string in the LENGTH bytes holds after the last change. musl reads an empty one as UTC,
- * and none where there are no changes. */
+/* Checks the TZ string in the LENGTH bytes, which applies after the last change. musl reads an
+ * empty string as UTC, and ignores the string if there are no changes. */
 static enum zone_fault check_footer(const unsigned char *bytes, size_t length,
                                     const struct block *block)
 {
@@ -111,7 +112,7 @@ static enum zone_fault check_footer(const unsigned char *bytes, size_t length,
     return agrees ? ZONE_OK : ZONE_FILE_DAMAGED;
 }
 
-/* musl takes the second block of any file, also of one of version 1, which has none, and seeks the
+/* musl uses the second block of any file, even of version 1, which has none. It looks for the
  * footer from the end of the file. */
 enum zone_fault zone_file_check(const unsigned char *bytes, size_t size)
 {

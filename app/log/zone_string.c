@@ -6,7 +6,8 @@
 
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
-/* When a rule may apply: seconds from the start of a year. */
+/* The earliest and the latest time at which a rule may apply, in seconds from the start of a year.
+ */
 struct rule {
     long earliest_s, latest_s;
 };
@@ -60,7 +61,8 @@ static const char *read_number(const char *p, long minimum, long maximum, long *
     return end;
 }
 
-/* month.week.day, where week 5 is the last one: one of seven days, which the year decides. */
+/* month.week.day; week 5 is the last one. The date is one of seven, depending on the year. The
+ * results are days from the start of the year. */
 static const char *read_month_rule(const char *p, int leap, long *ret_earliest, long *ret_latest)
 {
     static const short days_before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
@@ -79,7 +81,7 @@ static const char *read_month_rule(const char *p, int leap, long *ret_earliest, 
 }
 
 /* ,Mmonth.week.day or ,Jday or ,day, each with an optional /time. LEAP is 1 for a leap year, whose
- * additional day J does not count. */
+ * additional day ,Jday does not count. */
 static const char *read_rule(const char *p, int leap, struct rule *ret_rule)
 {
     long earliest = 0, latest = 0, time_s = 2 * HOUR_S;
@@ -101,9 +103,9 @@ static const char *read_rule(const char *p, int leap, struct rule *ret_rule)
     return p;
 }
 
-/* musl looks at the two changes of the year that it is in UTC and at no others, and takes them for
- * in the order that they have as local times. That is right if each falls into its own year in
- * UTC, and if their order is the same in every year and on both clocks. */
+/* musl considers only the two changes of the current year in UTC, and assumes that they are in the
+ * order of their local times. That is right if each change falls into its own year in UTC, and if
+ * the order is the same in every year and on both clocks. */
 static bool is_in_order(struct rule start, struct rule end, int leap, long shift_s)
 {
     struct rule first = start, second = end;
@@ -115,7 +117,7 @@ static bool is_in_order(struct rule start, struct rule end, int leap, long shift
            first.latest_s + shift_s < second.earliest_s;
 }
 
-/* Both rules; the offsets are those of the string, in seconds west of UTC. */
+/* Checks both rules. The offsets are those of the string, in seconds west of UTC. */
 static enum zone_fault check_rules(const char *text, long standard_s, long daylight_s)
 {
     bool in_order = true, starts_first[2];
@@ -140,7 +142,7 @@ enum zone_fault zone_offset_check(long offset_s)
     return labs(offset_s) < DAY_S ? ZONE_OK : ZONE_FAR;
 }
 
-/* The string counts its offsets west of UTC. */
+/* The offsets in the string are west of UTC. */
 enum zone_fault zone_string_check(const char *text, long *ret_standard_s, long *ret_daylight_s)
 {
     long standard_s, daylight_s;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HTML_ROWS = 100 }; /* of the table, unless ?tail= asks for more */
+enum { HTML_ROWS = 100 }; /* rows of the table without ?tail= */
 
 static const struct {
     const char *name;
@@ -22,7 +22,8 @@ static const struct {
     [ROWS_HTML] = {"html", MEDIA_HTML},
 };
 
-/* ?format= or what Accept prefers; curl's "*" gets text. Returns 0, or -1 for an unknown format. */
+/* Takes ?format=, else what Accept prefers; a client that accepts everything, like curl, gets text.
+ * Returns 0, or -1 for an unknown format. */
 static int choose_format(const struct request *request, enum row_format *ret_format)
 {
     const char *value;
@@ -43,7 +44,7 @@ static int choose_format(const struct request *request, enum row_format *ret_for
     return -1;
 }
 
-/* Returns 0, or -1 if the value is no number. */
+/* Returns 0, or -1 if the value is not a number. */
 static int choose_tail(const struct request *request, enum row_format format, uint64_t *ret_tail)
 {
     enum { DIGITS_MAX = 18 };
@@ -56,7 +57,7 @@ static int choose_tail(const struct request *request, enum row_format format, ui
     return length > DIGITS_MAX ? -1 : parse_number(value, (size_t)length, 0, UINT64_MAX, ret_tail);
 }
 
-/* What comes of it next: its parts in their order. */
+/* A position in the output: the part, in this order, and the row. */
 struct listing_position {
     enum { AT_HEAD, AT_SEEK, AT_ROWS, AT_FOOT, AT_END } part;
     struct row_position row;
@@ -64,10 +65,10 @@ struct listing_position {
 
 struct listing {
     struct stream stream;
-    struct log_file *file; /* keeps what is read open */
+    struct log_file *file; /* a reference: keeps the file open */
     enum row_format format;
     struct reader reader;
-    struct listing_position at, next; /* of the present piece, and behind it */
+    struct listing_position at, next; /* where the current piece and the next one start */
     const char *foot;
     char head[PAGE_MAX];
 };
@@ -82,7 +83,7 @@ static ssize_t next_piece(struct stream *stream, char *data, size_t size, bool *
     if (next->part == AT_HEAD) {
         text_string(&text, listing->head);
         next->part = AT_SEEK;
-        /* A head goes out before a long search. */
+        /* Send the head before a long search. */
         if (text.length > 0 && listing->reader.search_left > 0)
             return (ssize_t)text.length;
     }
@@ -137,7 +138,7 @@ static void put_head_and_foot(struct listing *listing, const char *pod)
     }
 }
 
-/* Returns NULL with errno. */
+/* Returns NULL with errno on failure. */
 static struct listing *new_listing(struct server *server, enum row_format format, uint64_t tail)
 {
     struct listing *listing = malloc(sizeof *listing);

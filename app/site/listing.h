@@ -1,4 +1,4 @@
-/* GET /visits, a listing of any length. */
+/* GET /visits: a listing of any length. */
 #ifndef LISTING_H
 #define LISTING_H
 

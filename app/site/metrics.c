@@ -25,12 +25,12 @@ static const char *const reason_labels[REASONS] = {
 
 enum { BUCKETS_MAX = 12 };
 
-/* `count` of the last bucket, of everything above the bounds, stands at `bounds_count`. */
+/* `counts[bounds_count]` counts the values above the last bound. */
 struct histogram {
-    const char *const *labels; /* the bounds as Prometheus writes them */
+    const char *const *labels; /* the bounds, as Prometheus writes them */
     uint64_t bounds[BUCKETS_MAX];
     unsigned bounds_count;
-    uint64_t sum_divisor; /* a unit of the sum in units of what is observed */
+    uint64_t sum_divisor; /* how many observed units are one unit of the sum */
     _Atomic uint64_t counts[BUCKETS_MAX + 1], sum;
 };
 
@@ -168,12 +168,12 @@ static void put_process(struct text *text)
                   stat.virtual_bytes);
         put_value(text, "process_threads", "gauge", "Threads.", stat.threads);
         put_hundredths(text, "process_start_time_seconds", "gauge",
-                       "When the process started, in Unix time.", stat.start_cs);
+                       "Start time of the process, in seconds of Unix time.", stat.start_cs);
     }
     if (process_count_descriptors(&descriptors) == 0)
         put_value(text, "process_open_fds", "gauge", "Open file descriptors.", descriptors);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        put_value(text, "process_max_fds", "gauge", "The most file descriptors that may be open.",
+        put_value(text, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
                   limit.rlim_cur);
 }
 
@@ -184,15 +184,15 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
     put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
               gauges->file_bytes);
     put_family(&text, "web_app_visit_errors_total", "counter",
-               "Visits that could not be recorded and were answered with 503.");
+               "Visits that could not be recorded and got a 503 response.");
     for (unsigned i = 0; i < REASONS; i++)
         text_printf(&text, "web_app_visit_errors_total{reason=\"%s\"} %llu\n", reason_labels[i],
                     get(&errors[i]));
-    put_histogram(&text, "web_app_sync_duration_seconds",
-                  "How long an fdatasync of visits.txt took.", &sync_duration);
-    put_histogram(&text, "web_app_sync_batch_visits", "Visits written and synced together.",
+    put_histogram(&text, "web_app_sync_duration_seconds", "Duration of an fdatasync of visits.txt.",
+                  &sync_duration);
+    put_histogram(&text, "web_app_sync_batch_visits", "Visits recorded together in one batch.",
                   &sync_batch);
-    put_family(&text, "web_app_http_requests_total", "counter", "Requests answered.");
+    put_family(&text, "web_app_http_requests_total", "counter", "Requests that got a response.");
     for (unsigned path = 0; path < METRICS_PATHS; path++)
         for (unsigned i = 0; i < CODES; i++)
             if (codes[i] == 200 || get(&requests[path][i]) > 0)
@@ -200,7 +200,7 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
                             path_labels[path], codes[i], get(&requests[path][i]));
     put_value(&text, "web_app_connections", "gauge", "Open connections of visitors.",
               gauges->connections);
-    put_family(&text, "web_app_build_info", "gauge", "The version that runs; always 1.");
+    put_family(&text, "web_app_build_info", "gauge", "The running version; the value is always 1.");
     text_printf(&text, "web_app_build_info{version=\"%s\"} 1\n", gauges->version);
     put_process(&text);
     assert(!text.overflowed || size < METRICS_MAX);

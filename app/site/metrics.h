@@ -1,4 +1,5 @@
-/* Counters and histograms for Prometheus, in its text format 0.0.4. Any thread may count. */
+/* Counters and histograms for Prometheus, in its text format 0.0.4. Any thread may call the
+ * counting functions. */
 #ifndef METRICS_H
 #define METRICS_H
 
@@ -16,17 +17,18 @@ enum metrics_path {
     METRICS_PATHS
 };
 
-/* A request was answered with STATUS. */
+/* Counts a response with STATUS. */
 void metrics_count_response(enum metrics_path path, int status);
 
-/* COUNT visits could not be recorded, for the errno ERROR. */
+/* Counts COUNT visits that could not be recorded, by the errno ERROR. */
 void metrics_count_errors(int error, unsigned count);
 
-/* One batch of visits was recorded; one fdatasync(2) took so long, or 0: there was none. */
+/* Observe the number of visits in a recorded batch, and the duration of an fdatasync(2). A duration
+ * of 0 means that there was none. */
 void metrics_observe_batch(unsigned visits);
 void metrics_observe_sync(uint64_t nanoseconds);
 
-/* What is not counted here but known elsewhere. */
+/* Values that are known elsewhere. */
 struct metrics_gauges {
     uint64_t visits, file_bytes;
     unsigned connections;
@@ -35,8 +37,8 @@ struct metrics_gauges {
 
 enum { METRICS_MAX = 16384 };
 
-/* Writes a string into BUFFER, of SIZE bytes; less than METRICS_MAX may be too little, and the
- * string is then cut. Returns its length. */
+/* Writes all metrics as a string into BUFFER, of SIZE bytes. METRICS_MAX bytes are enough; in a
+ * smaller buffer the string may be truncated. Returns its length. */
 size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t size);
 
 #endif

@@ -9,7 +9,7 @@ const char page_fields[] =
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
     "Vary: Accept\r\n";
 
-/* The style of every page. The name of the pod is in the title, so that tabs can be told apart. */
+/* The start of every page. */
 static const char start[] =
     "<!doctype html>\n"
     "<html lang=en>\n"
@@ -33,13 +33,13 @@ static const char start[] =
     "small,h2,td:first-child{color:#98a4af}}\n"
     "</style>\n";
 
-/* The bounds on which PAGE_MAX rests. */
+/* PAGE_MAX follows from these bounds, in bytes. */
 enum {
     POD_MAX = 64,
     NUMBER_MAX = sizeof "18446744073709551615" - 1,
     ROW_MAX = sizeof "<tr><td><td><time></time>\n" - 1 + NUMBER_MAX + TIMESTAMP_LENGTH,
     POINT_MAX = sizeof "600,160 " - 1,
-    WORDS_MAX = 1024, /* all else on a page, the reason of a failure included */
+    WORDS_MAX = 1024, /* all other text of a page, with the reason of a failure */
 };
 _Static_assert(sizeof start + 3 * POD_MAX + RECENT_LINES * ROW_MAX + WORDS_MAX < PAGE_MAX,
                "a page fits");
@@ -52,6 +52,7 @@ static size_t finish(const struct text *text)
     return text->length;
 }
 
+/* The name of the pod in the title distinguishes browser tabs. */
 static void put_start(struct text *text, const char *title, const char *pod)
 {
     text_bytes(text, start, sizeof start - 1);
@@ -71,9 +72,9 @@ size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
     text_number(&text, visit->number);
     text_string(&text, "</h1>\n<p><time>");
     text_bytes(&text, visit->timestamp, TIMESTAMP_LENGTH);
-    text_string(&text, "</time>\n<p>Answered by <b>");
+    text_string(&text, "</time>\n<p>Recorded by <b>");
     text_string(&text, visit->pod);
-    text_string(&text, "</b>, and kept in its file.\n");
+    text_string(&text, "</b> in its file.\n");
     if (visit->before_count > 0)
         text_string(&text, "<h2>Before you</h2>\n<table>\n");
     for (unsigned i = visit->before_count; i > 0; i--)
@@ -97,7 +98,7 @@ size_t page_of_failure(const char *pod, const char *reason, char *html, size_t s
     return finish(&text);
 }
 
-/* The number of visits over time, as a line from the lower left to the upper right. */
+/* A plot of the number of visits over time: a line from the lower left to the upper right. */
 static void put_plot(struct text *text, const struct sample_point *points, unsigned count)
 {
     enum { WIDTH = 600, HEIGHT = 160 };
@@ -130,9 +131,9 @@ size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
     text_string(&text, "<h1>");
     text_number(&text, count);
     text_string(&text, count == 1 ? " visit</h1>\n" : " visits</h1>\n");
-    text_string(&text, "<p>Kept by <b>");
+    text_string(&text, "<p>Recorded by <b>");
     text_string(&text, pod);
-    text_string(&text, "</b>: as <a href=\"/visits?format=text\">text</a>, "
+    text_string(&text, "</b>, also available as <a href=\"/visits?format=text\">text</a>, "
                        "<a href=\"/visits?format=json\">JSON</a> or "
                        "<a href=\"/visits?format=raw\">the file</a>.\n");
     if (points_count > 1)

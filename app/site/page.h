@@ -1,7 +1,7 @@
-/* The HTML that people see, from plain data into a caller's buffer: no allocation, no I/O, nothing
- * from outside the program in it except the host's name, which has at most 64 bytes and no special
- * character. Each function writes a string into HTML, of SIZE bytes, and returns its length; less
- * than PAGE_MAX may be too little, and the string is then cut. */
+/* The HTML pages. No allocation, no I/O. The only text from outside the program is the name of the
+ * host, POD: it has at most 64 bytes and no special character. Each function writes a string into
+ * HTML, of SIZE bytes, and returns its length. PAGE_MAX bytes are enough; in a smaller buffer the
+ * string may be truncated. */
 #ifndef PAGE_H
 #define PAGE_H
 
@@ -21,16 +21,16 @@ struct page_visit {
     unsigned before_count;             /* RECENT_LINES at most */
 };
 
-/* Fields that go with every page: nothing is loaded from anywhere, and no script runs. */
+/* Header fields of every page. They forbid scripts and loading anything from anywhere. */
 extern const char page_fields[];
 
 size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
 
-/* The page in place of one when the visit could not be recorded, for REASON. */
+/* The page for a visit that could not be recorded, for REASON. */
 size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
 
-/* What comes before and after the rows of the table of visits: COUNT visits in all, of which LISTED
- * are in the table, and a plot through the POINTS_COUNT <= SAMPLE_POINTS points. */
+/* The HTML before and after the rows of the table of visits. There are COUNT visits, LISTED of them
+ * in the table. The plot has POINTS_COUNT <= SAMPLE_POINTS points. */
 size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
                            const struct sample_point *points, unsigned points_count, char *html,
                            size_t size);

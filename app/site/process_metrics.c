@@ -10,9 +10,9 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-/* In hundredths of a second of Unix time, from the same after boot. Computed once: two clocks are
- * read one after the other, one of them may be set, and Prometheus takes another start time for a
- * restart. */
+/* Converts AFTER_BOOT, in hundredths of a second, to Unix time. Computes it once: two clocks are
+ * read one after the other, and one of them may be set, so the result varies. Prometheus would take
+ * another start time for a restart. */
 static uint64_t start_time(uint64_t after_boot)
 {
     static _Atomic uint64_t known;
@@ -33,7 +33,7 @@ int process_read_stat(struct process_stat *ret_stat)
     if (got <= 0)
         return -1;
     stat[got] = '\0';
-    /* From field 3 on, behind the command's name in parentheses. */
+    /* Read from field 3 on, after the command's name in parentheses. */
     const char *fields = strrchr(stat, ')');
     unsigned long long user, system, started, virtual_bytes, resident_pages, threads;
     if (!fields ||
@@ -60,6 +60,6 @@ int process_count_descriptors(unsigned *ret_count)
     for (const struct dirent *entry; (entry = readdir(directory));)
         count += entry->d_name[0] != '.';
     (void)closedir(directory);
-    *ret_count = count - 1; /* without the directory's own */
+    *ret_count = count - 1; /* without the descriptor of the directory itself */
     return 0;
 }

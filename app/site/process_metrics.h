@@ -1,4 +1,4 @@
-/* What the kernel knows of this process, for metrics.c. */
+/* Statistics of this process from the kernel, for metrics.c. */
 #ifndef PROCESS_METRICS_H
 #define PROCESS_METRICS_H
 
@@ -11,10 +11,10 @@ struct process_stat {
     uint64_t resident_bytes, virtual_bytes, threads;
 };
 
-/* Returns 0, or -1 where /proc cannot be read. */
+/* Returns 0, or -1 if /proc cannot be read. */
 int process_read_stat(struct process_stat *ret_stat);
 
-/* Counts the open descriptors. Returns 0, or -1 where /proc cannot be read. */
+/* Counts the open descriptors. Returns 0, or -1 if /proc cannot be read. */
 int process_count_descriptors(unsigned *ret_count);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const struct {
-    const char *name, *field; /* to be matched with Accept, and to be sent */
+    const char *name, *field; /* to match with Accept, and to send */
 } media_types[] = {
     [MEDIA_TEXT] = {"text/plain", "text/plain; charset=utf-8"},
     [MEDIA_HTML] = {"text/html", "text/html; charset=utf-8"},

@@ -50,7 +50,7 @@ static bool is_path(const struct request *request, const char *path)
            memcmp(request->path, path, request->path_length) == 0;
 }
 
-/* The probes, on either port. Returns false if the path is another. */
+/* Responds to the probes, which both ports have. Returns false for any other path. */
 static bool respond_probe(struct worker *worker, const struct request *request,
                           struct response *response)
 {
@@ -69,8 +69,8 @@ int route_visitor(void *context, const struct request *request, struct response 
     if (is_path(request, "/")) {
         if (!request->head_only)
             return visit_defer(worker, request, response);
-        /* HEAD is no visit. Its response has the fields of a GET's, but no number to measure a body
-         * by. */
+        /* HEAD is not a visit. Its response has the header fields of a GET's. The length of the
+         * GET's body is unknown, since there is no visit number. */
         respond_head(worker, response, METRICS_ROOT, MEDIA_HTML, page_fields);
     } else if (is_path(request, "/visits")) {
         listing_respond(worker, request, response);
@@ -102,7 +102,7 @@ void route_refuse(void *context, int status, struct response *response)
                        : status == 413 ? "a request has no body here\n"
                        : status == 414 ? "the request line is too long\n"
                        : status == 431 ? "there are too many header fields, or they are too long\n"
-                       : status == 408 ? "the request did not come to its end in time\n"
+                       : status == 408 ? "the request was not complete in time\n"
                        : status == 505 ? "the version is HTTP/1.1 or HTTP/1.0\n"
                                        : "this is not a valid HTTP/1.1 request\n";
     respond_text(context, response, METRICS_OTHER, status, text);

@@ -1,10 +1,10 @@
-/* The handlers of the two ports, and what is served where. */
+/* The paths of the two ports and their handlers. */
 #ifndef ROUTES_H
 #define ROUTES_H
 
 #include "site/site.h"
 
-/* Of struct handler. */
+/* Functions of struct handler. */
 int route_visitor(void *worker, const struct request *request, struct response *response);
 int route_admin(void *worker, const struct request *request, struct response *response);
 void route_refuse(void *worker, int status, struct response *response);

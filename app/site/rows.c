@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    ROW_MAX = 128,   /* bytes that are put before a line, or in its place */
+    ROW_MAX = 128,   /* bytes written before a line, or in place of it */
     BLOCKS_MAX = 16, /* read by one call */
 };
 
@@ -39,7 +39,7 @@ bool rows_at_end(const struct reader *reader, const struct row_position *positio
     return position->offset >= reader->range.size;
 }
 
-static size_t room_of(const struct text *text)
+static size_t space_left(const struct text *text)
 {
     return text->size - 1 - text->length;
 }
@@ -70,8 +70,8 @@ static void put_html(struct text *text, const struct row_position *position, con
     }
 }
 
-/* The row of a line, or of the part of a long one that has been read. JSON and HTML show only
- * timestamps, so that nothing in the file can break out of their syntax. */
+/* Appends the row of a line, or of a part of a long line. JSON and HTML show only timestamps, so
+ * that nothing in the file can break out of their syntax. */
 static void put_row(struct text *text, enum row_format format, const struct row_position *position,
                     const char *line, size_t length)
 {
@@ -87,15 +87,15 @@ static void put_row(struct text *text, enum row_format format, const struct row_
         put_html(text, position, line, is_visit);
 }
 
-/* The rows of the lines in BLOCK. Stops before a line that is not whole, unless the block begins
- * with it: then it is longer than a block, and listed in parts. */
+/* Appends the rows of the lines in BLOCK. Stops before an incomplete line. If BLOCK begins with
+ * that line, it is longer than a block and is listed in parts. */
 static void put_block(struct text *text, enum row_format format, struct row_position *position,
                       const char *block, size_t length)
 {
     for (size_t from = 0; from < length;) {
         const char *newline = memchr(block + from, '\n', length - from);
         size_t segment = newline ? (size_t)(newline + 1 - (block + from)) : length - from;
-        if ((!newline && from > 0) || room_of(text) < segment + ROW_MAX)
+        if ((!newline && from > 0) || space_left(text) < segment + ROW_MAX)
             break;
         put_row(text, format, position, block + from, segment);
         position->after_row = true;
@@ -113,7 +113,7 @@ ssize_t rows_next(const struct reader *reader, enum row_format format,
     char block[READER_BLOCK_SIZE];
     size_t before = text->length;
     for (unsigned blocks = 0; blocks < BLOCKS_MAX && !rows_at_end(reader, position) &&
-                              room_of(text) >= READER_BLOCK_SIZE + ROW_MAX;
+                              space_left(text) >= READER_BLOCK_SIZE + ROW_MAX;
          blocks++) {
         ssize_t got = reader_read(reader, position->offset, block);
         if (got < 0)

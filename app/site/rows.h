@@ -14,27 +14,28 @@ enum row_format {
     ROWS_HTML, /* the rows of a table */
 };
 
-/* Members of the object of visit NUMBER, and its row; LINE begins with its timestamp. */
+/* Append the members of the JSON object, or the HTML row, of visit NUMBER. LINE begins with its
+ * timestamp. */
 void row_json(struct text *text, uint64_t number, const char *line);
 void row_html(struct text *text, uint64_t number, const char *line);
 
 struct row_position {
-    uint64_t offset; /* of the next bytes, in the file */
-    uint64_t number; /* of the line there */
-    bool mid_line;   /* a part of that line has been listed */
-    bool after_row;  /* a row has been listed */
+    uint64_t offset; /* of the next bytes in the file */
+    uint64_t number; /* of the line at `offset` */
+    bool mid_line;   /* a part of that line has been listed already */
+    bool after_row;  /* a row has been listed already */
 };
 
-/* Where the first row begins; after reader_seek(). */
+/* Returns the position of the first row. To be called after reader_seek() has returned 0. */
 struct row_position rows_start(const struct reader *reader);
 
-/* Appends the rows at *POSITION, as far as there is room for them, and moves it behind them.
- * Returns how many bytes it appended, which may be 0 before the end, since the rest of a long line
- * has no row in JSON and HTML; or -1 with errno as reader_read() sets it. Reads up to 16 blocks. */
+/* Appends the rows at *POSITION that fit, and moves *POSITION after them. Reads up to 16 blocks.
+ * Returns the number of bytes appended, or -1 with the errno of reader_read(). The number may be 0
+ * before the end: the rest of a long line has no row in JSON and HTML. */
 ssize_t rows_next(const struct reader *reader, enum row_format format,
                   struct row_position *position, struct text *text);
 
-/* Is there no row at POSITION? */
+/* Is POSITION after the last row? */
 bool rows_at_end(const struct reader *reader, const struct row_position *position);
 
 #endif

@@ -65,8 +65,8 @@ static struct worker *new_worker(struct server *server, struct loop_group *group
     return worker;
 }
 
-/* The name of this machine, which is the pod's in Kubernetes. It goes into headers and pages, so
- * what has no business in a host's name (RFC 1123 §2.1) is taken out. */
+/* The host name, which in Kubernetes is the name of the pod. It is sent in header fields and pages,
+ * so characters that do not belong in a host name (RFC 1123 §2.1) are replaced. */
 static void find_pod_name(char name[65])
 {
     if (gethostname(name, 64) != 0 || name[0] == '\0')
@@ -102,8 +102,8 @@ static void free_server(struct server *server)
     free(server);
 }
 
-/* Enough for every probe, and where there is room for few visitors so few that these keep theirs.
- */
+/* Half of the visitors' limit, but from LEAST to MOST: enough for all probes, and so few that
+ * visitors keep most connections where the limit is low. */
 static unsigned admin_connections_max(unsigned connections_max)
 {
     enum { LEAST = 8, MOST = 256 };
@@ -168,8 +168,7 @@ struct server *server_start(const struct server_settings *settings, struct visit
         free_server(server);
         return NULL;
     }
-    /* A thread that runs cannot be taken back: the caller exits, and so ends those that were
-     * started. */
+    /* Running threads cannot be stopped here. The caller exits, which ends them. */
     if (start_workers(server) != 0) {
         (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
                        settings->workers + 1, strerror(errno));
@@ -195,7 +194,7 @@ void server_drain(struct server *server, unsigned drain_ms)
 
 bool server_has_drained(const struct server *server)
 {
-    return server->running <= 1; /* the admin loop response_defaults to the last */
+    return server->running <= 1; /* the admin loop serves until the end */
 }
 
 void server_stop(struct server *server)

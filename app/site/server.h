@@ -1,5 +1,5 @@
-/* Serves visitors with --workers event loops on one port, and probes and metrics with a loop of
- * their own on another, which no visitor and no slow disk can hold up. */
+/* Serves visitors with --workers event loops on one port. Serves probes and metrics on another port
+ * with an event loop of its own, which neither visitors nor a slow disk can delay. */
 #ifndef SERVER_H
 #define SERVER_H
 
@@ -8,20 +8,21 @@
 
 struct server;
 
-/* Starts to serve on threads of their own, which inherit the caller's signal mask. When a sync
- * fails, or somebody else has changed the file, the calling thread is sent SIGUSR1. Returns NULL
- * with the reason in MESSAGE. SETTINGS and LOG must outlive it. */
+/* Starts the threads of all event loops; they inherit the caller's signal mask. They send SIGUSR1
+ * to the calling thread when a sync fails, when another process has changed the file, and when a
+ * loop has stopped. SETTINGS and LOG must outlive the server. Returns NULL on failure, with the
+ * reason in MESSAGE of SIZE bytes; some threads may then be running, so the caller must exit. */
 struct server *server_start(const struct server_settings *settings, struct visit_log *log,
                             char *message, size_t size);
 
-/* The addresses that are served, for people. */
+/* Writes the served addresses for the start-up line into TEXT, of SIZE bytes. */
 void server_describe(const struct server *server, char *text, size_t size);
 
-/* Not ready from now on, and draining for up to DRAIN_MS; returns at once. May be called again with
- * less time. */
+/* Starts to drain the visitors' loops, for up to DRAIN_MS; /readyz fails from now on. Returns at
+ * once. May be called again with less time. */
 void server_drain(struct server *server, unsigned drain_ms);
 
-/* Has the last of the visitors' loops stopped? */
+/* Have all visitors' loops stopped? */
 bool server_has_drained(const struct server *server);
 
 /* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */

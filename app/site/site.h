@@ -1,4 +1,5 @@
-/* What the files of the site share: a worker is one event loop, its thread, and its responses. */
+/* Types that the files of the site share. A worker is an event loop with its thread and its
+ * responses. */
 #ifndef SITE_H
 #define SITE_H
 
@@ -15,23 +16,23 @@ struct server {
     struct visit_log *log;
     struct listeners *listeners, *admin_listeners;
     struct loop_group *visitors, *admins;
-    pthread_t owner; /* is told of a failed sync, a changed file and stopped loops */
+    pthread_t owner; /* gets SIGUSR1 after a failed sync, a changed file, a stopped loop */
     _Atomic bool draining;
     _Atomic unsigned running; /* workers whose loop has not stopped */
     char pod[65];
-    char pod_field[80]; /* of every response */
+    char pod_field[80]; /* header field of every response */
     struct worker *admin;
     unsigned workers_count;
     struct worker *workers[];
 };
 
-/* The visits that are deferred in this iteration: the tag of a deferred request is its place in
- * `lines`, behind the lines that came before the batch. */
+/* The visits that are deferred in this iteration. `lines` holds the lines before the batch and then
+ * its own; the tag of a request is the index of its line among the latter. */
 struct batch {
     unsigned count;
-    int error; /* of the last commit: errno, or 0 if all of it was recorded */
-    uint64_t first;
-    unsigned before_count;
+    int error;             /* of the last commit: errno, or 0 if all of it was recorded */
+    uint64_t first;        /* number of the first visit */
+    unsigned before_count; /* lines before the batch */
     bool json[DEFERRED_MAX];
     char lines[RECENT_LINES + DEFERRED_MAX][LINE_LENGTH];
 };

@@ -52,8 +52,8 @@ static int sync_to(struct visit_log *log, uint64_t end)
     return result;
 }
 
-/* Returns 0, or the errno that kept the batch from being recorded. The owner is woken for what must
- * not wait for its next round: to reopen a file that another process has changed, or to exit. */
+/* Returns 0, or the errno that kept the batch from being recorded. Wakes the owner if it must act
+ * at once: to reopen a file that another process has changed, or to exit. */
 static int record(struct server *server, struct batch *batch)
 {
     struct recent_lines recent;

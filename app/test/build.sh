@@ -9,11 +9,11 @@ readonly SANITIZER_OPTIONS=(
   "UBSAN_OPTIONS=print_stacktrace=1"
 )
 
-# unit_topics: what there are unit tests of, one a line; TOPIC_test.c holds them.
+# unit_topics: the topics of the unit tests, one per line; TOPIC_test.c has the tests of TOPIC.
 unit_topics() { basename -a -s _test.c "$ROOT"/app/test/*_test.c; }
 
-# unit_tests [TOPIC...]: builds and runs them with the sanitizers of glibc's gcc; results in build/results/unit.tap.
-# Anything on standard error is a failure, so that no warning goes unseen.
+# unit_tests [TOPIC...]: builds and runs them with gcc's sanitizers and glibc; results in build/results/unit.tap.
+# Any output on standard error is a failure, so that no warning is missed.
 unit_tests() {
   local topic topics
   mapfile -t topics < <(unit_topics)
@@ -24,8 +24,8 @@ unit_tests() {
 
 run_unit() {
   local status=0
-  # In memory: an fsync of each of a thousand files would take its time and prove nothing here.
-  SCRATCH=$(mktemp -d -p "$(memory_folder)")
+  # In memory: to fsync a thousand files would take long and prove nothing here.
+  SCRATCH=$(mktemp -d -p "$(memory_directory)")
   trap 'rm -rf "$SCRATCH"' EXIT
   mkdir -p "$BUILD/results"
   env "${SANITIZER_OPTIONS[@]}" TMPDIR="$SCRATCH" "$SANITIZED/unit" "$@" >"$BUILD/results/unit.tap" 2>"$SCRATCH/stderr" || status=$?
@@ -34,12 +34,11 @@ run_unit() {
   [ "$status" = 0 ] && [ ! -s "$SCRATCH/stderr" ]
 }
 
-memory_folder() {
+memory_directory() {
   if [ -w /dev/shm ]; then echo /dev/shm; else echo "${TMPDIR:-/tmp}"; fi
 }
 
-# build_sanitized: the tests, and the program itself for whoever wants to run it so
-# (WEB_APP=build/sanitized/web-app).
+# build_sanitized: the tests, and the program itself, which tests can run with WEB_APP=build/sanitized/web-app.
 build_sanitized() {
   local flags=("${SANITIZE[@]}") app test
   compile_sanitized "$SANITIZED" "${APP_SOURCES[@]}" "$ROOT"/app/test/*.c
@@ -50,52 +49,52 @@ build_sanitized() {
   gcc "${flags[@]}" -pthread -o "$SANITIZED/unit" "${app[@]}" "${test[@]}"
 }
 
-# build_thread_sanitized: the program alone, where data races are told (WEB_APP=build/thread-sanitized/web-app).
+# build_thread_sanitized: the program alone, with a detector of data races (WEB_APP=build/thread-sanitized/web-app).
 build_thread_sanitized() { build_with gcc "$THREAD_SANITIZED" "${SANITIZE_THREADS[@]}"; }
 
-# build_plain: build/plain/web-app, with glibc, without any sanitizer.
+# build_plain: build/plain/web-app, with glibc and without sanitizers.
 build_plain() { build_with gcc "$BUILD/plain"; }
 
-# build_static: build/static/web-app, with the C library of the program that ships, but compiled file by file.
+# build_static: build/static/web-app, with musl like the released program, but compiled file by file.
 build_static() { build_with musl-gcc "$BUILD/static" -static; }
 
-# build_with COMPILER FOLDER [FLAG...]: the program in that folder.
+# build_with COMPILER DIRECTORY [FLAG...]: builds the program in DIRECTORY.
 build_with() {
-  local compiler=$1 folder=$2 flags=("${@:3}") app
-  compile_sanitized "$folder" "${APP_SOURCES[@]}"
-  mapfile -t app < <(objects_of "$folder" "${APP_SOURCES[@]}")
-  "$compiler" "${flags[@]}" -pthread -o "$folder/web-app.new" "${app[@]}"
-  mv "$folder/web-app.new" "$folder/web-app"
+  local compiler=$1 directory=$2 flags=("${@:3}") app
+  compile_sanitized "$directory" "${APP_SOURCES[@]}"
+  mapfile -t app < <(objects_of "$directory" "${APP_SOURCES[@]}")
+  "$compiler" "${flags[@]}" -pthread -o "$directory/web-app.new" "${app[@]}"
+  mv "$directory/web-app.new" "$directory/web-app"
 }
 
-# compile_sanitized FOLDER SOURCE...: the objects, with the sanitizers in $flags, by $compiler or gcc.
+# compile_sanitized DIRECTORY SOURCE...: compiles the objects with the sanitizers in $flags, by $compiler or gcc.
 compile_sanitized() {
-  local folder=$1 source job jobs=0
+  local directory=$1 source job jobs=0
   shift
-  mkdir -p "$folder"
+  mkdir -p "$directory"
   for source in "$@"; do
-    sanitized_object "$folder" "$source" &
+    sanitized_object "$directory" "$source" &
     jobs=$((jobs + 1))
     [ "$jobs" -lt "$(nproc)" ] || {
       wait -n
       jobs=$((jobs - 1))
     }
   done
-  # Each by its id: `wait` alone would not tell that one has failed.
+  # Wait for each job by its id: `wait` alone does not report a failure.
   for job in $(jobs -p); do wait "$job"; done
 }
 
-# objects_of FOLDER SOURCE...: the objects' paths, one a line.
+# objects_of DIRECTORY SOURCE...: prints the paths of the objects, one per line.
 objects_of() {
-  local folder=$1 name
+  local directory=$1 name
   shift
   for name in "${@#"$ROOT"/app/}"; do
     name=${name//\//-}
-    echo "$folder/${name%.c}.o"
+    echo "$directory/${name%.c}.o"
   done
 }
 
-# sanitized_object FOLDER SOURCE: compiled if it, a header or a flag is not as it was.
+# sanitized_object DIRECTORY SOURCE: compiles SOURCE if it, a header or a flag has changed.
 sanitized_object() {
   local object key
   object=$(objects_of "$1" "$2")

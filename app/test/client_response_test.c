@@ -11,7 +11,7 @@
 enum outcome { COMPLETE, AT_CLOSE, EARLY, MALFORMED };
 
 static const struct {
-    const char *bytes; /* up to a "|", which the response does not reach */
+    const char *bytes; /* the response ends at the "|", if there is one */
     enum outcome outcome;
     int status;
     const char *text; /* the body, or a word of the fault */
@@ -76,7 +76,7 @@ static const struct {
     {OK_HEAD "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", MALFORMED, 0, "two ways"},
     {OK_HEAD "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", MALFORMED, 0, "two ways"},
     {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", MALFORMED, 0, "two ways"},
-    /* Without a body, whatever the fields say; and before the final response */
+    /* Responses without a body, whatever the fields say; interim responses */
     {"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n|abc", COMPLETE, 204, ""},
     {"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", COMPLETE, 304, ""},
     {"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n", COMPLETE, 204, ""},
@@ -136,14 +136,14 @@ static const char *const outcomes[] = {
     [MALFORMED] = "malformed",
 };
 
-/* Feeds LENGTH bytes in pieces of PIECE at most. Returns how many the response is. */
+/* Feeds LENGTH bytes in pieces of at most PIECE bytes. Returns how many belong to the response. */
 static size_t feed(struct client_response *response, const char *bytes, size_t length, size_t piece)
 {
     size_t taken = 0;
     memset(response, 0, sizeof *response);
     for (size_t at = 0; at < length; at += piece) {
         size_t part = length - at < piece ? length - at : piece;
-        /* Of exactly its size, so that the sanitizer sees a step past it. */
+        /* Of exactly its size, so that the sanitizer detects an access past it. */
         char *copy = malloc(part);
         if (!copy)
             return 0;
@@ -182,8 +182,9 @@ static void expect_rows(void)
         bool right = true;
         for (size_t piece = 1; piece <= 7; piece++)
             right = is_as_wanted(row, piece) && right;
-        ok(right && is_as_wanted(row, 4096), "response %zu of the table is %s, in any pieces (%s)",
-           row, outcomes[rows[row].outcome], rows[row].text);
+        ok(right && is_as_wanted(row, 4096),
+           "response %zu of the table is %s, in pieces of any size (%s)", row,
+           outcomes[rows[row].outcome], rows[row].text);
     }
 }
 
@@ -197,7 +198,7 @@ static void expect_nul_is_refused(void)
     ok(response.state == CLIENT_RESPONSE_MALFORMED, "a NUL in a field is refused");
 }
 
-/* A head with COUNT fields of LENGTH bytes with their ends. */
+/* A head with COUNT fields of LENGTH bytes each, including their CR LF. */
 static char *head_of(size_t count, size_t length, size_t *ret_length)
 {
     static const char start[] = OK_HEAD, end[] = "Content-Length: 0\r\n\r\n";
@@ -238,7 +239,7 @@ static void expect_limits(void)
                    (heads[i].malformed ? CLIENT_RESPONSE_MALFORMED : CLIENT_RESPONSE_COMPLETE) &&
                split.state == whole.state && split.fault == whole.fault,
            "%zu fields of %zu bytes are %s", heads[i].count, heads[i].length,
-           heads[i].malformed ? "too much" : "accepted");
+           heads[i].malformed ? "refused" : "accepted");
         free(head);
     }
     char *interim = malloc(CLIENT_RESPONSE_HEAD_MAX + 64);
@@ -246,7 +247,7 @@ static void expect_limits(void)
     while (interim && length <= CLIENT_RESPONSE_HEAD_MAX)
         length += (size_t)sprintf(interim + length, "HTTP/1.1 100 Continue\r\n\r\n");
     (void)feed(&whole, interim, length, 1000);
-    ok(whole.state == CLIENT_RESPONSE_MALFORMED, "interim responses without an end are refused");
+    ok(whole.state == CLIENT_RESPONSE_MALFORMED, "endless interim responses are refused");
     free(interim);
 }
 
@@ -264,12 +265,15 @@ static void expect_what_is_kept(void)
     memset(bytes + length, 'y', 1000);
     strcpy(bytes + length + 1000, "\r\n\r\n");
     (void)feed(&response, bytes, (size_t)length + 1004, 4096);
-    same((long long)strlen(response.location), CLIENT_RESPONSE_LOCATION_MAX, "a long one is cut");
+    same((long long)strlen(response.location), CLIENT_RESPONSE_LOCATION_MAX,
+         "a long Location is truncated");
     memset(bytes, 'z', sizeof bytes);
     for (int i = 0; i < 10; i++)
         (void)client_response_feed(&response, bytes, sizeof bytes);
-    same((long long)response.body_length, 10 * (long long)sizeof bytes, "a long body is counted");
-    same((long long)response.body_kept, CLIENT_RESPONSE_KEPT_MAX, "and its beginning kept");
+    same((long long)response.body_length, 10 * (long long)sizeof bytes,
+         "all bytes of a long body are counted");
+    same((long long)response.body_kept, CLIENT_RESPONSE_KEPT_MAX,
+         "the first bytes of a long body are kept");
 }
 
 void test_client_response(void)

@@ -27,56 +27,56 @@ char *directory_make(void)
     return path;
 }
 
-const char *directory_path(const char *folder, const char *name)
+const char *directory_path(const char *directory, const char *name)
 {
     static char path[512];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
     return path;
 }
 
-void directory_remove(char *folder)
+void directory_remove(char *directory)
 {
-    DIR *entries = opendir(folder);
-    need(entries != NULL, folder);
+    DIR *entries = opendir(directory);
+    need(entries != NULL, directory);
     for (const struct dirent *entry; (entry = readdir(entries));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            need(remove(directory_path(folder, entry->d_name)) == 0, entry->d_name);
+            need(remove(directory_path(directory, entry->d_name)) == 0, entry->d_name);
     (void)closedir(entries);
-    need(rmdir(folder) == 0, folder);
-    free(folder);
+    need(rmdir(directory) == 0, directory);
+    free(directory);
 }
 
-void directory_write(const char *folder, const char *name, const void *data, size_t length)
+void directory_write(const char *directory, const char *name, const void *data, size_t length)
 {
-    int file = open(directory_path(folder, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    need(file >= 0, name);
-    need(length == 0 || write(file, data, length) == (ssize_t)length, "write");
-    (void)close(file);
+    int fd = open(directory_path(directory, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    need(fd >= 0, name);
+    need(length == 0 || write(fd, data, length) == (ssize_t)length, "write");
+    (void)close(fd);
 }
 
-char *directory_read(const char *folder, const char *name, size_t *ret_length)
+char *directory_read(const char *directory, const char *name, size_t *ret_length)
 {
     struct stat status;
-    int file = open(directory_path(folder, name), O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    int fd = open(directory_path(directory, name), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return NULL;
-    need(fstat(file, &status) == 0, name);
+    need(fstat(fd, &status) == 0, name);
     size_t size = (size_t)status.st_size;
     char *data = malloc(size + 1);
     need(data != NULL, "malloc");
-    need(size == 0 || read(file, data, size) == (ssize_t)size, "read");
+    need(size == 0 || read(fd, data, size) == (ssize_t)size, "read");
     data[size] = '\0';
-    (void)close(file);
+    (void)close(fd);
     *ret_length = size;
     return data;
 }
 
-const char *directory_find(const char *folder, const char *prefix)
+const char *directory_find(const char *directory, const char *prefix)
 {
     static char name[256];
     bool found = false;
-    DIR *entries = opendir(folder);
-    need(entries != NULL, folder);
+    DIR *entries = opendir(directory);
+    need(entries != NULL, directory);
     for (const struct dirent *entry; !found && (entry = readdir(entries));) {
         found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
         if (found)

@@ -1,25 +1,24 @@
-/* A data folder for a test: made, filled, read and removed again. Ends the program on any failure,
- * since no test can go on then. */
+/* A temporary data directory for a test. On any failure its functions end the program, since no
+ * test can go on. */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
 
 #include <stddef.h>
 
-/* Makes an empty folder below $TMPDIR and returns its path, which lives until directory_remove().
- */
+/* Creates an empty directory below $TMPDIR and returns its path, which is freed by
+ * directory_remove(). */
 char *directory_make(void);
-void directory_remove(char *path);
+void directory_remove(char *directory);
 
-/* The path of NAME in it; one call overwrites what another returned. */
-const char *directory_path(const char *folder, const char *name);
+/* The path of NAME in DIRECTORY. The next call overwrites it. */
+const char *directory_path(const char *directory, const char *name);
 
-void directory_write(const char *folder, const char *name, const void *data, size_t length);
+void directory_write(const char *directory, const char *name, const void *data, size_t length);
 
-/* The bytes of a file, from malloc(3), with a NUL after them; NULL if it is absent. */
-char *directory_read(const char *folder, const char *name, size_t *ret_length);
+/* The bytes of a file, from malloc(3), with a NUL after them; NULL if the file is absent. */
+char *directory_read(const char *directory, const char *name, size_t *ret_length);
 
-/* The name of the first file whose name starts with PREFIX, or NULL; one call overwrites another's.
- */
-const char *directory_find(const char *folder, const char *prefix);
+/* The name of a file whose name starts with PREFIX, or NULL. The next call overwrites it. */
+const char *directory_find(const char *directory, const char *prefix);
 
 #endif

@@ -1,5 +1,5 @@
-/* One connection at a time, as http1.c and connections.c see it, without a loop: what its client
- * sends and takes, when it expires, and how a long response is framed. */
+/* Tests one connection at a time, without a loop: what its client sends and reads, when it expires,
+ * and how a long response is framed. */
 #include "base/io.h"
 #include "http/http1.h"
 #include "samples.h"
@@ -23,7 +23,8 @@ static void start(void)
     group = loop_group_new(NULL, 10, 1);
     connections = (struct connections){.now_ms = NOW_MS, .polled_ms = NOW_MS};
     http1.connections = &connections;
-    if (!ok(group && connections_init(&connections, &member) == 0, "there is room for connections"))
+    if (!ok(group && connections_init(&connections, &member) == 0,
+            "the set of connections is created"))
         exit(tap_done());
     loop_group_join(group, &member);
 }
@@ -51,7 +52,7 @@ static void refuse(void *context, int status, struct response *response)
     response->length = 0;
 }
 
-/* A connection that has been in STATE for long, and the client's end of it. */
+/* A connection that has been in STATE for a long time, and its client's end. */
 static struct connection *old_connection(enum connection_state state, int *ret_client)
 {
     int ends[2];
@@ -68,7 +69,7 @@ static struct connection *old_connection(enum connection_state state, int *ret_c
     return connection;
 }
 
-static bool is_due(enum connection_state state)
+static bool has_expired(enum connection_state state)
 {
     return connections_next_expired(&connections, connections.lists[state].first, LONG_AGO_MS) !=
            NULL;
@@ -81,21 +82,22 @@ static void end_connection(struct connection *connection, int client)
     (void)close(client);
 }
 
-static void expect_words(void)
+static void expect_input(void)
 {
     static const struct {
         const char *claim, *bytes;
         enum connection_state state;
-        bool due;
+        bool expired;
     } table[] = {
-        {"an idle client that is silent", "", CONNECTION_IDLE, true},
-        {"one that has sent an empty line", "\r\n", CONNECTION_IDLE, true},
-        {"one that has sent many", "\r\n\r\n\r\n\r\n\r\n", CONNECTION_IDLE, true},
-        {"one that has begun a request", "G", CONNECTION_IDLE, false},
-        {"one that has done so after an empty line", "\r\nGET / HTTP/1.1\r\n", CONNECTION_IDLE,
-         false},
-        {"one that is silent in the middle of a request", "", CONNECTION_READING, true},
-        {"one whose request may have ended", "\r\n", CONNECTION_READING, false},
+        {"an idle client that sends nothing", "", CONNECTION_IDLE, true},
+        {"an idle client that has sent an empty line", "\r\n", CONNECTION_IDLE, true},
+        {"an idle client that has sent many empty lines", "\r\n\r\n\r\n\r\n\r\n", CONNECTION_IDLE,
+         true},
+        {"a client that has begun a request", "G", CONNECTION_IDLE, false},
+        {"a client that has begun a request after an empty line", "\r\nGET / HTTP/1.1\r\n",
+         CONNECTION_IDLE, false},
+        {"a client that sends nothing in the middle of a request", "", CONNECTION_READING, true},
+        {"a client whose unread bytes may end its request", "\r\n", CONNECTION_READING, false},
     };
     start();
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -103,14 +105,14 @@ static void expect_words(void)
         struct connection *connection = old_connection(table[i].state, &client);
         size_t length = strlen(table[i].bytes);
         ok(connection && write(client, table[i].bytes, length) == (ssize_t)length &&
-               is_due(table[i].state) == table[i].due,
-           "%s is %s", table[i].claim, table[i].due ? "due" : "not due");
+               has_expired(table[i].state) == table[i].expired,
+           "%s %s", table[i].claim, table[i].expired ? "expires" : "does not expire");
         end_connection(connection, client);
     }
     stop();
 }
 
-/* Reads BYTES that come after "GET", which has come SINCE_MS. */
+/* The client sends BYTES after "GET"; its request began at SINCE_MS. */
 static void read_rest(int64_t since_ms, const char *bytes)
 {
     static const struct handler handler = {.request = take, .refuse = refuse};
@@ -122,7 +124,7 @@ static void read_rest(int64_t since_ms, const char *bytes)
     connection->since_ms = since_ms;
     ok(connection_keep_input(connection, "GET", 3) == 0 &&
            write(client, bytes, length) == (ssize_t)length,
-       "a client goes on with its request");
+       "a client continues its request");
     http1_continue(&http1, connection, EPOLLIN);
     end_connection(connection, client);
 }
@@ -131,11 +133,12 @@ static void expect_in_time(void)
 {
     start();
     read_rest(NOW_MS - 9000, " ");
-    ok(!requests && !refusals, "in time it may go on");
+    ok(!requests && !refusals, "before the time limit the request may continue");
     read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ok(requests == 1 && !refusals, "what was whole by its time is answered");
+    ok(requests == 1 && !refusals, "a request that is complete at the time limit is handled");
     read_rest(LONG_AGO_MS, " / HTTP/1.1\r\nHost: a\r\n");
-    same(refusals, 408, "what was not is refused, though more has come");
+    same(refusals, 408,
+         "an incomplete request at the time limit gets 408, even if bytes have arrived");
     stop();
 }
 
@@ -145,22 +148,24 @@ static void expect_progress(void)
     int client = -1;
     start();
     struct connection *connection = old_connection(CONNECTION_WRITING, &client);
-    ok(connection && !is_due(CONNECTION_WRITING), "a client whose socket takes bytes is owed them");
+    ok(connection && !has_expired(CONNECTION_WRITING),
+       "a connection with a writable socket has not expired");
     while (send(connection->socket, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
         continue;
     http1_close_expired(&http1);
-    same(connection->state, CONNECTION_SLOW, "if it takes nothing for a while it is slow");
-    same(connection->since_ms, NOW_MS, "from then on");
+    same(connection->state, CONNECTION_SLOW,
+         "a connection whose client reads nothing becomes slow");
+    same(connection->since_ms, NOW_MS, "its time in the state starts then");
     connection->since_ms = LONG_AGO_MS;
-    ok(is_due(CONNECTION_SLOW), "if it goes on so it is due");
-    ok(read(client, bytes, sizeof bytes) == sizeof bytes && !is_due(CONNECTION_SLOW),
-       "if it takes something it is not");
-    same(connection->since_ms, NOW_MS, "and has its time again");
+    ok(has_expired(CONNECTION_SLOW), "a slow connection whose client reads nothing expires");
+    ok(read(client, bytes, sizeof bytes) == sizeof bytes && !has_expired(CONNECTION_SLOW),
+       "a slow connection whose client reads something does not expire");
+    same(connection->since_ms, NOW_MS, "its time starts again");
     connection->since_ms = LONG_AGO_MS;
-    ok(is_due(CONNECTION_SLOW), "once for the same bytes");
+    ok(has_expired(CONNECTION_SLOW), "the same bytes extend the time only once");
     http1_close_expired(&http1);
-    same(connection->state, CONNECTION_CLOSED, "then it is closed");
-    same(loop_group_connections(group), 0, "and no longer counted");
+    same(connection->state, CONNECTION_CLOSED, "an expired slow connection is closed");
+    same(loop_group_connections(group), 0, "a closed connection is not counted");
     connections_free_closed(&connections);
     (void)close(client);
     stop();
@@ -172,12 +177,13 @@ static void expect_lingering(void)
     int client = -1;
     start();
     struct connection *connection = old_connection(CONNECTION_LINGERING, &client);
-    ok(connection && is_due(CONNECTION_LINGERING), "a client that has all of its answer is due");
+    ok(connection && has_expired(CONNECTION_LINGERING),
+       "a lingering close whose client has the whole response expires");
     ok(write(connection->socket, bytes, sizeof bytes) == sizeof bytes &&
-           !is_due(CONNECTION_LINGERING),
-       "one that has not gets its time again");
+           !has_expired(CONNECTION_LINGERING),
+       "a lingering close with unacknowledged bytes starts its time again");
     connection->since_ms = LONG_AGO_MS;
-    ok(is_due(CONNECTION_LINGERING), "unless it takes nothing");
+    ok(has_expired(CONNECTION_LINGERING), "it expires if the client reads nothing");
     end_connection(connection, client);
     stop();
 }
@@ -216,8 +222,7 @@ static void sample_end(struct stream *stream)
     ((struct sample_stream *)stream)->ended = true;
 }
 
-/* Takes the chunks of LENGTH bytes in BYTES apart in place. Returns the length of the body, or -1.
- */
+/* Decodes LENGTH bytes of chunks in place. Returns the length of the body, or -1. */
 static ssize_t unchunk(char *bytes, size_t length)
 {
     size_t at = 0, put = 0;
@@ -236,8 +241,8 @@ static ssize_t unchunk(char *bytes, size_t length)
     }
 }
 
-/* Sends a response of LENGTH bytes to a client that takes a random part at a time. Returns what the
- * client has got. */
+/* Sends a response of LENGTH bytes to a client that reads a random number of bytes at a time.
+ * Returns the number of bytes that the client has received. */
 static size_t stream_all(uint64_t *state, size_t length, bool http_1_0, char *got, size_t size)
 {
     int client = -1, least = 1;
@@ -278,15 +283,16 @@ static void expect_streams(void)
         wrong += whole != (ssize_t)length || memcmp(got, body, length) != 0;
     }
     same(wrong, 0,
-         "200 long responses come whole, in chunks or not, however little is taken at a time");
+         "200 long responses arrive complete, in chunks or not, however little the client reads at "
+         "a time");
     size_t total = stream_all(&state, 0, false, got, sizeof got);
-    same_bytes(got, total, "0\r\n\r\n", 5, "nothing is one last chunk");
+    same_bytes(got, total, "0\r\n\r\n", 5, "an empty body is one last chunk");
     stop();
 }
 
 void test_http1(void)
 {
-    expect_words();
+    expect_input();
     expect_in_time();
     expect_progress();
     expect_lingering();

@@ -52,20 +52,20 @@ void test_metrics(void)
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ok(has_line(text, lines[i]), "%s", lines[i]);
-    ok(length < sizeof text && strlen(text) == length, "the text ends where its length says");
+    ok(length < sizeof text && strlen(text) == length, "the returned length is that of the text");
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
-       "the process is described too");
+       "there are metrics of the process");
     static char again[sizeof text];
     (void)metrics_write(&gauges, again, sizeof again);
     char *start = strstr(text, "\nprocess_start_time_seconds ");
     start[1 + strcspn(start + 1, "\n")] = '\0';
-    ok(strchr(start, '.') && has_line(again, start + 1), "%s is in whole and fractions of seconds",
-       start + 1);
+    ok(strchr(start, '.') && has_line(again, start + 1),
+       "%s has fractions of a second and does not change", start + 1);
     bool right = true;
     for (size_t size = 1; size < 4000; size++) {
         char *cut = malloc(size);
         right = right && metrics_write(&gauges, cut, size) < size;
         free(cut);
     }
-    ok(right, "it is cut to its buffer, at every size");
+    ok(right, "the text is truncated to its buffer, at every size");
 }

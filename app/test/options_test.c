@@ -27,8 +27,9 @@ static void expect_defaults(void)
        "the defaults are 8080, 8081, data, Europe/Moscow");
     ok(options.sync == SYNC_ALWAYS && options.workers == 1 && options.max_connections == 4096 &&
            options.drain_ms == 5000,
-       "and sync always, 1 worker, 4096 connections, 5 s of drain");
-    ok(options.tail == UINT64_MAX && !options.raw && !options.url, "and all lines, numbered");
+       "the defaults are sync always, 1 worker, 4096 connections, 5 s of drain");
+    ok(options.tail == UINT64_MAX && !options.raw && !options.url,
+       "the default listing is all lines, numbered");
 }
 
 static void expect_values(void)
@@ -39,10 +40,10 @@ static void expect_values(void)
                                              "[::1]:0"};
     ok(parse(VERB_SERVE, both_forms, &options, message) == 0 && options.workers == 64 &&
            strcmp(options.data_dir, "--odd") == 0 && strcmp(options.listen, "[::1]:0") == 0,
-       "a value stands after = or in the next argument, whatever it looks like");
+       "a value follows = or is the next argument, whatever it looks like");
     const char *twice[ARGUMENTS_MAX] = {"--workers=2", "--workers=3"};
     ok(parse(VERB_SERVE, twice, &options, message) == 0 && options.workers == 3,
-       "of two the last counts");
+       "of two equal options the last one counts");
     static const struct {
         const char *text;
         unsigned ms;
@@ -134,13 +135,13 @@ static void expect_environment(void)
     setenv("WEB_APP_MAX_CONNECTIONS", "many", 1);
     ok(parse(VERB_SERVE, none, &options, message) == -1 &&
            strstr(message, "WEB_APP_MAX_CONNECTIONS=many") && strstr(message, "1 to 1000000"),
-       "what is wrong in it is named: %s", message);
+       "a wrong environment variable is named: %s", message);
     ok(parse(VERB_VISITS, none, &options, message) == 0,
-       "but not to a verb that has no such option");
+       "a verb without that option ignores the variable");
     unsetenv("WEB_APP_MAX_CONNECTIONS");
     setenv("WEB_APP_TAIL", "x", 1);
     ok(parse(VERB_VISITS, none, &options, message) == 0 && options.tail == UINT64_MAX,
-       "what concerns one call is not taken from it");
+       "an option of a single call has no environment variable");
     unsetenv("WEB_APP_TAIL");
 }
 
@@ -157,7 +158,8 @@ static void expect_texts(void)
     ok(parse(VERB_SERVE, none, &options, message) == 0, "the defaults can be described");
     struct text text = text_begin(message, sizeof message);
     options_describe(&options, &text);
-    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms"), "it says: %s", message);
+    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms"), "the description is: %s",
+       message);
 }
 
 void test_options(void)

@@ -10,7 +10,7 @@ static const char lines[RECENT_LINES + 1][LINE_LENGTH] = {
     "2022-11-28 22:54:25.000005+03:00\n", "2022-11-28 22:54:26.913511+03:00\n",
 };
 
-/* The text of a page, as a string in a buffer that lives until the next call. */
+/* The page of VISIT, in a buffer that the next call overwrites. */
 static const char *text_of(const struct page_visit *visit)
 {
     static char html[PAGE_MAX];
@@ -23,23 +23,24 @@ static void expect_visit(void)
     struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, RECENT_LINES};
     const char *html = text_of(&visit);
     ok(strstr(html, "<h1>Visit 17</h1>") != NULL, "the page shows the number of the visit");
-    ok(strstr(html, "<time>2022-11-28 22:54:26.913511+03:00</time>") != NULL, "and its time");
-    ok(strstr(html, "<b>chart-web-app-0</b>") != NULL, "and the pod");
+    ok(strstr(html, "<time>2022-11-28 22:54:26.913511+03:00</time>") != NULL,
+       "the page shows its time");
+    ok(strstr(html, "<b>chart-web-app-0</b>") != NULL, "the page shows the pod");
     const char *before = strstr(html, "Before you");
     const char *newest = strstr(html, "<td>16<td><time>2022-11-28 22:54:25.000005+03:00");
     const char *oldest = strstr(html, "<td>12<td><time>2022-11-28 22:54:21.000001+03:00");
     ok(before && newest && oldest && before < newest && newest < oldest,
-       "and the visits before it with their numbers, the newest first");
+       "the page shows the visits before it with their numbers, the newest first");
     ok(!strstr(html, "http:") && !strstr(html, "src=") && !strstr(html, "<link") &&
            !strstr(html, "<script"),
-       "it loads nothing from anywhere");
+       "the page loads nothing from anywhere");
     ok(strstr(html, "prefers-color-scheme:dark") && strstr(html, "name=viewport"),
-       "it suits the dark and a phone");
+       "the page has styles for dark mode and small screens");
     visit = (struct page_visit){1, lines[5], "chart-web-app-0", lines, 0};
-    ok(!strstr(text_of(&visit), "Before you"), "the first visit has none before it");
+    ok(!strstr(text_of(&visit), "Before you"), "the first visit has no visits before it");
     visit = (struct page_visit){UINT64_MAX, lines[5], "chart-web-app-0", lines, RECENT_LINES};
     ok(strstr(text_of(&visit), "<h1>Visit 18446744073709551615</h1>") != NULL,
-       "the greatest number fits");
+       "the largest number fits");
 }
 
 /* The sanitizer watches the end of each buffer. */
@@ -58,10 +59,10 @@ static void expect_cuts(void)
         right = right && page_of_visits_head("pod", 17, 5, points, 2, html, size) < size;
         free(html);
     }
-    ok(right, "a page is cut to its buffer, at every size");
+    ok(right, "a page is truncated to its buffer, at every size");
     (void)page_of_failure("chart-web-app-0", "No space left on device", whole, sizeof whole);
     ok(strstr(whole, "No space left on device") && strstr(whole, "does not count"),
-       "the page of a failure says why, and that the visit does not count");
+       "the page of a failure gives the reason, and says that the visit does not count");
 }
 
 static void expect_listing_head(void)
@@ -78,16 +79,17 @@ static void expect_listing_head(void)
     ok(length > 8 && strcmp(html + length - 8, "<table>\n") == 0,
        "the longest head of a listing fits");
     ok(strstr(html, "points=\"0,160 ") && strstr(html, "600,0 \"") != NULL,
-       "its plot goes from the lower left to the upper right");
+       "the plot goes from the lower left to the upper right");
     struct sample_point back[3] = {{1000, 1}, {500, 2}, {2000, 3}},
                         still[2] = {{1000, 1}, {1000, 2}};
     (void)page_of_visits_head(pod, 3, 3, back, 3, html, sizeof html);
     ok(strstr(html, "points=\"0,160 0,80 600,0 \"") != NULL,
-       "a clock that was set back stays in the plot");
+       "points of a clock that was set back stay within the plot");
     (void)page_of_visits_head(pod, 2, 2, still, 2, html, sizeof html);
-    ok(!strstr(html, "<svg") && !strstr(html, "The last"), "there is no plot of a single moment");
+    ok(!strstr(html, "<svg") && !strstr(html, "The last"),
+       "there is no plot if all visits have the same time");
     (void)page_of_visits_head(pod, 1, 1, still, 1, html, sizeof html);
-    ok(strstr(html, "<h1>1 visit</h1>") != NULL, "one visit is one visit");
+    ok(strstr(html, "<h1>1 visit</h1>") != NULL, "one visit is in the singular");
 }
 
 void test_page(void)

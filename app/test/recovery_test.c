@@ -8,34 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A file before and after an opening. */
+/* A file after it has been opened and closed. */
 struct repaired {
     int result;
     struct recovery report;
     uint64_t count, size, fixed_width_from;
-    char *kept, *torn; /* the file, and what was cut off it or NULL */
+    char *kept, *torn; /* the file, and its torn bytes or NULL */
     size_t kept_length, torn_length;
 };
 
 static struct repaired open_file_of(const void *bytes, size_t length)
 {
     struct repaired after = {0};
-    struct visit_log visits;
-    char *folder = directory_make();
-    directory_write(folder, VISITS_FILE, bytes, length);
-    visit_log_init(&visits, folder);
-    after.result = visit_log_open(&visits, &after.report);
+    struct visit_log visit_log;
+    char *directory = directory_make();
+    directory_write(directory, VISITS_FILE, bytes, length);
+    visit_log_init(&visit_log, directory);
+    after.result = visit_log_open(&visit_log, &after.report);
     if (after.result == 0) {
-        after.count = visits.count;
-        after.size = visits.size;
-        after.fixed_width_from = visits.fixed_width_from;
-        after.result = visit_log_close(&visits);
+        after.count = visit_log.count;
+        after.size = visit_log.size;
+        after.fixed_width_from = visit_log.fixed_width_from;
+        after.result = visit_log_close(&visit_log);
     }
-    after.kept = directory_read(folder, VISITS_FILE, &after.kept_length);
-    const char *torn = directory_find(folder, VISITS_FILE ".torn-");
+    after.kept = directory_read(directory, VISITS_FILE, &after.kept_length);
+    const char *torn = directory_find(directory, VISITS_FILE ".torn-");
     if (torn)
-        after.torn = directory_read(folder, torn, &after.torn_length);
-    directory_remove(folder);
+        after.torn = directory_read(directory, torn, &after.torn_length);
+    directory_remove(directory);
     return after;
 }
 
@@ -45,13 +45,13 @@ static void release(struct repaired *after)
     free(after->torn);
 }
 
-static bool is(const char *got, size_t got_length, const char *wanted, size_t wanted_length)
+static bool equals(const char *got, size_t got_length, const char *wanted, size_t wanted_length)
 {
     return got_length == wanted_length && (got_length == 0 || memcmp(got, wanted, got_length) == 0);
 }
 
-/* A line that a crash cut after any of its bytes. */
-static void expect_torn_tails(void)
+/* A crash may tear a line after any of its bytes. */
+static void expect_torn_ends(void)
 {
     for (size_t torn = 1; torn <= LINE_LENGTH; torn++) {
         char bytes[3 * LINE_LENGTH + 1] = LINE_A LINE_B LINE_C;
@@ -59,13 +59,13 @@ static void expect_torn_tails(void)
         struct repaired after = open_file_of(bytes, whole + torn);
         if (torn < TIMESTAMP_LENGTH)
             ok(after.result == 0 && after.count == 2 && after.report.torn == torn &&
-                   is(after.kept, after.kept_length, bytes, whole) &&
-                   is(after.torn, after.torn_length, bytes + whole, torn),
-               "%zu bytes of a line are moved aside", torn);
+                   equals(after.kept, after.kept_length, bytes, whole) &&
+                   equals(after.torn, after.torn_length, bytes + whole, torn),
+               "%zu bytes of a line are torn bytes, and moved", torn);
         else
             ok(after.result == 0 && after.count == 3 && !after.torn && after.report.torn == 0 &&
                    after.report.completed == (torn == TIMESTAMP_LENGTH) &&
-                   is(after.kept, after.kept_length, bytes, 3 * LINE_LENGTH),
+                   equals(after.kept, after.kept_length, bytes, 3 * LINE_LENGTH),
                "%zu bytes of a line are a visit", torn);
         release(&after);
     }
@@ -76,7 +76,7 @@ static void expect_torn_tails(void)
 
 static const struct {
     const char *claim, *bytes;
-    size_t length, kept; /* bytes that stay; the others are moved aside */
+    size_t length, kept; /* bytes that stay; the others are moved */
     uint64_t count, damaged, fixed_width_from;
 } files[] = {
     {"an empty file", FILE_OF(""), 0, 0, 0, 0},
@@ -92,7 +92,8 @@ static const struct {
     {"lines of CR LF", FILE_OF(CRLF_LINE CRLF_LINE), 68, 2, 0, 68},
     {"lines of CR LF, then ours", FILE_OF(CRLF_LINE LINE_A), 67, 2, 0, 34},
     {"damage in the middle", FILE_OF(LINE_A "2022-11-2x\n" LINE_B), 77, 3, 1, 44},
-    {"a torn line that was written on", FILE_OF(LINE_A "2022-11" LINE_B LINE_C), 106, 3, 1, 73},
+    {"a torn line with another line right after it", FILE_OF(LINE_A "2022-11" LINE_B LINE_C), 106,
+     3, 1, 73},
     {"an empty line in the middle", FILE_OF(LINE_A "\n" LINE_B), 67, 3, 1, 34},
     {"damage in the middle and at the end", FILE_OF("#\n" LINE_A "#\n#\n#"), 35, 2, 1, 2},
     {"lines without a fraction", FILE_OF("2022-11-28 22:54:26+03:00\n"), 26, 1, 0, 26},
@@ -107,35 +108,35 @@ static void expect_files(void)
         ok(after.result == 0 && after.count == files[i].count && after.size == files[i].kept &&
                after.report.damaged == files[i].damaged && after.report.torn == torn &&
                after.fixed_width_from == files[i].fixed_width_from &&
-               is(after.kept, after.kept_length, bytes, files[i].kept) &&
-               is(after.torn, after.torn_length, bytes + files[i].kept, torn),
-           "%s: %llu lines, %llu damaged, %zu bytes aside", files[i].claim,
+               equals(after.kept, after.kept_length, bytes, files[i].kept) &&
+               equals(after.torn, after.torn_length, bytes + files[i].kept, torn),
+           "%s: %llu lines, %llu damaged, %zu bytes moved", files[i].claim,
            (unsigned long long)files[i].count, (unsigned long long)files[i].damaged, torn);
         release(&after);
     }
 }
 
-/* What an editor may leave of a last line: complete as a visit, without its newline. */
+/* An editor may remove the last newline. The last line is then complete as a visit. */
 static void expect_missing_newlines(void)
 {
-    static const char *const tails[] = {"2022-11-28 22:54:27.000000+03:00",
-                                        "2022-11-28 22:54:27.000000+03:00\r",
-                                        "2022-11-28 22:54:27+03:00"};
-    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+    static const char *const last_lines[] = {"2022-11-28 22:54:27.000000+03:00",
+                                             "2022-11-28 22:54:27.000000+03:00\r",
+                                             "2022-11-28 22:54:27+03:00"};
+    for (size_t i = 0; i < sizeof last_lines / sizeof *last_lines; i++) {
         char bytes[128], wanted[128];
-        int length = snprintf(bytes, sizeof bytes, LINE_A "%s", tails[i]);
-        int wanted_length = snprintf(wanted, sizeof wanted, LINE_A "%s\n", tails[i]);
+        int length = snprintf(bytes, sizeof bytes, LINE_A "%s", last_lines[i]);
+        int wanted_length = snprintf(wanted, sizeof wanted, LINE_A "%s\n", last_lines[i]);
         struct repaired after = open_file_of(bytes, (size_t)length);
         ok(after.result == 0 && after.report.completed && after.count == 2 && !after.torn &&
                after.size == (uint64_t)wanted_length &&
                after.fixed_width_from == (i == 0 ? 0 : after.size) &&
-               is(after.kept, after.kept_length, wanted, (size_t)wanted_length),
-           "last line %zu without a newline gets it again", i);
+               equals(after.kept, after.kept_length, wanted, (size_t)wanted_length),
+           "last line %zu of the table gets its missing newline", i);
         release(&after);
     }
 }
 
-static void expect_long_tails(void)
+static void expect_long_ends(void)
 {
     static const size_t lengths[] = {4096, 67583, 67584, 67585, 200000};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -144,15 +145,15 @@ static void expect_long_tails(void)
         memcpy(bytes, LINE_A, LINE_LENGTH);
         struct repaired after = open_file_of(bytes, LINE_LENGTH + length);
         ok(after.result == 0 && after.count == 1 && after.report.torn == length &&
-               is(after.kept, after.kept_length, bytes, LINE_LENGTH) &&
-               is(after.torn, after.torn_length, bytes + LINE_LENGTH, length),
-           "%zu NULs at the end are moved aside", length);
+               equals(after.kept, after.kept_length, bytes, LINE_LENGTH) &&
+               equals(after.torn, after.torn_length, bytes + LINE_LENGTH, length),
+           "%zu NULs at the end are moved", length);
         release(&after);
         memcpy(bytes + LINE_LENGTH + length, "\n" LINE_B, LINE_LENGTH + 1);
         after = open_file_of(bytes, length + 2 * LINE_LENGTH + 1);
         ok(after.result == 0 && after.count == 3 && after.report.damaged == 1 && !after.torn &&
-               is(after.kept, after.kept_length, bytes, length + 2 * LINE_LENGTH + 1),
-           "before a visit they are a line, and stay");
+               equals(after.kept, after.kept_length, bytes, length + 2 * LINE_LENGTH + 1),
+           "NULs before a visit are a damaged line, and stay");
         release(&after);
         free(bytes);
     }
@@ -166,7 +167,7 @@ static uint64_t count_newlines(const char *bytes, size_t length)
     return count;
 }
 
-/* Nothing that could be a visit is ever removed, nothing at all is lost, and one repair is enough.
+/* No line that could be a visit is removed, no byte is lost, and a second recovery finds nothing.
  */
 static void expect_properties(void)
 {
@@ -198,14 +199,16 @@ static void expect_properties(void)
         release(&after);
         release(&again);
     }
-    same(wrong, 0, "200 files of lines and damage are repaired without a loss, and once is enough");
+    same(wrong, 0,
+         "200 files of lines and damage are repaired without loss, and a second recovery finds "
+         "nothing");
 }
 
 void test_recovery(void)
 {
-    expect_torn_tails();
+    expect_torn_ends();
     expect_files();
     expect_missing_newlines();
-    expect_long_tails();
+    expect_long_ends();
     expect_properties();
 }

@@ -7,8 +7,8 @@
 
 enum { INCOMPLETE = 0, VALID = 200 };
 
-/* What the event loop makes of LENGTH bytes: INCOMPLETE, VALID, or the status that refuses them.
- * They lie in memory of exactly their size, so that the sanitizer sees a step past it. */
+/* How the bytes are judged: INCOMPLETE, VALID, or the status that refuses them. They are in memory
+ * of exactly their size, so that the sanitizer detects an access past it. */
 static int judge(const char *bytes, size_t length, struct request *ret_request)
 {
     static char *copy;
@@ -35,9 +35,9 @@ static const struct {
     {"HEAD", HEAD("HEAD / HTTP/1.1\r\n" HOST "\r\n"), VALID},
     {"HTTP/1.0 without Host", HEAD("GET / HTTP/1.0\r\n\r\n"), VALID},
     {"empty lines before it (RFC 9112 2.2)", HEAD("\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), VALID},
-    {"another request behind it", HEAD("GET / HTTP/1.1\r\n" HOST "\r\nGARBAGE\x00"), VALID},
+    {"another request after it", HEAD("GET / HTTP/1.1\r\n" HOST "\r\nGARBAGE\x00"), VALID},
     {"an empty Host (RFC 9110 7.2)", HEAD("GET / HTTP/1.1\r\nHost:\r\n\r\n"), VALID},
-    {"a Host of IPv6", HEAD("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"), VALID},
+    {"a Host with an IPv6 address", HEAD("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"), VALID},
     {"Content-Length: 0", HEAD("GET / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"), VALID},
     {"tabs as white space", HEAD("GET / HTTP/1.1\r\nHost:\ta\t\r\nX:\t1\r\n\r\n"), VALID},
     {"bytes of 0x80 and above in a value", HEAD("GET / HTTP/1.1\r\n" HOST "X: \xff\r\n\r\n"),
@@ -57,7 +57,7 @@ static const struct {
     {"a Host with a space (3.2)", HEAD("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), 400},
     {"a Host with a user", HEAD("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"), 400},
     {"a Host with a path", HEAD("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), 400},
-    {"a Host with a port that is none", HEAD("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n"), 400},
+    {"a Host with an invalid port", HEAD("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n"), 400},
     {"a Host that is a list", HEAD("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"), 400},
     {"a Host with half a bracket", HEAD("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"), 400},
     {"Transfer-Encoding (6.1)",
@@ -79,7 +79,7 @@ static const struct {
     {"a body of more than 64 bits",
      HEAD("GET / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551616\r\n\r\n"), 413},
     {"a folded line (5.2)", HEAD("GET / HTTP/1.1\r\n" HOST "X: 1\r\n 2\r\n\r\n"), 400},
-    {"a folded first line", HEAD("GET / HTTP/1.1\r\n X: 1\r\n" HOST "\r\n"), 400},
+    {"a folded request line", HEAD("GET / HTTP/1.1\r\n X: 1\r\n" HOST "\r\n"), 400},
     {"a space before the colon (5.1)", HEAD("GET / HTTP/1.1\r\n" HOST "X : 1\r\n\r\n"), 400},
     {"a field without a colon", HEAD("GET / HTTP/1.1\r\n" HOST "X\r\n\r\n"), 400},
     {"a field without a name", HEAD("GET / HTTP/1.1\r\n" HOST ": 1\r\n\r\n"), 400},
@@ -90,10 +90,10 @@ static const struct {
     {"a bare LF after the request line (2.2)", HEAD("GET / HTTP/1.1\n" HOST "\r\n"), 400},
     {"a bare LF after a field", HEAD("GET / HTTP/1.1\r\nHost: a\n\r\n"), 400},
     {"a bare LF between fields", HEAD("GET / HTTP/1.1\r\n" HOST "X: 1\nY: 1\r\n\r\n"), 400},
-    {"a bare LF at the end", HEAD("GET / HTTP/1.1\r\n" HOST "\n"), 400},
-    {"a bare LF before it", HEAD("\nGET / HTTP/1.1\r\n" HOST "\r\n"), 400},
-    {"two spaces", HEAD("GET  / HTTP/1.1\r\n" HOST "\r\n"), 400},
-    {"a space at the end", HEAD("GET / HTTP/1.1 \r\n" HOST "\r\n"), 400},
+    {"a bare LF in place of the final empty line", HEAD("GET / HTTP/1.1\r\n" HOST "\n"), 400},
+    {"a bare LF before the request line", HEAD("\nGET / HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"two spaces after the method", HEAD("GET  / HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"a space at the end of the request line", HEAD("GET / HTTP/1.1 \r\n" HOST "\r\n"), 400},
     {"a tab for a space", HEAD("GET\t/ HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"a leading space", HEAD(" GET / HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"no version", HEAD("GET /\r\n"), 400},
@@ -112,8 +112,8 @@ static const struct {
     {"POST", HEAD("POST / HTTP/1.1\r\n" HOST "\r\n"), 405},
     {"CONNECT", HEAD("CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n"), 405},
     {"OPTIONS *", HEAD("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 405},
-    {"a method that nobody knows", HEAD("BREW / HTTP/1.1\r\n" HOST "\r\n"), 405},
-    {"get in small letters (RFC 9110 9.1)", HEAD("get / HTTP/1.1\r\n" HOST "\r\n"), 405},
+    {"an unknown method", HEAD("BREW / HTTP/1.1\r\n" HOST "\r\n"), 405},
+    {"get in lower case (RFC 9110 9.1)", HEAD("get / HTTP/1.1\r\n" HOST "\r\n"), 405},
     {"POST that is also malformed", HEAD("POST / HTTP/1.1\r\n" HOST "X : 1\r\n\r\n"), 400},
     {"TLS", HEAD("\x16\x03\x01\x02\x00\x01\x00"), 400},
     {"a NUL", HEAD("\x00"), 400},
@@ -137,7 +137,7 @@ static size_t head_with_fields(char *head, size_t size, int count)
     return (size_t)(length + snprintf(head + length, size - (size_t)length, "\r\n"));
 }
 
-/* A head whose request line, or whose only other field, fills it up to LENGTH bytes. */
+/* A head of LENGTH bytes, filled by a long request line (IN_LINE) or a long field. */
 static void head_of_length(char *head, size_t length, bool in_line)
 {
     static const char start[] = "GET /",
@@ -156,13 +156,13 @@ static void expect_limits(void)
     struct request request;
     char head[REQUEST_HEAD_MAX + 1];
     size_t length = head_with_fields(head, sizeof head, REQUEST_FIELDS_MAX - 1);
-    same(judge(head, length, &request), VALID, "63 fields are taken");
+    same(judge(head, length, &request), VALID, "63 fields are accepted");
     length = head_with_fields(head, sizeof head, REQUEST_FIELDS_MAX);
     same(judge(head, length, &request), 431, "64 fields: 431");
     head_of_length(head, REQUEST_HEAD_MAX, true);
-    same(judge(head, REQUEST_HEAD_MAX, &request), VALID, "a head of 8 KiB is taken");
+    same(judge(head, REQUEST_HEAD_MAX, &request), VALID, "a head of 8 KiB is accepted");
     same(judge(head, REQUEST_HEAD_MAX - 1, &request), INCOMPLETE,
-         "and incomplete up to its last byte");
+         "a head of 8 KiB is incomplete without its last byte");
     head_of_length(head, REQUEST_HEAD_MAX + 1, false);
     same(judge(head, REQUEST_HEAD_MAX, &request), 431, "fields of more than 8 KiB: 431");
     memset(head, 'x', sizeof head);
@@ -178,11 +178,11 @@ static void expect_prefixes(void)
     bool right = true;
     for (size_t length = 0; length < sizeof head - 1; length++)
         right = right && judge(head, length, &request) == INCOMPLETE;
-    ok(right, "every beginning of a head is incomplete");
+    ok(right, "every proper prefix of a head is incomplete");
     ok(judge(head, sizeof head - 1, &request) == VALID && request.path_length == 7 &&
            memcmp(request.path, "/visits", 7) == 0 && strcmp(request.query, "tail=5") == 0 &&
            strcmp(request.accept, "text/html") == 0,
-       "the whole has path, query and Accept");
+       "the complete head has path, query and Accept");
 }
 
 static void expect_parts(void)
@@ -243,8 +243,9 @@ static void expect_qualities(void)
          800},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        same(request_quality(table[i].accept, table[i].type), table[i].quality, "%s wants %s by %d",
-             table[i].accept ? table[i].accept : "nothing", table[i].type, table[i].quality);
+        same(request_quality(table[i].accept, table[i].type), table[i].quality,
+             "Accept %s gives %s the quality %d", table[i].accept ? table[i].accept : "nothing",
+             table[i].type, table[i].quality);
 }
 
 static void expect_parameters(void)
@@ -275,8 +276,9 @@ static void expect_beginnings(void)
                  {" ", true},     {"\rG", true},         {"\r\n ", true}, {"\r\n\r\nGET /", true}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         ok(request_has_begun(table[i].bytes, strlen(table[i].bytes)) == table[i].begun,
-           "empty lines alone are no request: row %zu", i);
-    ok(request_has_begun("\0", 1), "a NUL is none, and is refused as one");
+           "empty lines alone do not begin a request: row %zu", i);
+    ok(request_has_begun("\0", 1),
+       "a NUL is not an empty line: it begins a request, which is refused");
 }
 
 void test_request(void)

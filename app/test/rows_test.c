@@ -17,10 +17,10 @@ enum { PIECE_SIZE = 32768, OUT_MAX = 2000000 };
 static char out[OUT_MAX];
 static uint64_t bytes_read, most_read;
 
-/* This comes before the C library's. */
-ssize_t pread(int file, void *data, size_t size, off_t offset)
+/* Overrides the C library's function. */
+ssize_t pread(int fd, void *data, size_t size, off_t offset)
 {
-    ssize_t got = syscall(SYS_pread64, file, data, size, offset);
+    ssize_t got = syscall(SYS_pread64, fd, data, size, offset);
     bytes_read += got > 0 ? (uint64_t)got : 0;
     return got;
 }
@@ -31,8 +31,8 @@ static void note_read(void)
     bytes_read = 0;
 }
 
-/* Lists from READER's start to the end into `out`. Returns the length, or -1; `most_read` is the
- * most bytes that one call read. */
+/* Lists all rows of READER into `out`. Returns the length, or -1. Then `most_read` is the largest
+ * number of bytes that one call has read. */
 static ssize_t list_all(struct reader *reader, enum row_format format)
 {
     size_t total = 0;
@@ -54,30 +54,30 @@ static ssize_t list_all(struct reader *reader, enum row_format format)
     return (ssize_t)total;
 }
 
-/* A file of BYTES, open, with the range that the program would find in it. */
-static struct log_snapshot snapshot_of(const char *folder, const char *bytes, size_t length)
+/* Writes a file of BYTES and opens it. Returns the snapshot that the program would find in it. */
+static struct log_snapshot snapshot_of(const char *directory, const char *bytes, size_t length)
 {
     static char rest[SCAN_BUFFER_SIZE];
     struct scan scan = {0};
     size_t rest_length;
-    directory_write(folder, "f", bytes, length);
-    int file = open(directory_path(folder, "f"), O_RDONLY | O_CLOEXEC);
-    (void)scan_file(file, &scan, rest, &rest_length);
-    return scan_snapshot(&scan, file);
+    directory_write(directory, "f", bytes, length);
+    int fd = open(directory_path(directory, "f"), O_RDONLY | O_CLOEXEC);
+    (void)scan_file(fd, &scan, rest, &rest_length);
+    return scan_snapshot(&scan, fd);
 }
 
 static void expect_format(const char *bytes, enum row_format format, uint64_t tail,
                           const char *wanted)
 {
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct reader reader;
-    struct log_snapshot range = snapshot_of(folder, bytes, strlen(bytes));
+    struct log_snapshot range = snapshot_of(directory, bytes, strlen(bytes));
     reader_start(&reader, &range, tail);
     ssize_t length = list_all(&reader, format);
     same_bytes(out, length < 0 ? 0 : (size_t)length, wanted, strlen(wanted),
                "format %d of %zu bytes, tail %lld", (int)format, strlen(bytes), (long long)tail);
     (void)close(range.fd);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 static void expect_formats(void)
@@ -109,7 +109,7 @@ static void expect_formats(void)
     expect_format(LINE_A "<b>\n\n" LINE_B, ROWS_RAW, 3, "<b>\n\n" LINE_B);
 }
 
-/* What the listing must be, made in the plainest way. Returns its length. */
+/* The expected listing, made in the simplest way. Returns its length. */
 static size_t wanted_text(const struct log_snapshot *range, const char *bytes, uint64_t tail,
                           bool numbered, char *wanted)
 {
@@ -135,9 +135,9 @@ static void expect_samples(void)
     uint64_t state = 1906;
     int wrong = 0;
     for (int round = 0; round < 200; round++) {
-        char *folder = directory_make();
+        char *directory = directory_make();
         size_t length = samples_make(&state, bytes, sizeof bytes);
-        struct log_snapshot range = snapshot_of(folder, bytes, length);
+        struct log_snapshot range = snapshot_of(directory, bytes, length);
         uint64_t tail =
             samples_next(&state) % 2 ? UINT64_MAX : samples_next(&state) % (range.count + 2);
         bool numbered = samples_next(&state) % 2;
@@ -147,64 +147,65 @@ static void expect_samples(void)
         size_t wanted_length = wanted_text(&range, bytes, tail, numbered, wanted);
         wrong += got != (ssize_t)wanted_length || memcmp(out, wanted, wanted_length) != 0;
         (void)close(range.fd);
-        directory_remove(folder);
+        directory_remove(directory);
     }
-    same(wrong, 0, "200 samples are listed as they are");
+    same(wrong, 0, "200 sample files are listed unchanged");
 }
 
 /* Another process shortens the file while it is read. */
 static void expect_truncation(void)
 {
     static char bytes[20000 * (sizeof LINE_A - 1)], piece[PIECE_SIZE];
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct reader reader;
     for (size_t i = 0; i < sizeof bytes; i += sizeof LINE_A - 1)
         memcpy(bytes + i, LINE_A, sizeof LINE_A - 1);
-    struct log_snapshot range = snapshot_of(folder, bytes, sizeof bytes);
+    struct log_snapshot range = snapshot_of(directory, bytes, sizeof bytes);
     reader_start(&reader, &range, UINT64_MAX);
     struct row_position position = rows_start(&reader);
     struct text text = text_begin(piece, sizeof piece);
     bool right = rows_next(&reader, ROWS_TEXT, &position, &text) > 0;
-    (void)truncate(directory_path(folder, "f"), 0);
+    (void)truncate(directory_path(directory, "f"), 0);
     text = text_begin(piece, sizeof piece);
     ok(right && rows_next(&reader, ROWS_TEXT, &position, &text) == -1 && errno == EIO,
-       "a listing of a file that was shortened fails");
+       "a listing of a shortened file fails with EIO");
     (void)close(range.fd);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
-/* Whatever the file holds, one client must not hold the loop up. */
+/* Whatever the file contains, one client must not block the loop. */
 static void expect_bounded_calls(void)
 {
     enum { MOST = 64 * 1024, LINES = 40000, LONG = 3000000 };
-    char *folder = directory_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
+    char *directory = directory_make(), *bytes = malloc(LONG + LINES * LINE_LENGTH);
     struct reader reader;
     size_t length = 0;
     for (int i = 0; i < LINES; i++, length += LINE_LENGTH)
         memcpy(bytes + length, i == LINES - 2 ? "# a note that an operator added.\n" : LINE_A,
                LINE_LENGTH);
-    struct log_snapshot range = snapshot_of(folder, bytes, length);
+    struct log_snapshot range = snapshot_of(directory, bytes, length);
     bytes_read = 0;
     reader_start(&reader, &range, LINES - 1);
-    same((long long)bytes_read, 0, "to start a listing reads nothing");
+    same((long long)bytes_read, 0, "starting a listing reads nothing");
     ssize_t got = list_all(&reader, ROWS_RAW);
     ok(most_read <= MOST && got == (LINES - 1) * LINE_LENGTH &&
            memcmp(out, bytes + LINE_LENGTH, (size_t)got) == 0,
-       "the first of many lines before an fixed_width_from one is found a block at a time");
+       "the first line is searched in bounded steps if lines have different lengths");
     (void)close(range.fd);
 
     memset(bytes, 'x', LONG);
     memcpy(bytes + LONG, "\n" LINE_B, 1 + LINE_LENGTH);
-    range = snapshot_of(folder, bytes, LONG + 1 + LINE_LENGTH);
+    range = snapshot_of(directory, bytes, LONG + 1 + LINE_LENGTH);
     reader_start(&reader, &range, UINT64_MAX);
     static const char wanted[] = "\n{\"visit\": 1, \"time\": null},"
                                  "\n{\"visit\": 2, \"time\": \"2022-11-28 22:54:27.000000+03:00\"}";
     got = list_all(&reader, ROWS_JSON);
-    ok(most_read <= MOST, "nor is a line of megabytes read at once");
-    same_bytes(out, got > 0 ? (size_t)got : 0, wanted, sizeof wanted - 1, "and it is one row");
+    ok(most_read <= MOST, "a line of megabytes is read in bounded steps");
+    same_bytes(out, got > 0 ? (size_t)got : 0, wanted, sizeof wanted - 1,
+               "a line of megabytes is one row");
     (void)close(range.fd);
     free(bytes);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 void test_rows(void)

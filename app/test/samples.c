@@ -10,9 +10,9 @@ uint64_t samples_next(uint64_t *state)
     return *state;
 }
 
-static size_t put(char *at, size_t room, const char *text, size_t length)
+static size_t put(char *at, size_t size, const char *text, size_t length)
 {
-    length = length < room ? length : room;
+    length = length < size ? length : size;
     memcpy(at, text, length);
     return length;
 }
@@ -35,7 +35,7 @@ size_t samples_make(uint64_t *state, char *file, size_t size)
         uint64_t kind = samples_next(state) % 16;
         size_t count = samples_next(state) % 40;
         if (kind == 15) {
-            /* At times longer than any buffer that it goes through. */
+            /* Sometimes longer than any buffer of the program. */
             size_t fill = samples_next(state) % 5 == 0 ? 150000 : samples_next(state) % 10000;
             fill = fill < size - length ? fill : size - length;
             memset(file + length, samples_next(state) % 2 ? 0 : '#', fill);

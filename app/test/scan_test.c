@@ -11,12 +11,12 @@
 static int scan_bytes(const void *bytes, size_t length, struct scan *scan, char *rest,
                       size_t *rest_length)
 {
-    char *folder = directory_make();
-    directory_write(folder, "f", bytes, length);
-    int file = open(directory_path(folder, "f"), O_RDONLY | O_CLOEXEC);
-    int result = scan_file(file, scan, rest, rest_length);
-    (void)close(file);
-    directory_remove(folder);
+    char *directory = directory_make();
+    directory_write(directory, "f", bytes, length);
+    int fd = open(directory_path(directory, "f"), O_RDONLY | O_CLOEXEC);
+    int result = scan_file(fd, scan, rest, rest_length);
+    (void)close(fd);
+    directory_remove(directory);
     return result;
 }
 
@@ -51,8 +51,8 @@ static void expect_table(void)
                scan.good_count == table[i].good_count &&
                scan.good_damaged == table[i].good_damaged && rest_length == table[i].rest &&
                !scan.in_long_line,
-           "file %zu of the table has %llu lines up to %llu", i, (unsigned long long)table[i].count,
-           (unsigned long long)table[i].offset);
+           "file %zu of the table has %llu lines, which end at %llu", i,
+           (unsigned long long)table[i].count, (unsigned long long)table[i].offset);
     }
 }
 
@@ -74,29 +74,29 @@ static void expect_long_lines(void)
                 scan.count == 2 && scan.damaged == 1 && scan.good_count == 2 && rest_length == 0 &&
                 scan.fixed_width_from == length + 1 && scan.offset == length + 1 + LINE_LENGTH;
     }
-    ok(right, "a line about as long as the buffer is one line, and the next is itself");
+    ok(right, "a line about as long as the buffer is one line, and the next line is another");
     struct scan scan;
     size_t rest_length;
     memcpy(bytes, LINE_A, LINE_LENGTH);
     memset(bytes + LINE_LENGTH, 0, SIZE);
     ok(scan_bytes(bytes, LINE_LENGTH + SIZE, &scan, rest, &rest_length) == 0 && scan.in_long_line &&
            scan.good_offset == LINE_LENGTH && scan.count == 1,
-       "an endless tail is no line");
+       "bytes without a newline are not a line, however many");
     bytes[LINE_LENGTH + SIZE] = '\n';
     ok(scan_bytes(bytes, LINE_LENGTH + SIZE + 1, &scan, rest, &rest_length) == 0 &&
            !scan.in_long_line && scan.good_offset == LINE_LENGTH && scan.count == 2 &&
            scan.damaged == 1,
-       "with a newline it is one, and damaged");
-    /* What would be a timestamp on its own is not one at the end of a long line. */
+       "with a newline they are one damaged line");
+    /* The end of a long line is not a timestamp, even if it looks like one. */
     memset(bytes, '#', SCAN_BUFFER_SIZE);
     memcpy(bytes + SCAN_BUFFER_SIZE, LINE_A, LINE_LENGTH);
     ok(scan_bytes(bytes, SCAN_BUFFER_SIZE + LINE_LENGTH, &scan, rest, &rest_length) == 0 &&
            scan.count == 1 && scan.damaged == 1 && scan.good_count == 0,
-       "the end of a long line is no visit, however it looks");
+       "the end of a long line is not a visit, even if it looks like one");
     free(bytes);
 }
 
-/* Against a count that is made in the plainest way. */
+/* Compares with a count that is made in the simplest way. */
 static void expect_samples(void)
 {
     static char bytes[400000], rest[SCAN_BUFFER_SIZE];
@@ -122,7 +122,7 @@ static void expect_samples(void)
                 scan.fixed_width_from == fixed_width_from &&
                 (scan.in_long_line || (scan.offset == start && rest_length == length - start));
     }
-    ok(right, "300 files of lines and damage are counted right");
+    ok(right, "300 files of lines and damage are counted correctly");
 }
 
 void test_scan(void)

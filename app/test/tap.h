@@ -1,4 +1,4 @@
-/* A harness of a few lines: each check is a line of TAP on stdout, each topic a function. */
+/* A small test harness: each check prints a line of TAP on stdout, each topic is a function. */
 #ifndef TAP_H
 #define TAP_H
 
@@ -8,7 +8,7 @@
 /* Prints "ok N - CLAIM" or "not ok N - CLAIM". Returns PASSED. */
 bool ok(bool passed, const char *claim, ...) __attribute__((format(printf, 2, 3)));
 
-/* ok() for two numbers and two strings of bytes; shows both where they differ. */
+/* Like ok(), for two numbers or two byte strings. Print both if they differ. */
 bool same(long long got, long long wanted, const char *claim, ...)
     __attribute__((format(printf, 3, 4)));
 bool same_bytes(const void *got, size_t got_length, const void *wanted, size_t wanted_length,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each way to append once. */
+/* Calls each function that appends, once. */
 static void append_all(struct text *text)
 {
     text_string(text, "Visit ");
@@ -14,45 +14,45 @@ static void append_all(struct text *text)
     text_printf(text, "%s%c%d", " of ", 'n', -1);
 }
 
-static void expect_pieces(void)
+static void expect_appending(void)
 {
     static const char wanted[] = "Visit 0, 18446744073709551615 of n-1";
     char buffer[64];
     struct text text = text_begin(buffer, sizeof buffer);
-    ok(text.length == 0 && buffer[0] == '\0', "a text begins empty");
+    ok(text.length == 0 && buffer[0] == '\0', "a new text is empty");
     append_all(&text);
-    same_bytes(buffer, text.length + 1, wanted, sizeof wanted, "pieces follow one another");
-    ok(!text.overflowed, "they fit");
+    same_bytes(buffer, text.length + 1, wanted, sizeof wanted, "pieces are appended in order");
+    ok(!text.overflowed, "text that fits does not overflow");
 }
 
 /* The sanitizer watches the end of each buffer. */
-static void expect_cuts(void)
+static void expect_truncation(void)
 {
     char whole[64];
     struct text text = text_begin(whole, sizeof whole);
     append_all(&text);
     size_t length = text.length;
-    bool is_cut = true, is_told = true;
+    bool is_truncated = true, is_reported = true;
     for (size_t size = 1; size <= length + 2; size++) {
         char *buffer = malloc(size);
         size_t kept = size <= length ? size - 1 : length;
         text = text_begin(buffer, size);
         append_all(&text);
-        is_cut = is_cut && text.length == kept && memcmp(buffer, whole, kept) == 0 &&
-                 buffer[kept] == '\0';
-        is_told = is_told && text.overflowed == (size <= length);
+        is_truncated = is_truncated && text.length == kept && memcmp(buffer, whole, kept) == 0 &&
+                       buffer[kept] == '\0';
+        is_reported = is_reported && text.overflowed == (size <= length);
         free(buffer);
     }
-    ok(is_cut, "what does not fit is cut, at every size");
-    ok(is_told, "and only then it has overflowed");
+    ok(is_truncated, "text that does not fit is truncated, at every size");
+    ok(is_reported, "`overflowed` is set only if text was truncated");
     char full[4];
     text = text_begin(full, sizeof full);
     text_string(&text, "abc");
     text_string(&text, "");
-    ok(!text.overflowed, "a full text has not overflowed");
+    ok(!text.overflowed, "a text that just fits has not overflowed");
     text_printf(&text, "%s", "d");
     text_printf(&text, "%s", "");
-    ok(text.overflowed && strcmp(full, "abc") == 0, "it has from the first piece too many on");
+    ok(text.overflowed && strcmp(full, "abc") == 0, "after an overflow `overflowed` stays set");
 }
 
 static void expect_numbers(void)
@@ -89,14 +89,14 @@ static void expect_numbers(void)
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         ok(parse_number(refused[i].digits, strlen(refused[i].digits), refused[i].minimum,
                         refused[i].maximum, &number) == -1,
-           "'%s' is none, or out of bounds", refused[i].digits);
-    ok(parse_number("\xb1", 1, 0, UINT64_MAX, &number) == -1, "a byte beyond ASCII is no digit");
-    ok(parse_number("123", 2, 0, 99, &number) == 0 && number == 12, "only so many bytes are read");
+           "'%s' is not a number, or out of bounds", refused[i].digits);
+    ok(parse_number("\xb1", 1, 0, UINT64_MAX, &number) == -1, "a byte beyond ASCII is not a digit");
+    ok(parse_number("123", 2, 0, 99, &number) == 0 && number == 12, "only LENGTH bytes are read");
 }
 
 void test_text(void)
 {
-    expect_pieces();
-    expect_cuts();
+    expect_appending();
+    expect_truncation();
     expect_numbers();
 }

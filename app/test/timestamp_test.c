@@ -38,20 +38,20 @@ static void expect_zones(void)
     expect("Asia/Kolkata", MOMENT, 0, "2022-11-29 01:24:26.000000+05:30");
     expect("Asia/Kathmandu", MOMENT, 0, "2022-11-29 01:39:26.000000+05:45");
     expect("America/St_Johns", MOMENT, 0, "2022-11-28 16:24:26.000000-03:30");
-    /* Two seconds an hour apart bear the same time of day; the offset tells them apart. */
+    /* These two seconds have the same local time; only the offset distinguishes them. */
     expect("America/New_York", 1667712599, 0, "2022-11-06 01:29:59.000000-04:00");
     expect("America/New_York", 1667716199, 0, "2022-11-06 01:29:59.000000-05:00");
     expect("EST5EDT,M3.2.0,M11.1.0", 1667712599, 0, "2022-11-06 01:29:59.000000-04:00");
     expect("EST5EDT,M3.2.0,M11.1.0", 1667716199, 0, "2022-11-06 01:29:59.000000-05:00");
     expect("UTC", 951782400, 0, "2000-02-29 00:00:00.000000+00:00");
     expect("UTC", -1, 500000000, "1969-12-31 23:59:59.500000+00:00");
-    /* Local mean time had seconds in its offset; a timestamp has the whole minutes. */
+    /* The offset of local mean time had seconds; a timestamp has only whole minutes. */
     expect("Europe/Moscow", -3000000000, 0, "1874-12-07 21:10:17.000000+02:30");
 }
 
 static void expect_unknown_zones(void)
 {
-    /* And a word of what is said of each. */
+    /* Each zone, and words of the message that refuses it. */
     static const char *const zones[][2] = {
         {"", "not known"},
         {"Nowhere/City", "not known"},
@@ -77,11 +77,11 @@ static void expect_unknown_zones(void)
         ok(false, "Europe/Moscow is known");
     for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
         const char *complaint = timezone_set(zones[i][0]);
-        ok(complaint && strstr(complaint, zones[i][1]), "zone %zu of those without is refused: %s",
-           i, zones[i][1]);
+        ok(complaint && strstr(complaint, zones[i][1]), "zone %zu of the table is refused: %s", i,
+           zones[i][1]);
     }
     ok(timestamp_write(&cache, &moment, timestamp) == 0 && memcmp(timestamp + 26, "+03:00", 6) == 0,
-       "after a refusal the zone is the one before");
+       "after a refusal the zone is unchanged");
 }
 
 static void expect_cache(void)
@@ -102,14 +102,14 @@ static void expect_cache(void)
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         right = right && timestamp_write(&cache, &steps[i].moment, timestamp) == 0 &&
                 memcmp(timestamp, steps[i].wanted, TIMESTAMP_LENGTH) == 0;
-    ok(right, "a cache follows the second, forward and back");
+    ok(right, "a timestamp is right when the second changes, forward and back");
     struct timespec late = {253402300800, 0}, now = {MOMENT, 0};
     errno = 0;
     ok(timestamp_write(&cache, &late, timestamp) == -1 && errno == EOVERFLOW,
        "the year 10000 is refused");
     ok(timestamp_write(&cache, &now, timestamp) == 0 &&
            memcmp(timestamp, steps[4].wanted, TIMESTAMP_LENGTH) == 0,
-       "and the cache is right after it");
+       "after a refusal the next timestamp is right");
     struct timespec last = {253402300799, 0}, early = {-62167219201, 0};
     ok(timestamp_write(&cache, &last, timestamp) == 0 &&
            memcmp(timestamp, "9999-12-31 23:59:59", 19) == 0,
@@ -120,8 +120,9 @@ static void expect_cache(void)
 static void expect_shapes(void)
 {
     static const char line[] = "2022-11-28 22:54:26.913511+03:00";
-    ok(timestamp_is_exact(line), "a timestamp is exact");
-    ok(timestamp_is_exact("2022-11-28 22:54:26.913511-03:30"), "also west of Greenwich");
+    ok(timestamp_is_exact(line), "a timestamp east of Greenwich is exact");
+    ok(timestamp_is_exact("2022-11-28 22:54:26.913511-03:30"),
+       "a timestamp west of Greenwich is exact");
     bool all = true;
     for (size_t i = 0; i < TIMESTAMP_LENGTH; i++) {
         for (int byte = 0; byte < 256; byte++) {
@@ -165,8 +166,8 @@ static void expect_plausible(void)
     bool none = true;
     for (size_t length = 0; length < TIMESTAMP_LENGTH; length++)
         none = none && !timestamp_is_plausible(line, length);
-    ok(none,
-       "no beginning of a timestamp is plausible, so a torn line is never taken for a whole one");
+    ok(none, "no proper prefix of a timestamp is plausible, so a torn line is never taken for a "
+             "complete one");
 }
 
 void test_timestamp(void)

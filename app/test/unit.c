@@ -1,11 +1,11 @@
-/* All topics, or those that are named. */
+/* Runs all topics, or those named by the arguments. */
 #include "tap.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-/* One topic a line; NAME_test.c holds it. */
+/* One topic per line. NAME_test.c has the tests of topic NAME. */
 /* clang-format off */
 static const struct {
     const char *name;
@@ -16,15 +16,15 @@ static const struct {
     {"zone", test_zone},
     {"options", test_options},
     {"url", test_url},
-    {"response", test_client_response},
+    {"client_response", test_client_response},
     {"page", test_page},
     {"request", test_request},
     {"scan", test_scan},
     {"loop_group", test_loop_group},
     {"http1", test_http1},
-    {"visits", test_visit_log},
-    {"visits_faults", test_visit_log_faults},
-    {"repair", test_recovery},
+    {"visit_log", test_visit_log},
+    {"visit_log_faults", test_visit_log_faults},
+    {"recovery", test_recovery},
     {"rows", test_rows},
     {"metrics", test_metrics},
 };
@@ -50,7 +50,7 @@ static bool is_topic(const char *name)
 
 int main(int argc, char **argv)
 {
-    /* As in the program: a write past a file's limit is an errno. */
+    /* Like the program: a write past RLIMIT_FSIZE fails with errno. */
     (void)signal(SIGXFSZ, SIG_IGN);
     for (int i = 1; i < argc; i++) {
         if (!is_topic(argv[i])) {

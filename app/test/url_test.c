@@ -89,7 +89,7 @@ void test_url(void)
         struct url url = {.port = "x"};
         const char *complaint = url_parse(bad_urls[i].text, &url);
         ok(complaint && strstr(complaint, bad_urls[i].complaint) && strcmp(url.port, "x") == 0,
-           "URL %zu of those that are none is refused: %s", i, bad_urls[i].complaint);
+           "URL %zu of the bad ones is refused: %s", i, bad_urls[i].complaint);
     }
     char text[4096];
     struct url url;

@@ -22,10 +22,10 @@ static int append(struct visit_log *log, const char *lines, size_t count, uint64
     return visit_log_append(log, lines, count, ret_first, &end, &recent);
 }
 
-static bool file_is(const char *folder, const char *wanted)
+static bool file_is(const char *directory, const char *wanted)
 {
     size_t length;
-    char *bytes = directory_read(folder, VISITS_FILE, &length);
+    char *bytes = directory_read(directory, VISITS_FILE, &length);
     bool equal = bytes && length == strlen(wanted) && memcmp(bytes, wanted, length) == 0;
     free(bytes);
     return equal;
@@ -33,41 +33,42 @@ static bool file_is(const char *folder, const char *wanted)
 
 static void expect_creation(void)
 {
-    char *folder = directory_make(), *inner;
+    char *directory = directory_make(), *inner;
     struct visit_log log;
     struct recovery report;
     uint64_t first = 0;
-    if (asprintf(&inner, "%s/data/", folder) < 0)
+    if (asprintf(&inner, "%s/data/", directory) < 0)
         return;
     visit_log_init(&log, inner);
-    ok(visit_log_fault(&log) != 0, "before it is open, no visit can be recorded");
-    ok(append(&log, LINE_A, 1, &first) == -1 && errno != 0, "and none is");
+    ok(visit_log_fault(&log) != 0, "a log that is not open has a fault");
+    ok(append(&log, LINE_A, 1, &first) == -1 && errno != 0,
+       "a log that is not open refuses a visit");
     ok(visit_log_open(&log, &report) == 0 && log.count == 0 && visit_log_fault(&log) == 0,
-       "an absent folder and file are made");
+       "an absent directory and file are created");
     ok(append(&log, LINE_A, 1, &first) == 0 && first == 1, "the first visit has number 1");
     ok(append(&log, LINE_B LINE_C, 2, &first) == 0 && first == 2,
-       "and the next of a batch number 2");
+       "the first visit of the next batch has number 2");
     uint64_t duration_ns;
     ok(visit_log_sync(&log, log.size, &duration_ns) == 0 && log.durable_size == 99 &&
            duration_ns > 0,
-       "all of it is synced");
+       "a sync makes all lines durable");
     ok(visit_log_sync(&log, log.size, &duration_ns) == 0 && duration_ns == 0,
-       "and what is synced is not synced again");
-    ok(visit_log_close(&log) == 0, "and closed");
+       "durable lines are not synced again");
+    ok(visit_log_close(&log) == 0, "the log closes");
     ok(visit_log_open(&log, &report) == 0 && log.count == 3 && report.torn == 0,
-       "opened again it has three");
+       "opened again, the log has three visits");
     (void)visit_log_close(&log);
     ok(file_is(inner, LINE_A LINE_B LINE_C), "the file holds them in the order of their numbers");
     (void)remove(directory_path(inner, VISITS_FILE));
     (void)remove(directory_path(inner, VISITS_FILE ".durable"));
     (void)rmdir(inner);
     free(inner);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 static void expect_recent(void)
 {
-    char *folder = directory_make();
+    char *directory = directory_make();
     char lines[20][LINE_LENGTH];
     struct visit_log log;
     struct recovery report;
@@ -79,7 +80,7 @@ static void expect_recent(void)
         lines[i][24] = (char)('0' + i / 10);
         lines[i][25] = (char)('0' + i % 10);
     }
-    visit_log_init(&log, folder);
+    visit_log_init(&log, directory);
     right = visit_log_open(&log, &report) == 0;
     for (size_t count = 1; appended + count <= 20; count++) {
         right = right && visit_log_append(&log, lines[appended], count, &first, &end, &recent) == 0;
@@ -87,13 +88,13 @@ static void expect_recent(void)
         right = right && recent.count == before &&
                 memcmp(recent.lines, lines[appended - before], before * LINE_LENGTH) == 0;
         appended += count;
-        if (count == 3) { /* what was there before a restart counts too */
+        if (count == 3) { /* a restart in between */
             right = right && visit_log_close(&log) == 0 && visit_log_open(&log, &report) == 0;
         }
     }
-    ok(right, "with a batch come the lines before it, at most five, over a restart too");
+    ok(right, "an append returns the lines before the batch, at most five, even after a restart");
     (void)visit_log_close(&log);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 enum { THREADS = 4, BATCHES = 1000, BATCH_MAX = 7 };
@@ -134,13 +135,13 @@ static void *append_batches(void *context)
 
 static void expect_concurrency(void)
 {
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct visit_log log;
     struct recovery report;
     static struct appender appenders[THREADS];
     pthread_barrier_t start;
     (void)pthread_barrier_init(&start, NULL, THREADS);
-    visit_log_init(&log, folder);
+    visit_log_init(&log, directory);
     bool right = visit_log_open(&log, &report) == 0;
     for (int i = 0; i < THREADS; i++) {
         appenders[i] = (struct appender){.start = &start, .log = &log, .id = i};
@@ -152,7 +153,7 @@ static void expect_concurrency(void)
     }
     ok(right, "four threads append and sync at once");
     size_t length;
-    char *bytes = directory_read(folder, VISITS_FILE, &length);
+    char *bytes = directory_read(directory, VISITS_FILE, &length);
     uint64_t total = 0;
     for (int i = 0; i < THREADS && right; i++) {
         for (int batch = 0; batch < BATCHES; batch++) {
@@ -167,10 +168,10 @@ static void expect_concurrency(void)
         }
     }
     ok(right && total * LINE_LENGTH == length && log.count == total,
-       "each line is where its number says, and there are no others");
+       "each line is at the place of its number, and there are no others");
     free(bytes);
     (void)visit_log_close(&log);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 static void limit_files(rlim_t bytes)
@@ -181,122 +182,123 @@ static void limit_files(rlim_t bytes)
     (void)setrlimit(RLIMIT_FSIZE, &limit);
 }
 
-/* A limit on the size of files makes write(2) short, and then fail, as a full disk does. It holds
- * for the results on stdout too, so nothing is said until it is lifted. */
+/* RLIMIT_FSIZE makes write(2) short, then makes it fail, as a full disk does. It applies to stdout
+ * too, so results are reported after it is lifted. */
 static void expect_no_space(void)
 {
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct visit_log log;
     struct recovery report;
     uint64_t first = 0;
-    visit_log_init(&log, folder);
+    visit_log_init(&log, directory);
     bool opened = visit_log_open(&log, &report) == 0 && append(&log, LINE_A, 1, &first) == 0;
     limit_files(2 * LINE_LENGTH + 5);
     bool refused = append(&log, LINE_A LINE_B LINE_C, 3, &first) == -1 && errno == EFBIG;
-    bool cut = file_is(folder, LINE_A) && log.count == 1;
+    bool truncated = file_is(directory, LINE_A) && log.count == 1;
     int fault = visit_log_fault(&log);
     limit_files(LINE_LENGTH + 5);
     bool still =
-        visit_log_maintain(&log, &report) == -1 && errno == EFBIG && file_is(folder, LINE_A);
+        visit_log_maintain(&log, &report) == -1 && errno == EFBIG && file_is(directory, LINE_A);
     limit_files(RLIM_INFINITY);
-    ok(opened && refused, "a batch that does not fit is refused whole");
-    ok(cut, "and nothing of it is in the file");
-    same(fault, EFBIG, "from then on it is known to be at fault");
-    ok(still,
-       "a look after it finds that a line still does not fit, and leaves the file as it was");
+    ok(opened && refused, "a batch that does not fit is refused as a whole");
+    ok(truncated, "no line of a refused batch is in the file");
+    same(fault, EFBIG, "the log has a fault after a refused batch");
+    ok(still, "maintenance finds that a line still does not fit, and leaves the file unchanged");
     ok(visit_log_maintain(&log, &report) == 0 && visit_log_fault(&log) == 0 &&
-           file_is(folder, LINE_A),
-       "and, once there is room, that it does");
-    ok(append(&log, LINE_B, 1, &first) == 0 && first == 2 && file_is(folder, LINE_A LINE_B),
+           file_is(directory, LINE_A),
+       "maintenance finds that a line fits again");
+    ok(append(&log, LINE_B, 1, &first) == 0 && first == 2 && file_is(directory, LINE_A LINE_B),
        "the next visit has the next number");
     (void)visit_log_close(&log);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 static void expect_errors(void)
 {
     struct visit_log log;
     struct recovery report;
-    char *folder = directory_make();
-    visit_log_init(&log, directory_path(folder, "a/b"));
-    ok(visit_log_open(&log, &report) == -1 && errno == ENOENT, "a folder without a parent: ENOENT");
-    directory_write(folder, "file", "", 0);
-    visit_log_init(&log, directory_path(folder, "file"));
-    ok(visit_log_open(&log, &report) == -1 && errno == ENOTDIR, "a file for a folder: ENOTDIR");
-    visit_log_init(&log, folder);
-    (void)mkdir(directory_path(folder, VISITS_FILE), 0755);
-    ok(visit_log_open(&log, &report) == -1 && errno == EISDIR, "visits.txt is a folder: EISDIR");
-    (void)rmdir(directory_path(folder, VISITS_FILE));
-    (void)mkfifo(directory_path(folder, VISITS_FILE), 0644);
+    char *directory = directory_make();
+    visit_log_init(&log, directory_path(directory, "a/b"));
+    ok(visit_log_open(&log, &report) == -1 && errno == ENOENT,
+       "a directory without a parent: ENOENT");
+    directory_write(directory, "file", "", 0);
+    visit_log_init(&log, directory_path(directory, "file"));
+    ok(visit_log_open(&log, &report) == -1 && errno == ENOTDIR,
+       "a file in place of the directory: ENOTDIR");
+    visit_log_init(&log, directory);
+    (void)mkdir(directory_path(directory, VISITS_FILE), 0755);
+    ok(visit_log_open(&log, &report) == -1 && errno == EISDIR, "visits.txt is a directory: EISDIR");
+    (void)rmdir(directory_path(directory, VISITS_FILE));
+    (void)mkfifo(directory_path(directory, VISITS_FILE), 0644);
     ok(visit_log_open(&log, &report) == -1 && errno == EINVAL,
-       "visits.txt is a FIFO: EINVAL, and no wait");
-    (void)remove(directory_path(folder, VISITS_FILE));
-    (void)symlink("file", directory_path(folder, VISITS_FILE));
+       "visits.txt is a FIFO: EINVAL, without blocking");
+    (void)remove(directory_path(directory, VISITS_FILE));
+    (void)symlink("file", directory_path(directory, VISITS_FILE));
     ok(visit_log_open(&log, &report) == -1 && errno == ELOOP,
        "visits.txt is a symbolic link: ELOOP");
-    (void)remove(directory_path(folder, VISITS_FILE));
-    ok(visit_log_open(&log, &report) == 0, "and it opens once the hindrance is gone");
+    (void)remove(directory_path(directory, VISITS_FILE));
+    ok(visit_log_open(&log, &report) == 0, "the log opens when the obstacle is gone");
     struct visit_log second;
-    visit_log_init(&second, folder);
+    visit_log_init(&second, directory);
     ok(visit_log_open(&second, &report) == -1 && errno == EWOULDBLOCK,
        "a second writer: EWOULDBLOCK");
     ok(visit_log_maintain(&second, &report) == -1 && errno == EWOULDBLOCK,
-       "and again at the next look");
+       "maintenance of a second writer: EWOULDBLOCK");
     (void)visit_log_close(&log);
     ok(visit_log_maintain(&second, &report) == 1 && visit_log_fault(&second) == 0,
-       "until the first is gone");
+       "maintenance opens the log when the first writer is gone");
     (void)visit_log_close(&second);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 /* An operator replaces, shortens or removes the file of a running program. */
 static void expect_reopening(void)
 {
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct visit_log log;
     struct recovery report;
     struct log_snapshot range, old;
     struct log_file *file, *old_file;
     uint64_t first = 0;
-    visit_log_init(&log, folder);
-    ok(visit_log_snapshot(&log, &range, &file) == -1, "what is not open cannot be listed");
+    visit_log_init(&log, directory);
+    ok(visit_log_snapshot(&log, &range, &file) == -1, "a log that is not open has no snapshot");
     bool right = visit_log_open(&log, &report) == 0 && append(&log, LINE_A LINE_B, 2, &first) == 0;
-    ok(right && visit_log_maintain(&log, &report) == 0, "a file left alone is not read again");
-    ok(visit_log_snapshot(&log, &old, &old_file) == 0, "it can be listed");
-    directory_write(folder, "new", LINE_C LINE_B LINE_A "torn", 3 * LINE_LENGTH + 4);
-    char *from = strdup(directory_path(folder, "new"));
-    (void)rename(from, directory_path(folder, VISITS_FILE));
+    ok(right && visit_log_maintain(&log, &report) == 0, "an unchanged file is not read again");
+    ok(visit_log_snapshot(&log, &old, &old_file) == 0, "an open log has a snapshot");
+    directory_write(directory, "new", LINE_C LINE_B LINE_A "torn", 3 * LINE_LENGTH + 4);
+    char *from = strdup(directory_path(directory, "new"));
+    (void)rename(from, directory_path(directory, VISITS_FILE));
     free(from);
     ok(visit_log_maintain(&log, &report) == 1 && log.count == 3 && report.torn == 4,
-       "a replaced file is taken up, and repaired");
+       "a replaced file is reopened and repaired");
     ok(append(&log, LINE_A, 1, &first) == 0 && first == 4 &&
-           file_is(folder, LINE_C LINE_B LINE_A LINE_A),
-       "the next visit goes there");
+           file_is(directory, LINE_C LINE_B LINE_A LINE_A),
+       "the next visit is appended to the new file");
     char line[LINE_LENGTH];
     ok(pread(old.fd, line, sizeof line, 0) == LINE_LENGTH && memcmp(line, LINE_A, LINE_LENGTH) == 0,
-       "a listing that has begun goes on in the file that it began with");
+       "a snapshot still reads the old file");
     log_file_release(old_file);
-    ok(fcntl(old.fd, F_GETFD) == -1, "which is closed when nobody lists it");
-    (void)truncate(directory_path(folder, VISITS_FILE), LINE_LENGTH + 7);
+    ok(fcntl(old.fd, F_GETFD) == -1, "the old file is closed when the snapshot is released");
+    (void)truncate(directory_path(directory, VISITS_FILE), LINE_LENGTH + 7);
     ok(visit_log_maintain(&log, &report) == 1 && log.count == 1 && report.torn == 7,
-       "a shortened file is taken up");
-    (void)remove(directory_path(folder, VISITS_FILE));
-    ok(visit_log_maintain(&log, &report) == 1 && log.count == 0, "a removed file is made again");
-    ok(append(&log, LINE_B, 1, &first) == 0 && first == 1 && file_is(folder, LINE_B),
-       "and counts from 1");
+       "a shortened file is reopened");
+    (void)remove(directory_path(directory, VISITS_FILE));
+    ok(visit_log_maintain(&log, &report) == 1 && log.count == 0, "a removed file is created again");
+    ok(append(&log, LINE_B, 1, &first) == 0 && first == 1 && file_is(directory, LINE_B),
+       "a new file counts from 1");
     ok(visit_log_snapshot(&log, &range, &file) == 0 && range.size == LINE_LENGTH &&
            range.count == 1,
-       "a snapshot is of what there is");
+       "a snapshot has the current lines");
     log_file_release(file);
     (void)visit_log_close(&log);
-    ok(visit_log_maintain(&log, &report) <= 1, "a closed one can be looked after");
+    ok(visit_log_maintain(&log, &report) <= 1, "maintenance of a closed log is allowed");
     (void)visit_log_close(&log);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
-static unsigned count_torn(const char *folder, uint64_t *ret_bytes)
+static unsigned count_torn(const char *directory, uint64_t *ret_bytes)
 {
-    DIR *entries = opendir(folder);
+    DIR *entries = opendir(directory);
     unsigned count = 0;
     *ret_bytes = 0;
     for (const struct dirent *entry; (entry = readdir(entries));) {
@@ -304,7 +306,7 @@ static unsigned count_torn(const char *folder, uint64_t *ret_bytes)
         if (strncmp(entry->d_name, VISITS_FILE ".torn-", sizeof VISITS_FILE ".torn-" - 1) != 0)
             continue;
         count++;
-        *ret_bytes += stat(directory_path(folder, entry->d_name), &status) == 0
+        *ret_bytes += stat(directory_path(directory, entry->d_name), &status) == 0
                           ? (uint64_t)status.st_size
                           : 0;
     }
@@ -312,31 +314,32 @@ static unsigned count_torn(const char *folder, uint64_t *ret_bytes)
     return count;
 }
 
-/* Another process keeps appending what is no visit. */
+/* Another process keeps appending bytes that are not a visit. */
 static void expect_few_torn_files(void)
 {
     enum { TIMES = 20 };
-    char *folder = directory_make();
+    char *directory = directory_make();
     struct visit_log log;
     struct recovery report;
     uint64_t bytes;
-    visit_log_init(&log, folder);
+    visit_log_init(&log, directory);
     bool right = visit_log_open(&log, &report) == 0;
     for (int i = 0; i < TIMES && right; i++) {
         log.reopen_after_ms = 0;
-        right = truncate(directory_path(folder, VISITS_FILE), 10) == 0 &&
+        right = truncate(directory_path(directory, VISITS_FILE), 10) == 0 &&
                 visit_log_maintain(&log, &report) == 1 && report.torn == 10;
     }
-    ok(right, "a file that keeps getting a torn end is repaired each time");
-    ok(count_torn(folder, &bytes) == TORN_FILES_MAX && bytes == TIMES * 10,
-       "and all torn bytes are kept, in few files");
-    (void)remove(directory_path(folder, report.torn_name));
+    ok(right, "a file that gets a torn end again and again is repaired each time");
+    ok(count_torn(directory, &bytes) == TORN_FILES_MAX && bytes == TIMES * 10,
+       "all torn bytes are kept, in few files");
+    (void)remove(directory_path(directory, report.torn_name));
     log.reopen_after_ms = 0;
-    ok(truncate(directory_path(folder, VISITS_FILE), 10) == 0 &&
-           visit_log_maintain(&log, &report) == 1 && count_torn(folder, &bytes) == TORN_FILES_MAX,
-       "also after an operator has removed the last of them");
+    ok(truncate(directory_path(directory, VISITS_FILE), 10) == 0 &&
+           visit_log_maintain(&log, &report) == 1 &&
+           count_torn(directory, &bytes) == TORN_FILES_MAX,
+       "torn bytes are kept in a new file if an operator has removed the last one");
     (void)visit_log_close(&log);
-    directory_remove(folder);
+    directory_remove(directory);
 }
 
 void test_visit_log(void)

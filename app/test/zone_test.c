@@ -8,10 +8,10 @@
 
 static const char *const fault_names[] = {
     [ZONE_OK] = "fine",
-    [ZONE_UNKNOWN] = "no TZ string",
+    [ZONE_UNKNOWN] = "not a TZ string",
     [ZONE_WITHOUT_RULES] = "without rules",
     [ZONE_SECONDS] = "an offset with seconds",
-    [ZONE_FAR] = "an offset of a day",
+    [ZONE_FAR] = "an offset of a day or more",
     [ZONE_NEW_YEAR] = "misread by musl",
     [ZONE_FILE_DAMAGED] = "a damaged file",
     [ZONE_LEAP_SECONDS] = "with leap seconds",
@@ -74,7 +74,7 @@ static const struct {
     {"XYZ24", ZONE_FAR, 0, 0},
     {"XYZ-24:59", ZONE_FAR, 0, 0},
     {"XYZ-23:30XYW,M3.5.0,M10.5.0", ZONE_FAR, 0, 0},
-    /* All year is daylight saving time: then musl has some hours of standard time at New Year. */
+    /* All year is daylight saving time. musl then has some hours of standard time at New Year. */
     {"EST5EDT,0/0,J365/25", ZONE_NEW_YEAR, 0, 0},
     {"XXX3EDT4,0/0,J365/23", ZONE_NEW_YEAR, 0, 0},
     {"ABC-12DEF,J1,J100", ZONE_NEW_YEAR, 0, 0},
@@ -88,7 +88,7 @@ static const struct {
     {"ABC3DEF,M1.1.0/-24,M6.1.0", ZONE_NEW_YEAR, 0, 0},
     {"ABC3DEF,M6.1.0,M12.5.6", ZONE_OK, -10800, -7200},
     {"ABC3DEF,M6.1.0,M12.5.6/24", ZONE_NEW_YEAR, 0, 0},
-    /* Which comes first depends on the year, or on the clock. */
+    /* The order of the changes depends on the year, or on the clock. */
     {"ABC3DEF,M3.2.0,M3.2.1", ZONE_NEW_YEAR, 0, 0},
     {"ABC3DEF,J60,59/12", ZONE_NEW_YEAR, 0, 0},
     {"ABC3DEF-20,J100,J100/20", ZONE_NEW_YEAR, 0, 0},
@@ -108,7 +108,7 @@ static void expect_strings(void)
 
 enum { FILE_MAX = 4096 };
 
-/* A compiled zone with one byte for each number, from which its bytes are made. */
+/* The values of a compiled zone file; compile() makes its bytes. */
 struct file {
     const char *footer;
     unsigned char version;
@@ -129,7 +129,8 @@ static size_t put(unsigned char *at, unsigned size, long long number)
     return size;
 }
 
-/* The first block is empty, as slim files have it. Returns the length. */
+/* Writes FILE into BYTES. The first block is empty, as in slim files (zic(8), -b slim). Returns the
+ * length. */
 static size_t compile(const struct file *file, unsigned char *bytes)
 {
     enum { HEADER = 44, NAMES = 8 };
@@ -163,7 +164,7 @@ static size_t compile(const struct file *file, unsigned char *bytes)
 
 static enum zone_fault check_copy(const unsigned char *bytes, size_t size)
 {
-    /* Of exactly its size, so that the sanitizer sees a step past it. */
+    /* Of exactly its size, so that the sanitizer detects an access past it. */
     unsigned char *copy = malloc(size + (size == 0));
     if (!copy)
         return ZONE_UNKNOWN;
@@ -188,36 +189,34 @@ static const struct {
      ZONE_OK,
      {"STD-1DST,M3.5.0/-1,M10.5.0/167", '3', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"version 4", ZONE_OK, {RULES, '4', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
-    {"version 1, as musl does not expect it",
+    {"version 1, which musl does not expect",
      ZONE_FILE_DAMAGED,
      {RULES, 0, 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"no change", ZONE_OK, {"STD-1", '2', .types = 1, .type = {{3600, 0, 0}}}},
     {"no change and no rule", ZONE_OK, {NULL, '2', .types = 1, .type = {{3600, 0, 0}}}},
-    {"no change, but rules, which musl passes over", ZONE_FILE_DAMAGED, {RULES, '2', TWO_TYPES}},
+    {"no change, but rules, which musl ignores", ZONE_FILE_DAMAGED, {RULES, '2', TWO_TYPES}},
     {"no change, and another offset in the rule",
      ZONE_FILE_DAMAGED,
      {"STD-2", '2', .types = 1, .type = {{3600, 0, 0}}}},
-    {"changes and no rule, which is UTC to musl",
+    {"changes and no rule, which musl reads as UTC",
      ZONE_FILE_DAMAGED,
      {NULL, '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"an offset in the rule that is not that of the last change",
      ZONE_FILE_DAMAGED,
      {"STD-5", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
-    {"a rule that is none",
-     ZONE_FILE_DAMAGED,
-     {"STD", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
+    {"an invalid rule", ZONE_FILE_DAMAGED, {"STD", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"a rule of two lines",
      ZONE_FILE_DAMAGED,
      {"STD-1\nSTD-1", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
-    {"a rule that is read as one about New Year",
+    {"a rule about New Year",
      ZONE_NEW_YEAR,
      {"STD-1DST,0/0,J365/25", '2', 0, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"leap seconds", ZONE_LEAP_SECONDS, {RULES, '2', 1, 2, {PAST, PAST + 1}, {1, 0}, TWO_TYPES}},
     {"no type", ZONE_FILE_DAMAGED, {"STD-1", '2', .types = 0}},
-    {"a change to a type that is not there",
+    {"a change to a type that does not exist",
      ZONE_FILE_DAMAGED,
      {RULES, '2', 0, 2, {PAST, PAST + 1}, {2, 0}, TWO_TYPES}},
-    {"a type with a name that is not there",
+    {"a type with a name that does not exist",
      ZONE_FILE_DAMAGED,
      {"STD-1", '2', .types = 1, .type = {{3600, 0, 8}}}},
     {"changes out of order",
@@ -258,13 +257,13 @@ static const struct {
       .types = 2,
       .type = {{9017, 0, 0}, {3600, 0, 4}}}},
     {"an offset of a day", ZONE_FAR, {NULL, '2', .types = 1, .type = {{-86400, 0, 0}}}},
-    {"one change, still to come, before which musl goes by the rule",
+    {"one change in the future, before which musl uses the rule",
      ZONE_FILE_DAMAGED,
      {"STD-1", '2', 0, 1, {FUTURE}, {0}, TWO_TYPES}},
-    {"a first change still to come, from standard time",
+    {"a first change in the future, from standard time",
      ZONE_OK,
      {RULES, '2', 0, 2, {FUTURE, FUTURE + 1}, {1, 0}, TWO_TYPES}},
-    {"a first change still to come, from daylight saving time",
+    {"a first change in the future, from daylight saving time",
      ZONE_FILE_DAMAGED,
      {"STD-1",
       '2',
@@ -291,10 +290,11 @@ static void expect_no_damage_passes(void)
     bool none = true;
     for (size_t length = 0; length < size; length++)
         none = none && check_copy(bytes, length) == ZONE_FILE_DAMAGED;
-    ok(none, "no beginning of a file is fine");
+    ok(none, "every proper prefix of a file is refused");
     bytes[size] = '\n';
-    same(check_copy(bytes, size + 1), ZONE_FILE_DAMAGED, "nor is one with a byte more");
-    /* The sanitizers say whether any of these leads out of the file. */
+    same(check_copy(bytes, size + 1), ZONE_FILE_DAMAGED,
+         "a file with an additional byte is refused");
+    /* The sanitizers detect whether any of these leads to an access outside the file. */
     for (size_t i = 0; i < size; i++)
         for (unsigned other = 1; other < 256; other++) {
             bytes[i] ^= (unsigned char)other;
@@ -310,7 +310,7 @@ static void expect_no_damage_passes(void)
             none = none && check_copy(bytes, size) == ZONE_FILE_DAMAGED;
         }
     }
-    ok(none, "no count that goes past the end is followed");
+    ok(none, "a file with a count that goes past its end is refused");
 }
 
 void test_zone(void)

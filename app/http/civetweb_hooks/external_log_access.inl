@@ -1,4 +1,4 @@
-/* Included by civetweb.c: its access log. Ours is visits.txt. */
+/* Included by civetweb.c in place of its access log: visits.txt is our log. */
 static void log_access(const struct mg_connection *conn)
 {
     (void)conn;

@@ -1,5 +1,5 @@
-/* Included by civetweb.c: its messages. What it would say of a socket is in errno, and listeners.c says
- * it in this program's words. */
+/* Included by civetweb.c in place of its error messages. The error of a socket is in errno, and
+ * listeners.c reports it. */
 static void mg_cry_internal_impl(const struct mg_connection *conn, const char *func, unsigned line,
                                  const char *fmt, va_list ap)
 {

@@ -1,4 +1,4 @@
-# The fuzz targets: libFuzzer, each of them with the whole program but its main(). Sourced after app/test/build.sh.
+# The fuzz targets: libFuzzer with the whole program but its main(). Sourced after app/test/build.sh.
 # shellcheck shell=bash
 
 readonly FUZZ=$BUILD/fuzz FUZZ_OBJECTS=$BUILD/fuzz-objects

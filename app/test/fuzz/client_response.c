@@ -1,6 +1,6 @@
-/* The bytes of a response, as check.c takes them in whatever pieces they come: no step past their
- * end, one result for all ways to cut them, and nothing taken for complete that RFC 9112 frames
- * otherwise. The first byte chooses where they are cut. */
+/* Fuzzes http/client_response.c with the bytes of a response: no access past their end, the same
+ * result for all ways to split them, and no response is complete against the framing of RFC 9112.
+ * The first byte of the input chooses the pieces. */
 #include "http/client_response.h"
 #include "demand.h"
 
@@ -16,14 +16,14 @@ static void feed(struct client_response *response, const char *bytes, size_t len
 {
     char *copy = copy_exactly(bytes, length);
     size_t part = client_response_feed(response, copy, length);
-    demand(part <= length, "no more is taken than there is");
+    demand(part <= length, "no more bytes are taken than given");
     demand(part == length || response->state >= CLIENT_RESPONSE_COMPLETE,
-           "all is taken up to the end");
+           "all bytes are taken before the end");
     *taken += part;
     free(copy);
 }
 
-/* In pieces of 1 to 16 bytes, each of another length. */
+/* Feeds pieces of 1 to 16 bytes, of varying length. */
 static size_t feed_in_pieces(struct client_response *response, struct range range, unsigned seed)
 {
     size_t taken = 0;
@@ -48,7 +48,7 @@ static void demand_same(const struct client_response *whole, const struct client
     demand(strcmp(whole->location, pieces->location) == 0, "the pieces do not change Location");
 }
 
-/* The head of the final response: the interim ones before it have none of their own. */
+/* The head of the final response, after any interim responses. */
 static struct range final_head(struct range range)
 {
     for (const char *p = range.start; range.end - p >= 4; p++) {
@@ -62,7 +62,7 @@ static struct range final_head(struct range range)
     return (struct range){range.end, range.end};
 }
 
-/* How many fields start with NAME; *RET_VALUE is behind that of the last one. */
+/* Counts the fields that start with NAME. *RET_VALUE points after NAME in the last one. */
 static int count_fields(struct range head, const char *name, const char **ret_value)
 {
     int count = 0;
@@ -89,7 +89,7 @@ static void demand_head(struct range head, const struct client_response *respons
     }
 }
 
-/* What is complete was as long as its head says. TAKEN bytes of RANGE are the response. */
+/* A complete response is as long as its head says. TAKEN bytes of RANGE are the response. */
 static void demand_framing(struct range range, size_t taken, const struct client_response *response,
                            bool at_close)
 {
@@ -105,14 +105,15 @@ static void demand_framing(struct range range, size_t taken, const struct client
     demand(at_close == (!empty && codings == 0 && lengths == 0),
            "only a response without framing ends with the connection");
     if (codings == 0 || empty)
-        demand(rest == (empty ? 0 : response->body_length), "a body is all that is behind a head");
+        demand(rest == (empty ? 0 : response->body_length),
+               "all bytes after the head are the body");
     else
         demand(rest >= response->body_length + 5 && range.start[taken - 1] == '\n' &&
                    range.start[taken - 3] == '\n',
                "chunks end with an empty line");
     if (lengths > 0 && !empty)
         demand(strtoull(value, NULL, 10) == response->body_length,
-               "a body has the length that its head names");
+               "the body has the length in its head");
 }
 
 static struct client_response whole, pieces;
@@ -129,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t taken_in_pieces = feed_in_pieces(&pieces, range, data[0]);
     demand_same(&whole, &pieces);
     demand(whole.body_kept <= whole.body_length && whole.body_kept <= CLIENT_RESPONSE_KEPT_MAX,
-           "no more is kept than there is");
+           "no more bytes are kept than received");
     demand((whole.state == CLIENT_RESPONSE_MALFORMED) == (whole.fault != NULL),
            "a fault has a reason");
     bool early = whole.state < CLIENT_RESPONSE_COMPLETE;
@@ -137,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         demand(taken == taken_in_pieces, "the pieces do not change the end");
         demand_framing(range, taken, &whole, early);
     } else {
-        demand(whole.state != CLIENT_RESPONSE_COMPLETE, "what is complete can end");
+        demand(whole.state != CLIENT_RESPONSE_COMPLETE, "a complete response can end");
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* What a fuzz target demands of the program. */
+/* Checks of the fuzz targets. */
 #ifndef DEMAND_H
 #define DEMAND_H
 
@@ -6,14 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ends the process with CLAIM on stderr, as libFuzzer takes a crash, unless it HOLDS. */
+/* Unless HOLDS, prints CLAIM on stderr and aborts, which libFuzzer reports as a crash. */
 void demand(bool holds, const char *claim);
 
-/* A copy of LENGTH bytes in memory of exactly that size, so that the sanitizer sees a step past it.
- */
+/* A copy of LENGTH bytes in memory of exactly that size, so that the sanitizer detects an access
+ * past it. */
 void *copy_exactly(const void *bytes, size_t length);
 
-/* libFuzzer calls it with one input after the other. */
+/* libFuzzer calls it with one input after another. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
-/* The command line, the environment and the time zone. The first byte chooses the verb, the second
- * which of the strings behind, divided by newlines, are values in the environment; the others are
- * arguments. */
+/* Fuzzes the command line, the environment and the time zone. The first byte chooses the verb. The
+ * rest after the second byte is strings separated by newlines: the bits of the second byte choose
+ * which are values in the environment; the others are arguments. */
 #include "options.h"
 #include "demand.h"
 #include "log/timestamp.h"
@@ -32,7 +32,7 @@ static void find_variables(void)
     demand(variables_count > 0, "help names variables");
 }
 
-/* Whatever zone is accepted, its times are lines of visits.txt. */
+/* The timestamps of every accepted zone are valid lines of visits.txt. */
 static void set_timezone(const char *name)
 {
     static const time_t seconds[] = {0, 1669665266, 2147483648, 4102444799};
@@ -56,7 +56,7 @@ static void demand_options(const struct options *options, enum verb verb)
     char buffer[16];
     struct text text = text_begin(buffer, sizeof buffer);
     if (verb & (VERB_SERVE | VERB_VISITS))
-        demand(options->data_dir && *options->data_dir, "there is a folder");
+        demand(options->data_dir && *options->data_dir, "there is a data directory");
     if (verb & (VERB_SERVE | VERB_CHECK))
         demand(options->admin_listen && strlen(options->admin_listen) <= ADDRESS_MAX,
                "the admin address fits");
@@ -70,11 +70,12 @@ static void demand_options(const struct options *options, enum verb verb)
     demand(options->drain_ms <= 3600000, "draining takes an hour at most");
     demand(options->timezone && *options->timezone, "there is a zone");
     options_describe(options, &text);
-    demand(text.overflowed && !buffer[sizeof buffer - 1], "a description is cut to its room");
+    demand(text.overflowed && !buffer[sizeof buffer - 1],
+           "a description is truncated to its buffer");
     set_timezone(options->timezone);
 }
 
-/* Each of TEXT's lines becomes a string of its own, of exactly its size. Returns how many. */
+/* Copies each line of TEXT into a string of exactly its size. Returns the number of strings. */
 static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
 {
     int count = 0;
@@ -91,7 +92,7 @@ static int split(const char *text, size_t length, char *strings[STRINGS_MAX])
     return count;
 }
 
-/* Puts the first strings into the environment, as BITS choose. Returns how many. */
+/* Puts the first strings into the environment variables that BITS choose. Returns how many. */
 static int set_environment(unsigned bits, char **strings, int count,
                            char *assignments[VARIABLES_MAX])
 {
@@ -103,7 +104,7 @@ static int set_environment(unsigned bits, char **strings, int count,
         assignments[i] = malloc((size_t)length + 1);
         demand(assignments[i] != NULL, "there is memory");
         (void)snprintf(assignments[i], (size_t)length + 1, "%s=%s", variables[i], strings[taken++]);
-        /* Not setenv(3), which keeps each value that there ever was. */
+        /* Not setenv(3), which never frees a value. */
         demand(putenv(assignments[i]) == 0, "the environment can be set");
     }
     return taken;

@@ -1,6 +1,6 @@
-/* The repair at start-up, on any file: no line that could be a visit's is moved or lost, and no
- * byte at all disappears. What it should find is worked out here in the plainest way. Works in
- * $TMPDIR, which should be in memory. */
+/* Fuzzes recovery with any file: no line that could be a visit is moved or lost, and no byte is
+ * lost. Computes the expected result in the simplest way. Works in $TMPDIR, which should be in
+ * memory. */
 #include "log/recovery.h"
 #include "base/io.h"
 #include "demand.h"
@@ -17,13 +17,13 @@ struct bytes {
     size_t length;
 };
 
-/* What is wanted of a file. */
+/* The expected result for a file. */
 struct wanted {
-    size_t kept; /* bytes that stay where they are; the others are moved aside */
+    size_t kept; /* bytes that stay; the others are moved */
     bool completed;
     uint64_t count, damaged;
     size_t fixed_width_from;
-    bool loses_lines; /* of damage, off the end */
+    bool loses_lines; /* damaged lines, from the end */
 };
 
 static struct wanted want(struct bytes file)
@@ -57,15 +57,15 @@ static struct wanted want(struct bytes file)
     return good;
 }
 
-/* The file of the input: its first three bytes say what is repeated where in the others, so that
- * lines and damage also cross the ends of the buffer that they are read into. */
+/* Makes the file. The first three bytes of the input choose which bytes are repeated, and where, so
+ * that lines and damage also cross the end of the read buffer. */
 static struct bytes make_file(const uint8_t *data, size_t size)
 {
     static const char line[] = "2022-11-28 22:54:26.913511+03:00\n";
     size_t fill = 0, at = 0;
     uint8_t kind = size > 3 ? data[0] : 0;
     if (size > 3) {
-        /* Seldom: a long file takes its time. */
+        /* Rarely, since a long file takes long. */
         if ((kind & 0xe0) == 0xe0)
             fill = (1 + (kind & 1)) * SCAN_BUFFER_SIZE - 128 + data[1];
         at = (size - 3) * data[2] / 256;
@@ -81,15 +81,15 @@ static struct bytes make_file(const uint8_t *data, size_t size)
     return file;
 }
 
-static struct bytes read_file(int folder, const char *name)
+static struct bytes read_file(int directory, const char *name)
 {
     struct stat status;
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC);
-    demand(file >= 0 && fstat(file, &status) == 0, "the file is there");
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    demand(fd >= 0 && fstat(fd, &status) == 0, "the file is there");
     struct bytes bytes = {malloc((size_t)status.st_size + 1), (size_t)status.st_size};
-    demand(bytes.data && read_at(file, bytes.data, bytes.length, 0) == (ssize_t)bytes.length,
+    demand(bytes.data && read_at(fd, bytes.data, bytes.length, 0) == (ssize_t)bytes.length,
            "the file can be read");
-    (void)close(file);
+    (void)close(fd);
     return bytes;
 }
 
@@ -100,68 +100,68 @@ static void demand_result(const struct recovery *result, struct wanted wanted)
     demand(result->size == size, "the size is that of the whole lines");
     demand(result->fixed_width_from == wanted.fixed_width_from ||
                (wanted.loses_lines && result->fixed_width_from == size),
-           "lines are uniform from behind the last that is not");
+           "lines have a fixed width after the last one that has not");
 }
 
 static void demand_kept(struct bytes before, struct bytes after, struct wanted wanted)
 {
-    demand(after.length == wanted.kept + wanted.completed, "as much stays as should");
-    demand(memcmp(after.data, before.data, wanted.kept) == 0, "what stays is as it was");
+    demand(after.length == wanted.kept + wanted.completed, "the expected number of bytes stays");
+    demand(memcmp(after.data, before.data, wanted.kept) == 0, "the bytes that stay are unchanged");
     demand(after.length == 0 || after.data[after.length - 1] == '\n', "the end is a newline");
 }
 
-static void demand_torn(int folder, struct bytes before, const struct recovery *report,
+static void demand_torn(int directory, struct bytes before, const struct recovery *report,
                         struct wanted wanted)
 {
     size_t torn = before.length - wanted.kept;
-    demand(report->torn == torn, "as much is moved aside as should");
-    demand(report->completed == wanted.completed, "a last line is completed when it should");
+    demand(report->torn == torn, "the expected number of bytes is moved");
+    demand(report->completed == wanted.completed, "a last line is completed as expected");
     demand(report->damaged == wanted.damaged, "the damaged lines are counted");
     if (torn == 0)
         return;
-    struct bytes aside = read_file(folder, report->torn_name);
+    struct bytes aside = read_file(directory, report->torn_name);
     demand(aside.length == torn && memcmp(aside.data, before.data + wanted.kept, torn) == 0,
-           "what is moved aside is as it was");
+           "the moved bytes are unchanged");
     free(aside.data);
-    demand(unlinkat(folder, report->torn_name, 0) == 0, "it can be removed");
+    demand(unlinkat(directory, report->torn_name, 0) == 0, "it can be removed");
 }
 
-static int open_folder(void)
+static int open_directory(void)
 {
     const char *path = getenv("TMPDIR");
-    int folder = open(path ? path : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    demand(folder >= 0, "there is a folder");
-    return folder;
+    int directory = open(path ? path : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    demand(directory >= 0, "there is a directory");
+    return directory;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int folder = -1;
+    static int directory = -1;
     struct torn_files torn = {0};
     struct recovery result, again;
-    if (folder < 0)
-        folder = open_folder();
+    if (directory < 0)
+        directory = open_directory();
     struct bytes before = make_file(data, size);
     struct wanted wanted = want(before);
-    int file = openat(folder, VISITS_FILE, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    demand(file >= 0 && write_all(file, before.data, before.length, NULL) == 0,
-           "a file can be made");
+    int fd =
+        openat(directory, VISITS_FILE, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    demand(fd >= 0 && write_all(fd, before.data, before.length, NULL) == 0, "a file can be made");
 
-    demand(recovery_run(folder, file, &torn, &result) == 0, "any file can be repaired");
+    demand(recovery_run(directory, fd, &torn, &result) == 0, "any file can be repaired");
     demand_result(&result, wanted);
-    demand_torn(folder, before, &result, wanted);
-    struct bytes after = read_file(folder, VISITS_FILE);
+    demand_torn(directory, before, &result, wanted);
+    struct bytes after = read_file(directory, VISITS_FILE);
     demand_kept(before, after, wanted);
 
-    demand(recovery_run(folder, file, &torn, &again) == 0, "and repaired again");
+    demand(recovery_run(directory, fd, &torn, &again) == 0, "any file can be repaired again");
     demand(again.count == result.count && again.size == result.size &&
                again.fixed_width_from == wanted.fixed_width_from && again.torn == 0 &&
                !again.completed && again.damaged == wanted.damaged,
            "a second repair finds nothing to do");
-    struct bytes last = read_file(folder, VISITS_FILE);
+    struct bytes last = read_file(directory, VISITS_FILE);
     demand(last.length == after.length && memcmp(last.data, after.data, last.length) == 0,
-           "and changes nothing");
-    (void)close(file);
+           "a second repair changes nothing");
+    (void)close(fd);
     free(before.data);
     free(after.data);
     free(last.data);

@@ -1,6 +1,5 @@
-/* The bytes of a connection, as http1.c takes them apart: no step past their end, results that
- * the rest can work with, and nothing accepted that would let a second request be smuggled past a
- * proxy. */
+/* Fuzzes http/request.c with the bytes of a connection: no access past their end, valid results,
+ * and no request is accepted that could smuggle a second one past a proxy. */
 #include "http/request.h"
 #include "demand.h"
 #include "http/civetweb_glue.h"
@@ -13,14 +12,14 @@ struct range {
     const char *start, *end;
 };
 
-/* A string that lies inside, with its NUL. */
+/* Is TEXT a string inside RANGE, with its NUL? */
 static bool has_string(struct range range, const char *text)
 {
     return text >= range.start && text < range.end &&
            memchr(text, '\0', (size_t)(range.end - text)) != NULL;
 }
 
-/* How many lines behind the first start with NAME. */
+/* Counts the lines after the first that start with NAME. */
 static int count_fields(struct range head, const char *name)
 {
     int count = 0;
@@ -31,7 +30,7 @@ static int count_fields(struct range head, const char *name)
     return count;
 }
 
-/* What RFC 9112 has a server refuse is not in a head that was accepted (§2.2, §3.2, §5, §6). */
+/* An accepted head has nothing that RFC 9112 tells a server to refuse (§2.2, §3.2, §5, §6). */
 static void demand_no_smuggling(struct range head, const struct request *request)
 {
     demand(!memchr(head.start, '\0', (size_t)(head.end - head.start)), "no NUL is accepted");
@@ -52,7 +51,7 @@ static void demand_parts(struct range head, const struct request_head *parts)
     demand(has_string(head, parts->method), "the method lies in the head");
     demand(has_string(head, parts->target), "the target lies in the head");
     demand(has_string(head, parts->version), "the version lies in the head");
-    demand(parts->fields_count <= HEAD_FIELDS_MAX, "there are as many fields as there is room for");
+    demand(parts->fields_count <= HEAD_FIELDS_MAX, "there are at most HEAD_FIELDS_MAX fields");
     for (unsigned i = 0; i < parts->fields_count; i++)
         demand(has_string(head, parts->fields[i].name) && has_string(head, parts->fields[i].value),
                "the fields lie in the head");
@@ -67,7 +66,7 @@ static void demand_request(struct range head, const struct request *request)
     demand(request->path_length <= strlen(path), "the path ends where its string does");
     demand(!memchr(path, '?', request->path_length), "the path ends before the query");
     demand(request->query >= path && request->query <= path + strlen(path),
-           "the query is behind the path");
+           "the query follows the path");
     demand(!request->accept || has_string(head, request->accept), "Accept lies in the head");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         int quality = request_quality(request->accept, types[i]);
@@ -79,7 +78,7 @@ static void demand_request(struct range head, const struct request *request)
            "a parameter lies in the query");
 }
 
-/* What a part of the bytes is refused or taken for does not change with what comes after them. */
+/* The result for a part of the bytes does not change with the bytes after it. */
 static void demand_same_of_part(const char *bytes, size_t length, int result)
 {
     size_t part = length > 0 ? (unsigned char)bytes[length - 1] * length / 256 : 0;
@@ -99,15 +98,14 @@ static bool is_result(int result, size_t length)
            (result >= (int)sizeof "GET / HTTP/1.0\r\n\r\n" - 1 && (size_t)result <= length);
 }
 
-/* Takes one request off the LENGTH bytes. Returns how many it was, or 0 if the connection waits or
- * ends. */
+/* Parses one request. Returns its length in bytes, or 0 if the connection waits or ends. */
 static size_t take_request(const char *bytes, size_t length)
 {
     struct request_head parts;
     struct request request;
     char *copy = copy_exactly(bytes, length);
     size_t skipped = request_skip_empty_lines(copy, length), taken = 0;
-    demand(skipped <= length && skipped % 2 == 0, "empty lines are of two bytes");
+    demand(skipped <= length && skipped % 2 == 0, "an empty line has two bytes");
     char *head = copy + skipped;
     length -= skipped;
     bytes += skipped;
