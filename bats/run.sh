@@ -11,8 +11,15 @@ readonly RESULTS=$BUILD/results
 # The suites, in the order in which a failure is cheapest to have.
 readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
-# The files of e2e in their order: what nothing else can be relied on without comes first.
-readonly E2E_FILES=(install parallel persistence reinstall traffic upgrade termination volume policy)
+# The files of e2e in their order. One after the other: the basis of all others, the drain of a node, and visits that
+# must not be lost while the cluster takes pods out of its Services. Then side by side the rest.
+readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume policy termination)
+
+# The files of other suites that take longest start first.
+readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
+
+# Files that run side by side: most of a test is waiting.
+readonly JOBS=${JOBS:-3}
 
 # test_main [SUITE[/FILE[:FILTER]]...]: all of them, or these. A filter is a regular expression on the tests' names.
 # Goes on after a failure; the last line is what CI reads.
@@ -43,9 +50,16 @@ files_of() {
   case $1 in
     lint) ;;
     unit) unit_topics ;;
-    e2e) printf '%s\n' "${E2E_FILES[@]}" ;;
-    *) basename -a -s .bats "$ROOT/bats/$1"/*.bats ;;
+    e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" ;;
+    *) basename -a -s .bats "$ROOT/bats/$1"/*.bats | longest_first ;;
   esac
+}
+
+# longest_first: puts those of LONGEST before the other names of its input.
+longest_first() {
+  awk -v first="${LONGEST[*]}" '
+    BEGIN { count = split(first, names, " "); for (i = 1; i <= count; i++) place[names[i]] = i }
+    { print ($0 in place ? place[$0] : count + 1) "\t" $0 }' | sort -s -n -k 1,1 | cut -f 2
 }
 
 # check_selection SUITE[/FILE[:FILTER]]: dies unless it chooses a test.
@@ -121,27 +135,29 @@ run_files() {
   shift
   if [ $# = 0 ]; then
     mapfile -t files < <(files_of "$suite")
-    files=("${files[@]/%/.bats}")
-    run_bats "$suite" "" "${files[@]/#/$ROOT/bats/$suite/}"
+    run_bats "$suite" "$JOBS" "" "${files[@]}"
     return
   fi
   for file in "$@"; do
     filter=
     [ "${file%%:*}" = "$file" ] || filter=${file#*:}
-    run_bats "$suite-$(slug "$file")" "$filter" "$ROOT/bats/$suite/${file%%:*}.bats" || status=1
+    run_bats "$suite-$(slug "$file")" 1 "$filter" "${file%%:*}" || status=1
   done
   return "$status"
 }
 
-# run_bats NAME FILTER FILE...: the tests that match, or all where the filter is empty; results in build/results/NAME.tap.
+# run_bats NAME JOBS FILTER FILE...: the tests of these files of the suite that match, or all where the filter is empty;
+# so many files side by side. Results in build/results/NAME.tap, whose name begins with the suite's.
 run_bats() {
-  local name=$1 filter=$2 status=0 report formatter=tap
-  shift 2
+  local name=$1 jobs=$2 filter=$3 status=0 report formatter=tap files=("${@:4}") side_by_side=()
+  files=("${files[@]/%/.bats}")
+  [ "$jobs" = 1 ] || side_by_side=(--jobs "$jobs" --no-parallelize-within-files)
   [ ! -t 1 ] || formatter=pretty
   report=$(mktemp -d)
   mkdir -p "$RESULTS"
-  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing \
-    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} "$@" </dev/null || status=$?
+  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
+    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} \
+    "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?
   # A file that stops in the middle leaves a plan that is not fulfilled.
   if ! cp "$report/report.tap" "$RESULTS/$name.tap"; then
     echo "not ok 1 - $name leaves a report" >"$RESULTS/$name.tap"
@@ -212,7 +228,14 @@ suite_e2e() {
   # A test that hangs is ended and told of like any other failure.
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${LONG:-}" = 1 ] && echo 1800 || echo 400)}
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
-  run_files e2e "$@"
+  if [ $# -gt 0 ]; then
+    run_files e2e "$@"
+    return
+  fi
+  local status=0
+  run_bats e2e-alone 1 "" "${E2E_ALONE[@]}" || status=1
+  run_bats e2e-together "$JOBS" "" "${E2E_TOGETHER[@]}" || status=1
+  return "$status"
 }
 
 # load_images: the image under its own tag, and under that of the next version, which the tests upgrade to.

@@ -14,7 +14,7 @@ declare -A PACKAGES=(
   # to build a node image
   [node]="mmdebstrap debian-archive-keyring"
   # what the bats files use
-  [test]="patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
+  [test]="parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # power loss and full pools: file systems on loop devices, and one in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
   [chart]="jq"

@@ -138,7 +138,7 @@ suite_passes() {
   env -i PATH="$PATH" HOME="${HOME:-/}" LANG="${LANG:-C.UTF-8}" CI="${CI:-}" WEB_APP="$1" \
     ASAN_OPTIONS="$ASAN_OPTIONS:log_path=$reports" UBSAN_OPTIONS="$UBSAN_OPTIONS:log_path=$reports" \
     TSAN_OPTIONS="$TSAN_OPTIONS:log_path=$reports" \
-    "$BUILD/tools/bats/usr/bin/bats" --formatter tap "${files[@]}" >"$BATS_TEST_TMPDIR/tap" 2>&1 </dev/null 3>&- || result=$?
+    "$BUILD/tools/bats/usr/bin/bats" --jobs 3 --no-parallelize-within-files --formatter tap "${files[@]}" >"$BATS_TEST_TMPDIR/tap" 2>&1 </dev/null 3>&- || result=$?
   cat "$reports"* 2>/dev/null && fail "there are reports"
   [ "$result" = 0 ] || fail "$(grep -A 12 '^not ok' "$BATS_TEST_TMPDIR/tap")"
   assert_equal "$(grep -c '^ok' "$BATS_TEST_TMPDIR/tap")" "$(sed -n 's/^1\.\.//p' "$BATS_TEST_TMPDIR/tap")"

@@ -206,7 +206,7 @@ nul_tail() {
     printf 'first' >"$DATA/visits.txt.torn-$(date -u -d "@$((now + second))" +%Y%m%dT%H%M%SZ)"
   done
   start_web_app
-  assert log_has "kept them in $data/visits.txt.torn-[0-9T]+Z-2$"
+  assert log_has "kept in $data/visits.txt.torn-[0-9T]+Z-2$"
   assert_equal "$(cat "$data"/visits.txt.torn-*Z-2)" second
   assert_equal "$(grep -lx first "$data"/visits.txt.torn-*Z | wc -l)" 60
   assert_equal "$(visit | jq .visit)" 4

@@ -245,6 +245,6 @@ EOT
 }
 
 @test "the order of the end-to-end tests has all of them" {
-  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_FILES[@]}" | sort' _ "$ROOT"
+  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" | sort' _ "$ROOT"
   assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
 }
