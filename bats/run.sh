@@ -51,7 +51,7 @@ files_of() {
     lint) ;;
     unit) unit_topics ;;
     e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" ;;
-    *) basename -a -s .bats "$ROOT/bats/$1"/*.bats | longest_first ;;
+    *) basename -a -s .bats "$ROOT/bats/$1"/*.bats ;;
   esac
 }
 
@@ -134,7 +134,7 @@ run_files() {
   local suite=$1 file files filter status=0
   shift
   if [ $# = 0 ]; then
-    mapfile -t files < <(files_of "$suite")
+    mapfile -t files < <(files_of "$suite" | longest_first)
     run_bats "$suite" "$JOBS" "" "${files[@]}"
     return
   fi
