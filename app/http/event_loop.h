@@ -6,12 +6,13 @@
  * - pass each complete request to the handler, which responds at once or defers it;
  * - let the handler commit all deferred requests together (group commit);
  * - send their responses.
- * So a batch is what became ready while the last commit ran.
+ * So under load the requests that arrive during one commit are the next batch, up to DEFERRED_MAX:
+ * then the handler commits at once.
  *
  * Invariants: no client can block the loop. An incomplete request, an unread response and an idle
  * connection each have a time limit and occupy no thread. At the limit of connections the one idle
- * longest is evicted. Before the loop closes an inactive connection, it checks what the client did
- * while the loop was busy. */
+ * longest is evicted; accept.c has the whole order. Before the loop closes an inactive connection,
+ * it looks once more for bytes that arrived or were acknowledged meanwhile. */
 #ifndef EVENT_LOOP_H
 #define EVENT_LOOP_H
 
@@ -28,9 +29,9 @@ struct event_loop *event_loop_new(struct loop_group *group, const struct handler
 void *event_loop_run(void *event_loop);
 
 /* Starts a graceful shutdown, from any thread: responses carry `Connection: close` and idle
- * connections are closed. The loop stops when no connection is left, or DRAIN_MS later. In the
- * latter case it first responds to all requests received by then, as far as the limit of
- * connections allows, and gives clients a moment to close after their last response. */
+ * connections are closed. The loop stops when no connection is left. Otherwise, when DRAIN_MS are
+ * over, it still responds to the requests that have arrived, within the limit of connections, waits
+ * up to half a second for clients to close, and stops. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
 /* To be called after event_loop_run() of all loops of the group has returned. */

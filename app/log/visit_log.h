@@ -25,9 +25,9 @@
  * - sync_lock: one fdatasync(2) at a time. Threads that wait for the lock share the next sync
  *   (group commit), and do not block appends meanwhile;
  * - append_lock: guards the end of the file and the numbers of its lines.
- * visit_log_open() and visit_log_maintain() hold both while they read the file, so that nothing is
- * appended or acknowledged meanwhile. `state` becomes STALE under append_lock alone, and anything
- * else under both.
+ * A member may be changed only under its lock; an _Atomic one may be read without. visit_log_open()
+ * and visit_log_maintain() hold both locks while they read the file, so that nothing is appended or
+ * synced meanwhile. append_lock is enough to set STALE; every other change of `state` needs both.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISIT_LOG_H
@@ -60,7 +60,7 @@ struct visit_log {
 
     pthread_mutex_t sync_lock; /* guards the following */
     _Atomic uint64_t durable_size;
-    bool was_open; /* in FAILED: the state before was OPEN, so the end of the file is ours */
+    bool was_open; /* FAILED was entered from OPEN: the end of the file is ours */
     struct durable_mark mark;
     int64_t reopen_after_ms; /* of clock_ms() */
     struct torn_files torn;
@@ -96,9 +96,9 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
 
 /* CLOSED: opens the file. OPEN: checks that the file is still ours, and after a failed write probes
  * whether a line can be written again. STALE: reopens the file. To be called about once a second,
- * and after ESTALE. A file that takes long to read is read for at most a fifth of the time, however
- * often another process changes it. Returns 1 if it read the file, with *RET_RECOVERY filled in; 0
- * if not; or -1 with the errno of visit_log_fault(). */
+ * and after ESTALE. If reading took 100 ms or more, the next reading waits four times as long, up
+ * to a minute: another process may change a large file all the time. Returns 1 if it read the file,
+ * with *RET_RECOVERY filled in; 0 if not; or -1 with the errno of visit_log_fault(). */
 int visit_log_maintain(struct visit_log *log, struct recovery *ret_recovery);
 
 /* Returns 0 if the next visit can be recorded, as far as is known, else an errno. Makes no system
@@ -113,9 +113,8 @@ bool visit_log_has_failed(const struct visit_log *log);
 int visit_log_take_refused(struct visit_log *log);
 
 /* For --sync=always, where no visit is acknowledged before its sync: in FAILED, truncates the file
- * to `durable_size`. Otherwise the kernel would show the other lines to the next reader as if they
- * were on the disk, although it may never write them (fsync(2)), and later lines would be numbered
- * after them. */
+ * to `durable_size`. Otherwise the next process would read refused lines from the page cache,
+ * though they may not be on the disk (fsync(2)), and count them. */
 void visit_log_truncate_unsynced(struct visit_log *log);
 
 /* Syncs and closes the file. Then the state is CLOSED, or FAILED without an open file. */
