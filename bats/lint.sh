@@ -8,7 +8,7 @@ lint_all() {
   step "compile C with warnings as errors (gcc)" lint_warnings gcc
   step "compile C with warnings as errors (clang)" lint_warnings clang
   step "check C (cppcheck)" lint_cppcheck
-  step "check the arrows between the folders of app/" lint_arrows "$ROOT/app"
+  step "check the arrows between the directories of app/" lint_arrows "$ROOT/app"
 }
 
 # shell_files FUNCTION: the scripts, told by their names or first lines.
@@ -52,7 +52,7 @@ lint_cppcheck() {
     --suppress=missingIncludeSystem --suppress=ctunullpointer -DWEB_APP_VERSION='""' -I app "${APP_SOURCES[@]}"
 }
 
-# The folders that each folder of app/ may include; see app/README.md.
+# The directories that each directory of app/ may include; see app/README.md.
 declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base")
 
 # lint_arrows APP: fails, and names each include against an arrow, each circle of files, and each use of civetweb's header
@@ -68,9 +68,9 @@ lint_arrows() {
 }
 
 arrow_faults() {
-  local folder
-  for folder in "${!ARROWS[@]}"; do
-    grep -n '^#include "' "$folder"/*.[ch] | grep -vE "\"(${ARROWS[$folder]})/" | sed "s:\$: goes against the arrows of $folder/:"
+  local directory
+  for directory in "${!ARROWS[@]}"; do
+    grep -n '^#include "' "$directory"/*.[ch] | grep -vE "\"(${ARROWS[$directory]})/" | sed "s:\$: goes against the arrows of $directory/:"
   done
   # A module is a .c file with its header; tsort(1) names the modules of a circle.
   grep '^#include "' ./*.[ch] ./*/*.[ch] | sed -nE 's|^\./([^:]*)\.[ch]:#include "(.*)\.h"|\1 \2|p' | awk '$1 != $2' |

@@ -72,7 +72,7 @@ assert_no() {
   assert_output 0
 }
 
-@test "the same sources give the same bytes in another folder" {
+@test "the same sources give the same bytes in another directory" {
   local other=$BATS_TEST_TMPDIR/another/place
   mkdir -p "$other/build"
   cp -r "$ROOT/build.sh" "$ROOT/app" "$ROOT/third_party" "$ROOT/image" "$other/"

@@ -140,7 +140,7 @@ time.sleep(60)'
   assert_regex "$hanging" '^[0-9]+$'
 }
 
-# with_files: a command that runs another one in a mount namespace where the folder `etc` of this test has the hosts
+# with_files: a command that runs another one in a mount namespace where the directory `etc` of this test has the hosts
 # and resolv.conf of the machine.
 with_files() {
   requires root || return
@@ -153,13 +153,13 @@ with_files() {
   in_etc=(timeout 20 unshare --mount ./in-etc)
 }
 
-# second_address_answers: the first of two addresses hangs, and the server at the second is found all the same.
-second_address_answers() {
+# second_address_responds: the first of two addresses hangs, and the server at the second is found all the same.
+second_address_responds() {
   mkdir -p etc
   printf '127.0.0.2 two.test\n127.0.0.1 two.test\n' >etc/hosts
   with_files || return
   hanging_address || return
-  in_background answers python3 -c '
+  in_background server python3 -c '
 import socket, sys
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print("listening", flush=True)
@@ -168,12 +168,12 @@ while True:
     connection.recv(4096)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")
     connection.close()' "$hanging"
-  try --max 100 --delay 0.05 -- grep -q listening answers
+  try --max 100 --delay 0.05 -- grep -q listening server
   run --separate-stderr "${in_etc[@]}" "$WEB_APP" check "http://two.test:$hanging/"
   assert_equal "$output$stderr" "200 second"
 }
 
-@test "of two addresses one that hangs leaves time for the other" { second_address_answers; }
+@test "of two addresses one that hangs leaves time for the other" { second_address_responds; }
 
 @test "an address that hangs is given up with what to look at" {
   hanging_address
@@ -216,7 +216,7 @@ while True:
 
 @test "control: a client that gives all of its time to the first address is found out" {
   mutant check-spends-time-on-first-address
-  run second_address_answers
+  run second_address_responds
   assert_failure
   assert_output --partial "cannot connect: Operation timed out"
 }

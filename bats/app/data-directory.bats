@@ -1,30 +1,30 @@
-# The data folder as an operator may have left it, and what becomes of it while the program runs.
+# The data directory as an operator may have left it, and what becomes of it while the program runs.
 
 load ../lib/common
 
 LINE="2022-11-28 22:54:26.913511+03:00"
 
-setup() { mounts=() open_folders=(); }
+setup() { mounts=() open_directories=(); }
 
 teardown() {
   stop_started
   local one
   for one in "${mounts[@]}"; do umount "$one"; done
-  for one in "${open_folders[@]}"; do rm -rf "$one"; done
+  for one in "${open_directories[@]}"; do rm -rf "$one"; done
   refute_sanitizer || return
   [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
 }
 
-# refuses_folder REGEX: the program ends at once with exit code 1 and this one line about $data.
-refuses_folder() {
+# refuses_directory REGEX: the program ends at once with exit code 1 and this one line about $data.
+refuses_directory() {
   run --separate-stderr web_app serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "$1"
 }
 
-# open_folder: sets $open to a folder below which every user may go; the tests' own are for root alone.
-open_folder() {
+# open_directory: sets $open to a directory below which every user may go; the tests' own are for root alone.
+open_directory() {
   open=$(mktemp -d)
-  open_folders+=("$open")
+  open_directories+=("$open")
   chmod 755 "$open"
 }
 
@@ -34,42 +34,42 @@ as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all
 ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
 wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 
-@test "a folder that is absent is made, one whose parent is absent is not" {
+@test "a directory that is absent is made, one whose parent is absent is not" {
   start_web_app
   assert [ -f "$data/visits.txt" ]
   data=$BATS_TEST_TMPDIR/no/such
-  refuses_folder "cannot create $data: its parent directory does not exist$"
+  refuses_directory "cannot create $data: its parent directory does not exist$"
 }
 
-@test "visits.txt that is a folder, a FIFO, a device or a symbolic link is refused with what to do" {
+@test "visits.txt that is a directory, a FIFO, a device or a symbolic link is refused with what to do" {
   data=$BATS_TEST_TMPDIR/data
   mkdir -p "$data/visits.txt"
-  refuses_folder "$data/visits.txt is not a regular file; move it away, or name another --data-dir$"
+  refuses_directory "$data/visits.txt is not a regular file; move it away, or name another --data-dir$"
   rmdir "$data/visits.txt"
   mkfifo "$data/visits.txt"
-  refuses_folder "$data/visits.txt is not a regular file"
+  refuses_directory "$data/visits.txt is not a regular file"
   rm "$data/visits.txt"
   touch "$data/elsewhere"
   ln -s elsewhere "$data/visits.txt"
-  refuses_folder "$data/visits.txt is a symbolic link; name the directory it leads to with --data-dir$"
+  refuses_directory "$data/visits.txt is a symbolic link; name the directory it leads to with --data-dir$"
   if [ "$(id -u)" = 0 ]; then
     rm "$data/visits.txt"
     mknod "$data/visits.txt" c 1 3
-    refuses_folder "$data/visits.txt is not a regular file"
+    refuses_directory "$data/visits.txt is not a regular file"
   fi
   assert_equal "$(cat "$data/elsewhere")" ""
 }
 
-@test "a data folder that is a file is refused" {
+@test "a data directory that is a file is refused" {
   data=$BATS_TEST_TMPDIR/data
   echo keep >"$data"
-  refuses_folder "$data is not a directory; name another --data-dir$"
+  refuses_directory "$data is not a directory; name another --data-dir$"
   assert_equal "$(cat "$data")" keep
 }
 
 @test "without the right to write, one line says whose right it is and what to do; exit code 1" {
   requires root command:setpriv
-  open_folder
+  open_directory
   data=$open/data
   mkdir "$data"
   cp "$WEB_APP" "$open/web-app"
@@ -113,7 +113,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 2
 }
 
-@test "of two processes on one folder the second waits, says so once, and takes over with the next number" {
+@test "of two processes on one directory the second waits, says so once, and takes over with the next number" {
   start_web_app
   visit 3 >/dev/null
   local first=$pid first_port=$port first_log=$log
@@ -213,24 +213,24 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 
 @test "a visit right after a change by somebody else is refused, or acknowledged with the number of its line" {
   start_web_app
-  visit 3 | tee "$BATS_TEST_TMPDIR/answers" >/dev/null
+  visit 3 | tee "$BATS_TEST_TMPDIR/responses" >/dev/null
   local change
   for change in 'echo "$LINE" >>"$data/visits.txt"' 'truncate -s -1 "$data/visits.txt"' \
     'printf x >>"$data/visits.txt"' 'sed -i "\$p" "$data/visits.txt"'; do
     for _ in 1 2 3; do
       eval "$change"
-      visit >>"$BATS_TEST_TMPDIR/answers" 2>/dev/null || true
-      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/answers"
+      visit >>"$BATS_TEST_TMPDIR/responses" 2>/dev/null || true
+      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/responses"
     done
   done
-  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/answers" >"$BATS_TEST_TMPDIR/answered"
-  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
-  assert_recorded "$BATS_TEST_TMPDIR/answered"
+  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/responses" >"$BATS_TEST_TMPDIR/acknowledged"
+  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/acknowledged")" -ge 15 ]
+  assert_recorded "$BATS_TEST_TMPDIR/acknowledged"
   assert_equal "$(admin /readyz)" ready
   assert log_has '^web-app: reopened .*: [0-9]+ visits$'
 }
 
-@test "a folder that is taken away makes it not ready, and ready again when it is back" {
+@test "a directory that is taken away makes it not ready, and ready again when it is back" {
   start_web_app
   visit 2 >/dev/null
   mv "$data" "$data.away"

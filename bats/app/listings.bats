@@ -4,7 +4,7 @@ load ../lib/faults
 
 OLD_LINE="2021-11-28 22:54:26.913511+03:00"
 
-# lines_of COUNT: a folder whose visits.txt has so many lines.
+# lines_of COUNT: a directory whose visits.txt has so many lines.
 lines_of() {
   mkdir -p "$BATS_TEST_TMPDIR/data"
   yes "$OLD_LINE" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
@@ -49,7 +49,7 @@ searches() {
   mutant searches-at-once
   searches
   assert_failure
-  assert_output --regexp '^only [0-9] visits were answered'
+  assert_output --regexp '^only [0-9] visits were acknowledged'
 }
 
 @test "a line of any length is read in pieces, also where nothing of it is shown" {

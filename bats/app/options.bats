@@ -2,7 +2,7 @@
 
 load ../lib/common
 
-# So that nothing is left in the project's folder should one of these start to serve.
+# So that nothing is left in the project's directory should one of these start to serve.
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
 # refused ALLOWED ARGUMENT...: exit code 2 and one line that names the last argument and says what is allowed.
@@ -104,12 +104,12 @@ options_of_help() {
   assert_equal "$(wc -l <"$log")" 1
 }
 
-@test "the data folder of the environment is that of the verb visits too" {
+@test "the data directory of the environment is that of the verb visits too" {
   start_web_app
   visit 2
   WEB_APP_DATA_DIR=$data run web_app visits --tail 1 --raw
   assert_success
-  assert_stamp "$output"
+  assert_timestamp "$output"
   assert_equal "$output" "$(tail -n 1 "$data/visits.txt")"
 }
 

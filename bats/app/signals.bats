@@ -133,7 +133,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
       wait "$background"
       stopped_within 10
       run cat "$BATS_TEST_TMPDIR/summary"
-      assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
+      assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$'
       assert_recorded "$data.out"
       assert_visits "$(wc -l <"$data.out")"
       assert log_has "^web-app: stopped with $(count_visits) visits recorded$"
@@ -152,7 +152,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   wait "$background"
   stopped_within 10
   run cat "$BATS_TEST_TMPDIR/summary"
-  assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
+  assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$'
   assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_visits "$(count_visits)"
   assert log_has "^web-app: stopped with $(count_visits) visits recorded$"

@@ -18,7 +18,7 @@ end_slow_clients() {
 # assert_visitors_served: several at once, to the last request, and both ports' probes.
 assert_visitors_served() {
   run timeout 30 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections 8 --requests 400
-  assert_output "answered 400 refused 0 errors 0 unanswered 0" || return
+  assert_output "acknowledged 400 refused 0 errors 0 unanswered 0" || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   assert_equal "$(get /healthz)" ok || return
   assert_equal "$(admin /readyz)" ready

@@ -13,7 +13,7 @@ load ../lib/common
   assert_equal "$(jq -r .pod <<<"$output")" "$(hostname)"
   local time
   time=$(jq -r .time <<<"$output")
-  assert_stamp "$time"
+  assert_timestamp "$time"
   assert_equal "${time: -6}" +03:00
   assert_equal "$time" "$(cat "$data/visits.txt")"
   assert_visits 1
@@ -144,7 +144,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   assert_equal "$(jq .visit <<<"$output")" 4
 }
 
-@test "visits reads a folder that nobody serves, ends quietly when its reader does, and names what is absent" {
+@test "visits reads a directory that nobody serves, ends quietly when its reader does, and names what is absent" {
   mkdir "$BATS_TEST_TMPDIR/data"
   yes "2022-11-28 22:54:26.913511+03:00" | head -n 9000 >"$BATS_TEST_TMPDIR/data/visits.txt"
   echo -n "2022-11" >>"$BATS_TEST_TMPDIR/data/visits.txt"
@@ -165,7 +165,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   for sync in always none; do
     DATA=$BATS_TEST_TMPDIR/$sync start_web_app --sync "$sync" --workers 1
     run visitor "$BATS_TEST_TMPDIR/$sync.out" --connections 64 --requests 8000
-    assert_output "answered 8000 refused 0 errors 0 unanswered 0"
+    assert_output "acknowledged 8000 refused 0 errors 0 unanswered 0"
     assert_visits 8000
     assert_recorded "$BATS_TEST_TMPDIR/$sync.out"
     stop_web_app
@@ -180,7 +180,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   stop_web_app
   start_web_app --workers 4
   run visitor "$BATS_TEST_TMPDIR/out" --connections 64 --visits-per-connection 5 --requests 8000
-  assert_output "answered 8000 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 8000 refused 0 errors 0 unanswered 0"
   assert_visits 8000
   assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_equal "$(metric process_threads)" $((threads + 3))
@@ -203,7 +203,7 @@ HTTP/1.1 200
 HTTP/1.1 404
 not found'
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 2000 --pipeline 40
-  assert_output "answered 2000 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 2000 refused 0 errors 0 unanswered 0"
   assert_visits 2002
   assert_recorded "$BATS_TEST_TMPDIR/out"
 }

@@ -66,12 +66,12 @@ full_loops() {
   mutant evicts-only-own
   run full_loops
   assert_failure
-  assert_output --partial "one client more is not answered"
+  assert_output --partial "one client more got no response"
 }
 
-# stop_in_turn: the loops that have nothing left to do stop at once, while clients connect for each request. The one that
+# stop_one_by_one: the loops that have nothing left to do stop at once, while clients connect for each request. The one that
 # has a request whose end is to come goes on, and so no client is refused.
-stop_in_turn() {
+stop_one_by_one() {
   local half many=100
   start_web_app --workers 4 --sync none --drain 60s
   visitor_in_background "$data.out" --connections 32 --seconds 4 --close
@@ -82,7 +82,7 @@ stop_in_turn() {
   kill "$pid"
   wait "$background" || return
   run cat "$BATS_TEST_TMPDIR/summary"
-  assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$' || return
+  assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$' || return
   assert_recorded "$data.out" || return
   printf '\r\n' >&"$half"
   assert_regex "$(timeout 10 cat <&"$half")" '^HTTP/1.1 200 OK' || return
@@ -93,35 +93,35 @@ visits_are() { test "$(count_visits)" "$@"; }
 
 @test "while the loops stop one after the other, no connection is lost between two of them" {
   for _ in 1 2 3; do
-    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") stop_in_turn
+    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") stop_one_by_one
   done
 }
 
 @test "control: a program that gives connections to a loop that has stopped is found out" {
   mutant hands-over-to-stopped-loop
-  run stop_in_turn
+  run stop_one_by_one
   assert_failure
-  assert_output --regexp "answered [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
+  assert_output --regexp "acknowledged [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
 }
 
-# drains_queue WORKERS
-drains_queue() {
+# drains_backlog WORKERS
+drains_backlog() {
   start_web_app --workers "$1" --max-connections 4 --drain 60s
-  run timeout 120 "$TOOLS/loops.py" queue --port "$port" --pid "$pid" --log "$log" --connections 4
+  run timeout 120 "$TOOLS/loops.py" backlog --port "$port" --pid "$pid" --log "$log" --connections 4
 }
 
-@test "while the drain time lasts, clients in the kernel's queue are answered, though there is room for few at a time" {
+@test "until the drain time is up, all clients in the backlog are served, though few fit in at a time" {
   local workers
   for workers in 1 3; do
-    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") drains_queue "$workers"
+    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") drains_backlog "$workers"
     assert_success
-    assert_output "all 40 in the queue were answered"
+    assert_output "all 40 in the backlog got a response"
     wait "$pid"
   done
 }
 
 @test "control: a program that ends its drain once none of its own connections is left is found out" {
   mutant drain-ends-with-own-connections
-  drains_queue 1
+  drains_backlog 1
   assert_failure
 }

@@ -407,7 +407,7 @@ fixed_options="WEB_APP_ADMIN_LISTEN WEB_APP_DATA_DIR WEB_APP_LISTEN"
 variable() { sed 's/[A-Z]/_&/g; s/.*/WEB_APP_\U&/' <<<"$1"; }
 
 # program_takes NAME=VALUE...: the program takes that environment; $complaint is what it says otherwise. It never
-# serves: it cannot make this data folder, which is what it tries next.
+# serves: it cannot make this data directory, which is what it tries next.
 program_takes() {
   local status=0
   complaint=$(env "$@" "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?

@@ -94,7 +94,7 @@ chart_schemas() {
 chart_make_schemas() {
   local swagger line crd module
   mkdir -p "$SCHEMAS" "$BUILD/crds"
-  swagger=$(go_module_folder kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
+  swagger=$(go_module_directory kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
   jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do
     jq -c .schema <<<"$line" >"$SCHEMAS/$(jq -r .file <<<"$line")"
   done
@@ -103,7 +103,7 @@ chart_make_schemas() {
       sigs.k8s.io/*) module=sigs.k8s.io/gateway-api ;;
       *) module=github.com/prometheus-operator/prometheus-operator ;;
     esac
-    chart_crd_schemas "$(go_module_folder crds "$module")${crd#"$module"}"
+    chart_crd_schemas "$(go_module_directory crds "$module")${crd#"$module"}"
   done
 }
 
@@ -121,7 +121,7 @@ chart_crd_schemas() {
   done
 }
 
-# go_module_folder PINS MODULE: where the source of that module is, verified by third_party/go/PINS/go.sum.
-go_module_folder() {
+# go_module_directory PINS MODULE: where the source of that module is, verified by third_party/go/PINS/go.sum.
+go_module_directory() {
   (cd "$ROOT/third_party/go/$1" && GOFLAGS=-mod=mod go mod download -json "$2@$(go list -m -f '{{.Version}}' "$2")" | jq -er .Dir)
 }

@@ -3,7 +3,7 @@
 
 readonly BUSYBOX_IMAGE=localhost/web-app/busybox:1
 
-# cluster_complete: the API answers, every node is there and Ready, and `standard` is a StorageClass.
+# cluster_complete: the API responds, every node is there and Ready, and `standard` is a StorageClass.
 # Leaves the nodes' number in cluster_size.
 cluster_complete() {
   local nodes
@@ -28,7 +28,7 @@ nodes_identity() { cluster_nodes | xargs docker inspect --format '{{.Id}} {{.Sta
 mark_checked() { nodes_identity >"$BUILD/cluster/$CLUSTER_NAME.checked"; }
 was_checked() { [ "$(cat "$BUILD/cluster/$CLUSTER_NAME.checked" 2>/dev/null)" = "$(nodes_identity)" ]; }
 
-# A fresh build folder beside a running cluster: its kubeconfig and kubectl come from the nodes.
+# A fresh build directory beside a running cluster: its kubeconfig and kubectl come from the nodes.
 restore_kubeconfig() {
   [ -z "${E2E_CONTEXT:-}" ] || return 1
   cluster_tool kind
@@ -48,16 +48,16 @@ wait_for_cluster() {
 
 # load_busybox: gives a cluster whose nodes are not ours the small image that the check and the tests run.
 load_busybox() {
-  local folder=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
+  local directory=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
   has_image "$BUSYBOX_IMAGE" || {
     fetch_busybox
-    rm -rf "$folder"
-    mkdir -p "$folder/bin"
-    cp "$busybox" "$folder/bin/"
+    rm -rf "$directory"
+    mkdir -p "$directory/bin"
+    cp "$busybox" "$directory/bin/"
     for applet in $("$busybox" --list); do
-      [ "$applet" = busybox ] || ln -s busybox "$folder/bin/$applet"
+      [ "$applet" = busybox ] || ln -s busybox "$directory/bin/$applet"
     done
-    tar -C "$folder" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
+    tar -C "$directory" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
   }
   cluster_load "$BUSYBOX_IMAGE"
 }
@@ -77,17 +77,17 @@ from_pod() {
 # What each pod asks, given every pod's address. Raw requests: busybox's own wget dies of a numeric address.
 # shellcheck disable=SC2016 # expanded in the pod
 readonly CHECK_POD='
-answers() {
+responds() {
   printf "GET /name HTTP/1.0\r\n\r\n" | nc -w 3 "$1" "$2" | grep -q "^HTTP/1.1 200"
 }
 for address in "$@"; do
-  answers "$address" 8080 || { echo "no answer from pod $address"; exit 1; }
+  responds "$address" 8080 || { echo "no response from pod $address"; exit 1; }
 done
 found=$(nslookup each.cluster-check.svc.cluster.local) || { echo "no answer from DNS: $found"; exit 1; }
 for address in "$@"; do
   echo "$found" | grep -qF "$address" || { echo "the headless name lacks $address: $found"; exit 1; }
 done
-answers any.cluster-check.svc.cluster.local 80 || { echo "no answer from the service"; exit 1; }
+responds any.cluster-check.svc.cluster.local 80 || { echo "no response from the service"; exit 1; }
 '
 
 check_cluster() {

@@ -121,14 +121,14 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
 }
 
 @test "a Service answers by name, and more than one pod behind it does" {
-  local answers
+  local responses
   keeper_ready
-  answers=$(for _ in {1..20}; do request keeper-0 "any.$NAMESPACE.svc.cluster.local" 80; done | sort -u)
-  assert_regex "$answers" '^keeper-[012]'
-  assert [ "$(wc -l <<<"$answers")" -gt 1 ]
+  responses=$(for _ in {1..20}; do request keeper-0 "any.$NAMESPACE.svc.cluster.local" 80; done | sort -u)
+  assert_regex "$responses" '^keeper-[012]'
+  assert [ "$(wc -l <<<"$responses")" -gt 1 ]
 }
 
-@test "a claim keeps its folder when its pod is made anew" {
+@test "a claim keeps its directory when its pod is made anew" {
   local before volume lines
   keeper_ready
   lines=$(kubectl exec keeper-1 -- cat /data/name | wc -l)

@@ -59,7 +59,7 @@ nodes_restricted() {
   fi
 }
 
-# node_marks: the folders that the nodes are marked with, a line each. Fails while Docker is half way through making or
+# node_marks: the directories that the nodes are marked with, a line each. Fails while Docker is half way through making or
 # removing a node that it lists already, as it may be for a moment after a run was killed.
 node_marks() {
   local nodes
@@ -412,18 +412,18 @@ cluster_status() {
   say "export KUBECONFIG=$CLUSTER_KUBECONFIG"
 }
 
-cluster_logs() { # [FOLDER]
-  local folder=${1:-$BUILD/log/cluster-$CLUSTER_NAME}
+cluster_logs() { # [DIRECTORY]
+  local directory=${1:-$BUILD/log/cluster-$CLUSTER_NAME}
   preflight_docker
   own_or_die logs
   [ "$(cluster_owner)" != none ] || die "there is no cluster $CLUSTER_NAME"
   cluster_tool kind
-  mkdir -p "$folder"
-  step "collect the nodes' logs" export_logs "$folder"
-  say "$folder"
+  mkdir -p "$directory"
+  step "collect the nodes' logs" export_logs "$directory"
+  say "$directory"
 }
 
-# export_logs FOLDER: kind also wants a list of images from crictl, which our nodes have not, and calls that a failure.
+# export_logs DIRECTORY: kind also wants a list of images from crictl, which our nodes have not, and calls that a failure.
 export_logs() {
   local node
   run_kind export logs --name "$CLUSTER_NAME" "$1" || true
@@ -462,6 +462,6 @@ cluster_main() {
       "cluster_$verb" "$@"
       drop_locks
       ;;
-    *) die "usage: ./build.sh cluster up | down | status | load IMAGE... | logs [FOLDER] | image [--save FILE | --load FILE]" ;;
+    *) die "usage: ./build.sh cluster up | down | status | load IMAGE... | logs [DIRECTORY] | image [--save FILE | --load FILE]" ;;
   esac
 }

@@ -96,7 +96,7 @@ make_others() {
   make_program local-path-provisioner github.com/rancher/local-path-provisioner
 }
 
-# kind_node_files: the folder of kind's module that its own node image is made from.
+# kind_node_files: the directory of kind's module that its own node image is made from.
 kind_node_files() {
   (
     cd "$GO_MODULES/kind" || exit

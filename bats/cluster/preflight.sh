@@ -53,9 +53,9 @@ preflight() {
 
 # docker_root: where Docker keeps its data, nothing where that is on another machine.
 docker_root() {
-  local folder
-  folder=$(docker info --format '{{.DockerRootDir}}')
-  [ ! -d "$folder" ] || echo "$folder"
+  local directory
+  directory=$(docker info --format '{{.DockerRootDir}}')
+  [ ! -d "$directory" ] || echo "$directory"
 }
 
 # preflight_build: what making the node image needs, if it has to be made.

@@ -38,8 +38,8 @@ persistentvolumeclaim/persistent-data-volume-chart-web-app-2 Bound 100Mi RWO $cl
   run kubectl exec chart-web-app-0 -- web-app visits
   assert_success
   assert_equal "${#lines[@]}" 2
-  assert_line --index 0 --regexp "^     1"$'\t'"$STAMP\$"
-  assert_line --index 1 --regexp "^     2"$'\t'"$STAMP\$"
+  assert_line --index 0 --regexp "^     1"$'\t'"$TIMESTAMP_SHAPE\$"
+  assert_line --index 1 --regexp "^     2"$'\t'"$TIMESTAMP_SHAPE\$"
   assert_line --index 1 --partial "+03:00"
 }
 
@@ -73,7 +73,7 @@ note() {
 
   run bash -c "$(note 'kubectl exec')"
   assert_success
-  assert_line --regexp "^     1"$'\t'"$STAMP\$"
+  assert_line --regexp "^     1"$'\t'"$TIMESTAMP_SHAPE\$"
 
   run bash -c "$(note 'kubectl delete pvc') --dry-run=server -o name"
   assert_success

@@ -71,7 +71,7 @@ says_forbidden() { kubectl get events -o jsonpath='{.items[*].message}' | grep '
 # Those values have the claim deleted with the release.
 nothing_of_single() { [ -z "$(kubectl get pvc -l app.kubernetes.io/instance=single -o name)" ]; }
 
-@test "the package installs like the folder" {
+@test "the package installs like the directory" {
   helm package "$CHART" --destination "$BATS_TEST_TMPDIR" >/dev/null
   helm install packed "$BATS_TEST_TMPDIR"/web-app-*.tgz --set replicaCount=1,preStopSleepSeconds=0 --wait --timeout 60s >/dev/null
   visit packed-web-app-0

@@ -88,7 +88,7 @@ assert_stopped_by_itself() {
   late_visitor "$pod"
   crash "$pod"
   if wait "$LATE"; then fail "answered: $(cat "$BATS_TEST_TMPDIR/late")"; fi
-  grep 'no answer' "$BATS_TEST_TMPDIR/late"
+  grep 'no response' "$BATS_TEST_TMPDIR/late"
   try --max 60 --delay 0.5 -- has_restarted "$pod" 0
   wait_ready "$pod"
   assert_survived "$pod"

@@ -46,28 +46,28 @@ sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
   read -ra after <<<"$(lines_of_all)"
   echo "before: ${before[*]}, after: ${after[*]}"
   assert_equal $(($(sum "${after[@]}") - $(sum "${before[@]}"))) 24
-  local answered=0
-  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
+  local visited=0
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done
   # All on one of three pods: once in 3^23 runs.
-  assert [ "$answered" -gt 1 ]
+  assert [ "$visited" -gt 1 ]
 }
 
 @test "control: with session affinity one visitor stays on one pod" {
-  local before after count answered=0
+  local before after count visited=0
   helm upgrade chart "$CHART" --set service.sessionAffinity=ClientIP --wait --timeout 60s >/dev/null
   try --max 30 --delay 1 -- visits_stay_on_one
   helm upgrade chart "$CHART" --wait --timeout 60s >/dev/null
 }
 
 visits_stay_on_one() {
-  local before after count answered=0
+  local before after count visited=0
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 8; count++)); do
     kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
-  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
-  [ "$answered" = 1 ]
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done
+  [ "$visited" = 1 ]
 }
 
 @test "under concurrent load each acknowledged visit is one whole line, in order" {
@@ -77,17 +77,17 @@ visits_stay_on_one() {
   address=$(field service/chart-web-app .spec.clusterIP)
   for visitor in 1 2 3; do visitors_start "fresh$visitor" "$address" 80 fresh; done
   for visitor in 1 2; do visitors_start "kept$visitor" "$address" 80 kept; done
-  try --max 120 --delay 0.5 -- answered_at_least 400
+  try --max 120 --delay 0.5 -- responded_at_least 400
   visitors_stop
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$before"
-  echo "$(wc -l <"$ANSWERS") visits answered, by pod: $(sed 's/ [0-9]*$//' "$ANSWERS" | jq -r .pod | sort | uniq -c | xargs)"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$before"
+  echo "$(wc -l <"$RESPONSES") visits acknowledged, by pod: $(sed 's/ [0-9]*$//' "$RESPONSES" | jq -r .pod | sort | uniq -c | xargs)"
 
   # Negative control: a visit that was not recorded, one that was not counted, and a line cut short are seen.
-  run assert_answers_recorded "$ANSWERS" $((before + 1))
+  run assert_responses_recorded "$RESPONSES" $((before + 1))
   assert_failure
   printf '{"visit": 1, "time": "2000-01-01 00:00:00.000000+03:00", "pod": "chart-web-app-0"} 200\n' >"$BATS_TEST_TMPDIR/false"
-  run assert_told "$BATS_TEST_TMPDIR/false" chart-web-app-0
+  run assert_pod_recorded "$BATS_TEST_TMPDIR/false" chart-web-app-0
   assert_failure
   assert_output --partial "told visitors what is not in its file"
   visits chart-web-app-0 | head -c -2 >"$BATS_TEST_TMPDIR/torn"
@@ -95,8 +95,8 @@ visits_stay_on_one() {
   assert_failure
 }
 
-answered_at_least() {
-  [ "$(cat "$BATS_TEST_TMPDIR"/{fresh,kept}*.answers | wc -l)" -ge "$1" ]
+responded_at_least() {
+  [ "$(cat "$BATS_TEST_TMPDIR"/{fresh,kept}*.responses | wc -l)" -ge "$1" ]
 }
 
 @test "the metrics are well formed and say what the files say" {
@@ -116,16 +116,16 @@ answered_at_least() {
 
 # Prometheus on the loopback, with a target for each pod's forwarded admin port.
 start_prometheus() {
-  local pod targets='' folder=$BATS_TEST_TMPDIR/prometheus
+  local pod targets='' directory=$BATS_TEST_TMPDIR/prometheus
   for pod in chart-web-app-{0,1,2}; do
     forward "pod/$pod" 8081
     targets="$targets{targets: ['127.0.0.1:$FORWARD'], labels: {pod: $pod}}, "
   done
-  mkdir -p "$folder"
-  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$folder/config.yaml"
+  mkdir -p "$directory"
+  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$directory/config.yaml"
   PROMETHEUS=$(free_port)
-  prometheus --config.file "$folder/config.yaml" --storage.tsdb.path "$folder/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
-    >"$folder/log" 2>&1 </dev/null 3>&- &
+  prometheus --config.file "$directory/config.yaml" --storage.tsdb.path "$directory/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
+    >"$directory/log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
 }
 

@@ -35,9 +35,9 @@ start_visitors() {
     assert_equal "$(field "pod/$pod" '.spec.containers[0].image')" web-app:1.0.1
     assert_equal "$(field "pod/$pod" '.metadata.labels.app\.kubernetes\.io/version')" 1.0.1
   done
-  echo "$(wc -l <"$ANSWERS") visits answered during the upgrade"
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$BEFORE"
+  echo "$(wc -l <"$RESPONSES") visits acknowledged during the upgrade"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$BEFORE"
 }
 
 restart_all() {
@@ -56,9 +56,9 @@ restart_all() {
   helm upgrade chart "$CHART" --set preStopSleepSeconds=4 --wait --timeout 120s >/dev/null
   for ((round = 2; round <= rounds; round++)); do restart_all; done
   visitors_stop
-  echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$ANSWERS") visits answered"
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$BEFORE"
+  echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$RESPONSES") visits acknowledged"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$BEFORE"
 }
 
 @test "control: pods that are killed without a goodbye are noticed by the same visitors" {
@@ -75,9 +75,9 @@ restart_all() {
     wait_ready "$pod"
   done
   visitors_stop
-  run assert_all_answered "$ANSWERS"
+  run assert_all_acknowledged "$RESPONSES"
   assert_failure
   # Even so, what was acknowledged was recorded.
-  grep ' 200$' "$ANSWERS" >"$BATS_TEST_TMPDIR/answered"
-  for pod in chart-web-app-{0,1,2}; do assert_told "$BATS_TEST_TMPDIR/answered" "$pod"; done
+  grep ' 200$' "$RESPONSES" >"$BATS_TEST_TMPDIR/acknowledged"
+  for pod in chart-web-app-{0,1,2}; do assert_pod_recorded "$BATS_TEST_TMPDIR/acknowledged" "$pod"; done
 }

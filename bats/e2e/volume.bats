@@ -65,14 +65,14 @@ fill() {
   on_node "$NODE" dd if=/dev/zero of="/var/local/$1/filler" bs=4k 2>/dev/null </dev/null || true
 }
 
-# visit_until_refused PORT: sets $ANSWERED, the visits that got a 200 before one got a 503.
+# visit_until_refused PORT: sets $ACKNOWLEDGED, the visits that got a 200 before one got a 503.
 visit_until_refused() {
   local codes=$BATS_TEST_TMPDIR/codes visit
   # More visits than a page has lines, and curl stops at the first that fails.
   for ((visit = 0; visit < 200; visit++)); do printf 'url = http://127.0.0.1:%s/\noutput = /dev/null\n' "$1"; done |
     curl --silent --fail --fail-early --max-time 60 --write-out '%{http_code}\n' --config - >"$codes" || true
   assert_equal "$(tail -n 1 "$codes")" 503
-  ANSWERED=$(grep -cx 200 "$codes") || true
+  ACKNOWLEDGED=$(grep -cx 200 "$codes") || true
 }
 
 refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)" -gt 0 ]; }
@@ -87,18 +87,18 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   fill "$VOLUME"
   forward "pod/$pod" 8080
   visit_until_refused "$FORWARD"
-  assert_visits "$pod" $((2 + ANSWERED))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED))
   wait_unready "$pod"
   logs_say "$pod" 'cannot write /data/visits.txt: No space left on device'
   refuses_with_reason
   run visit "$pod"
   assert_failure
-  assert_visits "$pod" $((2 + ANSWERED))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED))
 
   on_node "$NODE" rm "/var/local/$VOLUME/filler" </dev/null
   wait_ready "$pod" 30
   visit "$pod"
-  assert_visits "$pod" $((2 + ANSWERED + 1))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED + 1))
   logs_say "$pod" 'ready again: /data/visits.txt is writable'
   # It was not the kubelet that helped.
   assert_equal "$(restarts_of "$pod")" 0
@@ -112,7 +112,7 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   install_on "$VOLUME"
   try --max 60 --delay 0.5 -- logs_say "$pod" '/data/visits.txt: Read-only file system'
   is_ready "$pod" False
-  answers "$pod" 503
+  responds_with "$pod" 503
 
   # The kubelet found the volume read-only and mounted it so for this pod, which therefore cannot recover.
   on_node "$NODE" mount -o remount,rw "/var/local/$VOLUME" </dev/null

@@ -35,30 +35,30 @@ clocked_program() {
   WEB_APP=$BUILD/plain/web-app
 }
 
-# stamps_program [MUTANT]: $stamps is bats/tools/stamps.c with the files and the C library of the program, or of that
+# timestamps_program [MUTANT]: $timestamps is bats/tools/timestamps.c with the files and the C library of the program, or of that
 # mutant.
-stamps_program() {
-  local folder=$BUILD/static objects
+timestamps_program() {
+  local directory=$BUILD/static objects
   build_as build_static || return
   if [ $# -gt 0 ]; then
     mutant "$1" || return
-    folder=$MUTANT
+    directory=$MUTANT
   fi
-  mapfile -t objects < <(printf '%s\n' "$folder"/*.o | grep -v '/main\.o$')
-  stamps=$BATS_TEST_TMPDIR/stamps
-  musl-gcc -static -I "$ROOT/app" -o "$stamps" "$TOOLS/stamps.c" "${objects[@]}" || fail "BUG: $stamps does not compile"
+  mapfile -t objects < <(printf '%s\n' "$directory"/*.o | grep -v '/main\.o$')
+  timestamps=$BATS_TEST_TMPDIR/timestamps
+  musl-gcc -static -I "$ROOT/app" -o "$timestamps" "$TOOLS/timestamps.c" "${objects[@]}" || fail "BUG: $timestamps does not compile"
 }
 
-# told_truly HOW-MANY KIND [FOLDER]: no stamp of a zone is wrong, and so many zones at least were not refused.
-told_truly() {
-  run "$TOOLS/zones.py" "$2" "$stamps" "${@:3}"
+# times_are_right HOW-MANY KIND [DIRECTORY]: no stamp of a zone is wrong, and so many zones at least were not refused.
+times_are_right() {
+  run "$TOOLS/zones.py" "$2" "$timestamps" "${@:3}"
   assert_success || return
-  [[ ${lines[-1]} =~ ^told\ ([0-9]+),\ refused\ [0-9]+,\ wrong\ 0$ ]] || fail "$output" || return
+  [[ ${lines[-1]} =~ ^accepted\ ([0-9]+),\ refused\ [0-9]+,\ wrong\ 0$ ]] || fail "$output" || return
   echo "# $2: $output" >&3
   [ "${BASH_REMATCH[1]}" -ge "$1" ] || fail "$output"
 }
 
-# own_zones: a folder of zones of which only some are right. What goes behind "${in_own_zones[@]}" has them for those of
+# own_zones: a directory of zones of which only some are right. What goes behind "${in_own_zones[@]}" has them for those of
 # this machine.
 own_zones() {
   own_zones=$BATS_TEST_TMPDIR/zones
@@ -138,7 +138,7 @@ step_under_load() {
   done
   kill "$background"
   wait "$background"
-  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused 0 errors 0 unanswered 0$' || return
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$' || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   assert_visits "$(wc -l <"$BATS_TEST_TMPDIR/out")" || return
   assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | tail -n 1)" "$(count_visits)" || return
@@ -268,13 +268,13 @@ keeps_its_start() {
 }
 
 @test "each TZ string that is accepted means the times that POSIX gives it" {
-  stamps_program
-  told_truly 80 strings
+  timestamps_program
+  times_are_right 80 strings
 }
 
 @test "each zone of this machine that is accepted means the times that its file gives it" {
-  stamps_program
-  told_truly 300 files /usr/share/zoneinfo
+  timestamps_program
+  times_are_right 300 files /usr/share/zoneinfo
 }
 
 @test "a TZ string that the C library misreads or a line cannot say is refused with its reason" {
@@ -361,16 +361,16 @@ keeps_its_start() {
 }
 
 @test "control: rules at New Year, a name without rules, and seconds in an offset that are let through are found out" {
-  stamps_program accepts-rules-at-new-year
-  run told_truly 80 strings
+  timestamps_program accepts-rules-at-new-year
+  run times_are_right 80 strings
   assert_failure
   assert_output --partial "of EST5EDT,0/0,J365/25 should be"
-  stamps_program accepts-zone-without-rules
-  run told_truly 80 strings
+  timestamps_program accepts-zone-without-rules
+  run times_are_right 80 strings
   assert_failure
   assert_output --partial "of CET-1CEST should be"
-  stamps_program accepts-seconds-in-offset
-  run told_truly 80 strings
+  timestamps_program accepts-seconds-in-offset
+  run times_are_right 80 strings
   assert_failure
   assert_output --partial "of <+0330>-3:30:30 should be"
 }
@@ -379,8 +379,8 @@ keeps_its_start() {
   requires root command:zic
   own_zones
   rm "$own_zones"/Own/{Cut,Footless,Version1} # Python reads none of them
-  stamps_program accepts-leap-seconds
-  run "${in_own_zones[@]}" "$TOOLS/zones.py" files "$stamps" "$own_zones"
+  timestamps_program accepts-leap-seconds
+  run "${in_own_zones[@]}" "$TOOLS/zones.py" files "$timestamps" "$own_zones"
   assert_failure
   assert_output --partial "of right/Own/Rules should be"
 }

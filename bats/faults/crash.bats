@@ -16,7 +16,7 @@ keeps_all() {
   run crash "$1" "$2" "$rounds"
   echo "# $output" >&3
   assert_success
-  assert_output --regexp "^seed [0-9]+ rounds $rounds answered [0-9]{3,} lines [0-9]+$"
+  assert_output --regexp "^seed [0-9]+ rounds $rounds acknowledged [0-9]{3,} lines [0-9]+$"
 }
 
 @test "kill -9 under load or at the start, with --sync=always: no acknowledged visit is lost, no number given twice" {

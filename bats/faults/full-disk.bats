@@ -27,7 +27,7 @@ free_up() { rm -f "$volume/ballast" "$volume/rest"; }
 
 refused_by_load() { awk '{ print $4 }' "$BATS_TEST_TMPDIR/summary"; }
 
-answered_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
+acknowledged_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
 
 # end_load: ends it, and asserts that each visit was acknowledged or refused, and that the file holds the
 # acknowledged ones and no others.
@@ -35,7 +35,7 @@ end_load() {
   kill "$background"
   wait "$background"
   echo "# $(cat "$BATS_TEST_TMPDIR/summary")" >&3
-  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused [1-9][0-9]* errors 0 unanswered 0$' || return
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^acknowledged [0-9]+ refused [1-9][0-9]* errors 0 unanswered 0$' || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   assert_visits "$(wc -l <"$BATS_TEST_TMPDIR/out")"
 }
@@ -110,7 +110,7 @@ recovers_alone() {
   requires command:prlimit
   start_web_app
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
-  try --max 400 --delay 0.02 -- answered_are 200
+  try --max 400 --delay 0.02 -- acknowledged_are 200
   # The limit is in the middle of a line, so that there is a part of one to be cut off.
   prlimit --pid "$pid" --fsize=$(($(count_visits) * 33 + 33 * 1000 + 7)):unlimited
   wait_ready_is "not ready: File too large"
@@ -119,7 +119,7 @@ recovers_alone() {
   before=$(wc -l <"$BATS_TEST_TMPDIR/out")
   prlimit --pid "$pid" --fsize=unlimited:unlimited
   wait_ready_is ready
-  try --max 400 --delay 0.02 -- answered_are $((before + 100))
+  try --max 400 --delay 0.02 -- acknowledged_are $((before + 100))
   end_load
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" "$(refused_by_load)"
   stop_web_app
@@ -172,7 +172,7 @@ hole_at_the_end() {
   volume ext4 32M
   DATA=$volume/data start_web_app
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 60
-  try --max 400 --delay 0.02 -- answered_are 200
+  try --max 400 --delay 0.02 -- acknowledged_are 200
   cp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/before"
   mount -o remount,abort "$volume" || true
   gave_up() { ! kill -0 "$pid" 2>/dev/null || curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '^not ready: '; }

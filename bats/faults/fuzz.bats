@@ -36,15 +36,15 @@ fuzz_seconds() {
 
 # fuzz PROGRAM TARGET [OPTION...]: the committed corpus first, then what can be made of it. What it crashes on is kept.
 fuzz() {
-  local program=$1 target=$2 folder memory code=0
+  local program=$1 target=$2 directory memory code=0
   shift 2
-  folder=$(scratch)/$target
+  directory=$(scratch)/$target
   memory=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || scratch)")
-  mkdir -p "$folder" "$BUILD/fuzz/crashes"
+  mkdir -p "$directory" "$BUILD/fuzz/crashes"
   # Without what is set for people, so that one input means one thing.
   (cd "$memory" && exec env -i PATH="$PATH" TMPDIR="$memory" ASAN_OPTIONS=detect_leaks=1 \
     "$program" -max_len=2048 -timeout=20 -rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1 \
-    -artifact_prefix="$BUILD/fuzz/crashes/$target-" "$@" "$folder" "$ROOT/app/test/fuzz/corpus/$target") 2>&1 || code=$?
+    -artifact_prefix="$BUILD/fuzz/crashes/$target-" "$@" "$directory" "$ROOT/app/test/fuzz/corpus/$target") 2>&1 || code=$?
   rm -rf "$memory"
   return "$code"
 }

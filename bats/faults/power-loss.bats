@@ -24,7 +24,7 @@ keeps_all() {
   run cut_power "$1" "$cuts" always "$2"
   echo "# $output" >&3
   assert_success
-  assert_output --regexp "^$1 seed [0-9]+ cuts $cuts answered [0-9]{3,} lost 0$"
+  assert_output --regexp "^$1 seed [0-9]+ cuts $cuts acknowledged [0-9]{3,} lost 0$"
 }
 
 # loses_some FILE-SYSTEM SYNC WORKERS [CUTS]: what keeps_all would fail on.
@@ -32,7 +32,7 @@ loses_some() {
   run cut_power "$1" "${4:-4}" "$2" "$3"
   echo "# $output" >&3
   assert_failure 1
-  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} answered [0-9]+ lost [1-9][0-9]*$"
+  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} acknowledged [0-9]+ lost [1-9][0-9]*$"
 }
 
 @test "power loss on ext4: every acknowledged visit is there" { keeps_all ext4 1; }

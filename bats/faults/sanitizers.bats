@@ -93,7 +93,7 @@ drive() {
   wait "$visitors" || status="$status, that of the visitors $?"
   assert_equal "exit code $status" "exit code 0" || return
   assert_equal "$(grep -v '^web-app: ' "$log")" "" || return
-  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused 0 errors 0 unanswered 0$' || return
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$' || return
   assert_kept
 }
 
@@ -102,11 +102,11 @@ assert_kept() {
   run awk -F '\t' '
     FILENAME != ARGV[3] { line[FILENAME, FNR] = $0; next }
     line[ARGV[1], $1] != $2 && line[ARGV[2], $1] != $2 { print "visit", $1, "of", $2, "is in neither file"; wrong++ }
-    { answered++ }
-    END { exit wrong > 0 || answered < 300 }' "$data/before" "$data/visits.txt" "$out"
+    { acknowledged++ }
+    END { exit wrong > 0 || acknowledged < 300 }' "$data/before" "$data/visits.txt" "$out"
   assert_success || return
   local wrong
-  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvxE -- "$STAMP") || true
+  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvxE -- "$TIMESTAMP_SHAPE") || true
   assert_equal "$wrong damaged lines" "0 damaged lines"
 }
 

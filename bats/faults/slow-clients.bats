@@ -31,8 +31,8 @@ besiege() {
 
 connections_are() { test "$(metric web_app_connections)" "$@"; }
 
-# assert_admin_answers: 50 requests, each on a connection of its own; half of them at once, and none starves.
-assert_admin_answers() {
+# assert_admin_responds: 50 requests, each on a connection of its own; half of them at once, and none starves.
+assert_admin_responds() {
   local times
   times=$(admin '/readyz?[1-50]' -o /dev/null -H 'Connection: close' -w '%{http_code} %{time_total}\n' | sort) || return
   awk '$1 != 200 || $2 > 5 { late++ } NR == 25 { median = $2 }
@@ -44,7 +44,7 @@ assert_visitors_served() {
   local before out=$BATS_TEST_TMPDIR/out
   before=$(count_visits)
   run timeout 20 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$out" --connections 8 --requests 400
-  assert_output "answered 400 refused 0 errors 0 unanswered 0" || return
+  assert_output "acknowledged 400 refused 0 errors 0 unanswered 0" || return
   assert_recorded "$out" || return
   assert_visits $((before + 400))
 }
@@ -92,13 +92,13 @@ have_come() {
 # assert_holds_out: while they come, at their most, and after it.
 assert_holds_out() {
   try --max 800 --delay 0.05 -- connections_are -ge 1500 || return
-  assert_admin_answers || return
+  assert_admin_responds || return
   assert_visitors_served || return
   assert_memory_bounded || return
   try --max 800 --delay 0.05 -- have_come 3900 || return
   assert_no_spin || return
   assert_memory_bounded || return
-  assert_admin_answers || return
+  assert_admin_responds || return
   kill -0 "$background" || fail "slowhttptest has ended: $(cat "$BATS_TEST_TMPDIR/slowhttptest")"
 }
 
@@ -115,7 +115,7 @@ refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')"
   start_web_app
   besiege -B -i 1 -s 8192
   try --max 400 --delay 0.05 -- refused 1000
-  assert_admin_answers
+  assert_admin_responds
   assert_visitors_served
   try --max 400 --delay 0.05 -- refused 4000
   try --max 400 --delay 0.05 -- connections_are -lt 100
@@ -150,7 +150,7 @@ flood() {
 assert_flood_is_harmless() {
   flood "$@"
   assert_fresh_visitor_served
-  assert_admin_answers
+  assert_admin_responds
   connections_are -le 500
   assert_no_spin
   assert_memory_bounded
@@ -173,8 +173,8 @@ assert_flood_is_harmless() {
   assert_output --partial "a visitor was not served"
 }
 
-# newcomers_at_once: eight visitors whom the program finds in its queue together, when slow heads have taken all room.
-newcomers_at_once() {
+# clients_at_once: eight visitors whom the program finds in its queue together, when slow heads have taken all room.
+clients_at_once() {
   local out=$BATS_TEST_TMPDIR/out
   start_web_app --max-connections 10
   in_background "$BATS_TEST_TMPDIR/heads" "$TOOLS/slow.py" --port "$port" --connections 10 --kind head
@@ -187,7 +187,7 @@ newcomers_at_once() {
   try --max 200 --delay 0.05 -- are_queued 18 || return
   kill -CONT "$pid"
   wait "$background" || return
-  assert_equal "$(cat "$BATS_TEST_TMPDIR/summary")" "answered 8 refused 0 errors 0 unanswered 0"
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/summary")" "acknowledged 8 refused 0 errors 0 unanswered 0"
 }
 
 has_been_slow_for_a_while() { [ $((SECONDS - since)) -ge 3 ]; }
@@ -195,14 +195,14 @@ has_been_slow_for_a_while() { [ $((SECONDS - since)) -ge 3 ]; }
 are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1" ]; }
 
 @test "newcomers do not push out each other before they are heard" {
-  newcomers_at_once
+  clients_at_once
 }
 
 @test "control: they do where they are given no time" {
   mutant evicts-unheard-newcomers plain
-  run newcomers_at_once
+  run clients_at_once
   assert_failure
-  assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
+  assert_output --regexp "acknowledged [0-7] refused 0 errors [1-9]"
 }
 
 # with_few_descriptors COMMAND...: $FILES are allowed, or 64, of which 18 are taken already, whatever the test itself has open: too few
@@ -246,7 +246,7 @@ goes_on_without_descriptors() {
   try --max 800 --delay 0.05 -- have_taken_in
   descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
   assert_fresh_visitor_served
-  assert_admin_answers
+  assert_admin_responds
   assert_no_spin
   assert_memory_bounded
   assert_fresh_visitor_served

@@ -11,19 +11,19 @@ LINES="$LINE
 
 # Start-up is hundreds of times here; in memory, since the disk would only make it slower.
 setup() {
-  folder=$BATS_TEST_TMPDIR/folder
-  [ ! -w /dev/shm ] || folder=$(mktemp -d -p /dev/shm)
-  DATA=$folder/data
+  directory=$BATS_TEST_TMPDIR/directory
+  [ ! -w /dev/shm ] || directory=$(mktemp -d -p /dev/shm)
+  DATA=$directory/data
 }
 
 teardown() {
   stop_started
-  rm -rf "$folder"
+  rm -rf "$directory"
   refute_sanitizer || return
   [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
 }
 
-# found PRINTF-TEXT: the data folder, as somebody left it, holds this visits.txt and nothing else.
+# found PRINTF-TEXT: the data directory, as somebody left it, holds this visits.txt and nothing else.
 found() {
   rm -rf "$DATA" && mkdir "$DATA"
   # shellcheck disable=SC2059 # it is meant as a format
@@ -36,7 +36,7 @@ starts_and_counts() {
   assert_equal "$(log_has "\($2 so far\)" && visit | jq .visit)" $(($2 + 1)) || return
   cmp <(head -c "$(wc -c <"$1")" "$data/visits.txt") "$1" || fail "what was there before is not as it was" || return
   assert_equal "$(count_visits)" $(($2 + 1)) || return
-  assert_stamp "$(tail -c +$(($(wc -c <"$1") + 1)) "$data/visits.txt")" || return
+  assert_timestamp "$(tail -c +$(($(wc -c <"$1") + 1)) "$data/visits.txt")" || return
   stop_web_app
 }
 
@@ -66,34 +66,34 @@ PYTHON
 # torn_tail LENGTH: a file whose last line a crash cut after so many bytes, and what must become of it.
 torn_tail() {
   found "$LINES"
-  cp "$DATA/visits.txt" "$folder/kept"
-  printf '%s\n' "$LINE" | head -c "$1" | tee "$folder/torn" >>"$DATA/visits.txt"
+  cp "$DATA/visits.txt" "$directory/kept"
+  printf '%s\n' "$LINE" | head -c "$1" | tee "$directory/torn" >>"$DATA/visits.txt"
   if [ "$1" -lt 32 ]; then
-    starts_and_counts "$folder/kept" 3 && torn_is "$folder/torn"
+    starts_and_counts "$directory/kept" 3 && torn_is "$directory/torn"
   else
     # A whole line, but for its newline at most, may have been acknowledged.
-    printf '%s%s\n' "$LINES" "$LINE" >"$folder/kept"
-    starts_and_counts "$folder/kept" 4 && torn_is_nothing
+    printf '%s%s\n' "$LINES" "$LINE" >"$directory/kept"
+    starts_and_counts "$directory/kept" 4 && torn_is_nothing
   fi
 }
 
 # nul_tail LENGTH: what some file systems leave of a write that they had begun.
 nul_tail() {
   found "$LINES"
-  cp "$DATA/visits.txt" "$folder/kept"
-  head -c "$1" /dev/zero | tee "$folder/torn" >>"$DATA/visits.txt"
-  starts_and_counts "$folder/kept" 3 && torn_is "$folder/torn"
+  cp "$DATA/visits.txt" "$directory/kept"
+  head -c "$1" /dev/zero | tee "$directory/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$directory/kept" 3 && torn_is "$directory/torn"
 }
 
 @test "no file, an empty file and a file of one line: the first visit is number 1, 1 and 2" {
-  : >"$folder/kept"
-  starts_and_counts "$folder/kept" 0
+  : >"$directory/kept"
+  starts_and_counts "$directory/kept" 0
   torn_is_nothing
   found ''
-  starts_and_counts "$folder/kept" 0
+  starts_and_counts "$directory/kept" 0
   found "$LINE\n"
-  echo "$LINE" >"$folder/kept"
-  starts_and_counts "$folder/kept" 1
+  echo "$LINE" >"$directory/kept"
+  starts_and_counts "$directory/kept" 1
   torn_is_nothing
 }
 
@@ -114,9 +114,9 @@ nul_tail() {
   assert_visits 3000001
   # And with a torn end behind so many.
   stop_web_app
-  printf '%s' "${LINE:0:17}" | tee "$folder/torn" >>"$data/visits.txt"
+  printf '%s' "${LINE:0:17}" | tee "$directory/torn" >>"$data/visits.txt"
   start_web_app
-  torn_is "$folder/torn"
+  torn_is "$directory/torn"
   assert_equal "$(visit | jq .visit)" 3000002
   assert_visits 3000002
 }
@@ -134,16 +134,16 @@ nul_tail() {
     nul_tail "$length" || fail "with $length NULs" || return
   done
   found "$LINES"
-  cp "$DATA/visits.txt" "$folder/kept"
-  printf '2022-11-2\0\0\0\0' | tee "$folder/torn" >>"$DATA/visits.txt"
-  starts_and_counts "$folder/kept" 3
-  torn_is "$folder/torn"
+  cp "$DATA/visits.txt" "$directory/kept"
+  printf '2022-11-2\0\0\0\0' | tee "$directory/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$directory/kept" 3
+  torn_is "$directory/torn"
 }
 
 @test "a file with CRLF lines is kept as it is, counted, and goes on with lines of ours" {
   found "$LINE\r\n$LINE\r\n"
-  cp "$DATA/visits.txt" "$folder/kept"
-  starts_and_counts "$folder/kept" 2
+  cp "$DATA/visits.txt" "$directory/kept"
+  starts_and_counts "$directory/kept" 2
   torn_is_nothing
   refute log_has "are not visits"
   start_web_app
@@ -152,37 +152,37 @@ nul_tail() {
   # A CR that lost its newline is as good as a line that did.
   stop_web_app
   found "$LINE\r\n$LINE\r"
-  starts_and_counts "$folder/kept" 2
+  starts_and_counts "$directory/kept" 2
   assert log_has "restored the newline missing after the last line of $data/visits.txt$"
 }
 
 @test "damage in the middle is kept where it is, counted and warned of" {
   found "$LINE\nrubbish\n\n\001\377\n$LINE\n"
-  cp "$DATA/visits.txt" "$folder/kept"
-  starts_and_counts "$folder/kept" 5
+  cp "$DATA/visits.txt" "$directory/kept"
+  starts_and_counts "$directory/kept" 5
   assert log_has "^web-app: 3 lines of $data/visits.txt are not visits; they are kept and counted$"
   torn_is_nothing
   # A line as long as no visit is, and NULs that a power cut left between two visits.
   found "$LINE\n"
   { head -c 300000 /dev/zero | tr '\0' x && printf '\n%s\n' "$LINE" && head -c 4096 /dev/zero && printf '\n%s\n' "$LINE"; } \
     >>"$DATA/visits.txt"
-  cp "$DATA/visits.txt" "$folder/kept"
-  starts_and_counts "$folder/kept" 5
+  cp "$DATA/visits.txt" "$directory/kept"
+  starts_and_counts "$directory/kept" 5
   assert log_has "^web-app: 2 lines of $data/visits.txt are not visits"
 }
 
 @test "damage at the end, behind the last visit, is moved aside whole" {
   found "$LINES"
-  cp "$DATA/visits.txt" "$folder/kept"
-  printf 'rubbish\n\nmore\0\n2022-11' | tee "$folder/torn" >>"$DATA/visits.txt"
-  starts_and_counts "$folder/kept" 3
-  torn_is "$folder/torn"
+  cp "$DATA/visits.txt" "$directory/kept"
+  printf 'rubbish\n\nmore\0\n2022-11' | tee "$directory/torn" >>"$DATA/visits.txt"
+  starts_and_counts "$directory/kept" 3
+  torn_is "$directory/torn"
 }
 
 @test "the file of another time zone is kept, and goes on in this one" {
   found '2022-11-28 11:54:26.913511-08:00\n2022-11-29 01:24:26.913511+05:30\n'
-  cp "$DATA/visits.txt" "$folder/kept"
-  starts_and_counts "$folder/kept" 2
+  cp "$DATA/visits.txt" "$directory/kept"
+  starts_and_counts "$directory/kept" 2
   torn_is_nothing
   refute log_has "are not visits"
   assert_equal "$(cut -c 27- "$data/visits.txt" | tr '\n' ' ')" "-08:00 +05:30 +03:00 "
@@ -190,8 +190,8 @@ nul_tail() {
 
 @test "a file that an editor left without its final newline loses no visit" {
   found "$LINE\n$LINE"
-  printf '%s\n' "$LINE" "$LINE" >"$folder/kept"
-  starts_and_counts "$folder/kept" 2
+  printf '%s\n' "$LINE" "$LINE" >"$directory/kept"
+  starts_and_counts "$directory/kept" 2
   assert log_has "^web-app: restored the newline missing after the last line of $data/visits.txt$"
   torn_is_nothing
 }
@@ -199,7 +199,7 @@ nul_tail() {
 @test "torn bytes never take the place of those that were kept before" {
   local now second
   found "$LINES"
-  printf 'second' | tee "$folder/torn" >>"$DATA/visits.txt"
+  printf 'second' | tee "$directory/torn" >>"$DATA/visits.txt"
   # Whatever second of the next minute it starts in, a file of that name is there.
   now=$(date +%s)
   for ((second = 0; second < 60; second++)); do

@@ -2,7 +2,7 @@
 
 load ../lib/faults
 
-# Folders of a test, in memory where that can be: an fsync that does not fail is not what is tested here.
+# Directories of a test, in memory where that can be: an fsync that does not fail is not what is tested here.
 setup() {
   work=$BATS_TEST_TMPDIR/work
   mkdir "$work"
@@ -27,7 +27,7 @@ fail_each_of_several() { BY=several.py fail_each "$@"; }
 
 kept_all() {
   assert_success
-  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits answered, 0 wrong$'
+  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits acknowledged, 0 wrong$'
 }
 
 # found_out REGEX: the same of a mutant.
@@ -66,7 +66,7 @@ found_out() {
 }
 
 @test "a failed call while a replaced file is taken up: the same" {
-  fail_each anew
+  fail_each reopen
   kept_all
 }
 
@@ -88,7 +88,7 @@ found_out() {
 @test "with several workers a failed fdatasync: exit code 3, and the file has the acknowledged visits and no refused one" {
   fail_each_of_several sync
   assert_success
-  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits answered, 0 wrong$'
+  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits acknowledged, 0 wrong$'
 }
 
 @test "with several workers a failed call while a replaced file is opened: the same as with one" {
@@ -107,14 +107,14 @@ fail_one_sync() {
   runs=$(rounds 40 1000)
   fail_one_sync "$runs"
   assert_success
-  assert_output --regexp "^seed 4711 runs $runs answered [0-9]{3,} refused [0-9]{3,} wrong 0$"
+  assert_output --regexp "^seed 4711 runs $runs acknowledged [0-9]{3,} refused [0-9]{3,} wrong 0$"
 }
 
 @test "control: several workers that leave in the file what they refuse are found out" {
   mutant keeps-unsynced-lines
   fail_one_sync 5
   assert_failure 1
-  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were answered; '
+  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were acknowledged; '
   fail_each_of_several sync --only 'always, EIO'
   found_out 'fdatasync of several workers, --sync=always, EIO, N = [0-9]+: there are [0-9]+ lines more for '
 }
@@ -250,7 +250,7 @@ crowd() {
 }
 
 @test "the drain time ends during a slow sync: who has come by then is answered, however many they are" {
-  crowd last-call 1 3000000 --drain 100ms
+  crowd drain-backlog 1 3000000 --drain 100ms
   assert_success
   wait "$pid"
   assert_visits 301
@@ -362,12 +362,12 @@ lingers() {
 
 @test "control: a drain that takes 64 of the backlog, or that ends by the clock, leaves a crowd without responses" {
   mutant drains-64-of-backlog
-  crowd last-call 1 3000000 --drain 100ms
+  crowd drain-backlog 1 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
   mutant drain-ends-by-clock
-  crowd last-call 1..9 3000000 --drain 100ms
+  crowd drain-backlog 1..9 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
@@ -377,10 +377,10 @@ lingers() {
   fail_each sync --only always
   found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
   found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
-  fail_each start --only 'fsync with a new folder, EIO'
-  found_out 'fsync with a new folder, EIO, N = 1: it ended with 0 and not with \[3\]'
-  found_out 'fsync with a new folder, EIO, N = 3: it ended with 0'
-  fail_each anew --only 'fdatasync'
+  fail_each start --only 'fsync with a new directory, EIO'
+  found_out 'fsync with a new directory, EIO, N = 1: it ended with 0 and not with \[3\]'
+  found_out 'fsync with a new directory, EIO, N = 3: it ended with 0'
+  fail_each reopen --only 'fdatasync'
   found_out 'fdatasync with three lines, EIO, N = [0-9]+: it ended with 0 and not with \[3\]'
 }
 

@@ -66,7 +66,7 @@ unpack_image() {
   done < <(jq -r '.[0].Layers[]' "$BATS_TEST_TMPDIR/saved/manifest.json") >"$BATS_TEST_TMPDIR/files"
 }
 
-@test "the image holds the program, the time zones and an empty data folder, and nothing else" {
+@test "the image holds the program, the time zones and an empty data directory, and nothing else" {
   unpack_image
   run awk '!/usr\/share\/zoneinfo\/./ { print $1, $2, $6 }' "$BATS_TEST_TMPDIR/files"
   assert_output "drwxr-xr-x 0/0 usr/

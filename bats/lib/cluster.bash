@@ -53,25 +53,25 @@ end_test() {
   }
 }
 
-# diagnose: all that could explain a failure, in a folder whose path is printed.
+# diagnose: all that could explain a failure, in a directory whose path is printed.
 diagnose() {
-  local folder pod
-  folder=$BUILD/diagnostics/$(basename "$BATS_TEST_FILENAME" .bats)-$BATS_TEST_NUMBER-$NAMESPACE
-  mkdir -p "$folder"
+  local directory pod
+  directory=$BUILD/diagnostics/$(basename "$BATS_TEST_FILENAME" .bats)-$BATS_TEST_NUMBER-$NAMESPACE
+  mkdir -p "$directory"
   {
-    kubectl get pods,statefulsets,services,persistentvolumeclaims,events -o wide >"$folder/get.txt"
-    kubectl get persistentvolumes,nodes -o wide >"$folder/cluster.txt"
-    kubectl describe pods,statefulsets,persistentvolumeclaims >"$folder/describe.txt"
-    kubectl get events --sort-by=.lastTimestamp >"$folder/events.txt"
-    helm list >"$folder/helm.txt"
+    kubectl get pods,statefulsets,services,persistentvolumeclaims,events -o wide >"$directory/get.txt"
+    kubectl get persistentvolumes,nodes -o wide >"$directory/cluster.txt"
+    kubectl describe pods,statefulsets,persistentvolumeclaims >"$directory/describe.txt"
+    kubectl get events --sort-by=.lastTimestamp >"$directory/events.txt"
+    helm list >"$directory/helm.txt"
     for pod in $(pods); do
-      kubectl logs "$pod" --timestamps >"$folder/$pod.log"
-      kubectl logs "$pod" --timestamps --previous >"$folder/$pod.previous.log" 2>/dev/null
-      kubectl exec "$pod" -- web-app visits --tail 20 >"$folder/$pod.visits.txt"
+      kubectl logs "$pod" --timestamps >"$directory/$pod.log"
+      kubectl logs "$pod" --timestamps --previous >"$directory/$pod.previous.log" 2>/dev/null
+      kubectl exec "$pod" -- web-app visits --tail 20 >"$directory/$pod.visits.txt"
     done
   } 2>&1 || true
-  find "$folder" -empty -type f -delete
-  echo "diagnostics are in ${folder#"$ROOT"/}"
+  find "$directory" -empty -type f -delete
+  echo "diagnostics are in ${directory#"$ROOT"/}"
 }
 
 # install [HELM ARGUMENT...]: the release `chart`, ready. helm's own --wait takes twice as long to notice.
@@ -142,7 +142,7 @@ assert_visits() {
 assert_visits_whole() {
   if [ -s "$1" ] && [ "$(tail -c 1 "$1" | od -An -tx1)" != ' 0a' ]; then
     fail "$1 does not end in a newline"
-  elif grep -nvxE "$STAMP" "$1"; then
+  elif grep -nvxE "$TIMESTAMP_SHAPE" "$1"; then
     fail "these lines of $1 are no times"
   elif ! LC_ALL=C sort -c "$1"; then
     fail "the times in $1 go back"
@@ -199,8 +199,8 @@ wait_unready() { try --max 60 --delay 0.5 -- is_ready "$1" False; }
 # logs_say POD REGEX
 logs_say() { kubectl logs "$1" | grep -E "$2"; }
 
-# answers POD CODE: a visit to the pod is answered with that status, through a port-forward.
-answers() {
+# responds_with POD CODE: a visit to the pod gets that status, through a port-forward.
+responds_with() {
   local code
   forward "pod/$1" 8080
   code=$(curl -s -o /dev/null -w '%{http_code}' --max-time 15 "http://127.0.0.1:$FORWARD/")
@@ -273,33 +273,33 @@ has_restarted() { [ "$(restarts_of "$1")" -gt "$2" ]; }
 # visitors_start NAME ADDRESS PORT MODE: visits from within the cluster until `visitors_stop`. MODE `fresh` opens a
 # connection for each visit, `kept` uses one for as long as the server keeps it.
 visitors_start() {
-  in_cluster bash -s -- "/tmp/$NAMESPACE.$1.stop" "$2" "$3" "$4" <"$ROOT/bats/tools/visitors.sh" >"$BATS_TEST_TMPDIR/$1.answers" 2>"$BATS_TEST_TMPDIR/$1.errors" 3>&- &
+  in_cluster bash -s -- "/tmp/$NAMESPACE.$1.stop" "$2" "$3" "$4" <"$ROOT/bats/tools/visitors.sh" >"$BATS_TEST_TMPDIR/$1.responses" 2>"$BATS_TEST_TMPDIR/$1.errors" 3>&- &
   VISITORS+=("$1:$!")
-  try --max 50 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.answers"
+  try --max 50 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.responses"
 }
 
-# visitors_stop: ends them all. Their answers, one a line as `JSON STATUS`, are then in $ANSWERS.
+# visitors_stop: ends them all. Their answers, one a line as `JSON STATUS`, are then in $RESPONSES.
 visitors_stop() {
   local visitors
-  ANSWERS=$BATS_TEST_TMPDIR/answers
+  RESPONSES=$BATS_TEST_TMPDIR/responses
   for visitors in "${VISITORS[@]}"; do
     in_cluster touch "/tmp/$NAMESPACE.${visitors%%:*}.stop" </dev/null
     wait "${visitors##*:}" || fail "the visitors ${visitors%%:*} stopped by themselves: $(cat "$BATS_TEST_TMPDIR/${visitors%%:*}.errors")"
     in_cluster rm -f "/tmp/$NAMESPACE.${visitors%%:*}.stop" </dev/null
-    cat "$BATS_TEST_TMPDIR/${visitors%%:*}.answers"
-  done >"$ANSWERS"
+    cat "$BATS_TEST_TMPDIR/${visitors%%:*}.responses"
+  done >"$RESPONSES"
   VISITORS=()
 }
 
-# assert_all_answered FILE: every visit got a 200.
-assert_all_answered() {
+# assert_all_acknowledged FILE: every visit got a 200.
+assert_all_acknowledged() {
   [ -s "$1" ] || fail "nobody visited" || return
   ! grep -v ' 200$' "$1" || fail "these of $(wc -l <"$1") visits were not answered with 200"
 }
 
-# assert_told FILE POD: the pod's file holds, under each number that a visitor was told, the time that the visitor was
+# assert_pod_recorded FILE POD: the pod's file holds, under each number that a visitor was told, the time that the visitor was
 # told.
-assert_told() {
+assert_pod_recorded() {
   local lost told=$BATS_TEST_TMPDIR/$2.told file=$BATS_TEST_TMPDIR/$2.visits
   visits "$2" >"$file"
   assert_visits_whole "$file" || return
@@ -308,12 +308,12 @@ assert_told() {
   [ -z "$lost" ] || fail "$2 told visitors what is not in its file: $lost"
 }
 
-# assert_answers_recorded FILE BEFORE: what assert_told says of each pod, and that all pods' files have grown from
+# assert_responses_recorded FILE BEFORE: what assert_pod_recorded says of each pod, and that all pods' files have grown from
 # BEFORE lines by as many as there were answers.
-assert_answers_recorded() {
+assert_responses_recorded() {
   local pod lines=0
   for pod in chart-web-app-{0,1,2}; do
-    assert_told "$1" "$pod" || return
+    assert_pod_recorded "$1" "$pod" || return
     lines=$((lines + $(wc -l <"$BATS_TEST_TMPDIR/$pod.visits")))
   done
   assert_equal "$((lines - $2)) more lines" "$(wc -l <"$1") more lines"

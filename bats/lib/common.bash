@@ -48,13 +48,13 @@ WEB_APP=${WEB_APP:-$BUILD/web-app}
 TOOLS=$ROOT/bats/tools
 
 # A line of visits.txt, without its newline. Other clocks may have written a leap second.
-STAMP='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
+TIMESTAMP_SHAPE='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
 
 # web_app [ARGUMENT...]: the program in the foreground; it has 20 s.
 web_app() { timeout 20 "$WEB_APP" "$@" 3>&-; }
 
 # start_web_app [OPTION...]: serves in the background, on free ports of the loopback, with visits in $DATA or
-# the test's own folder `data`. Returns when it serves, with $pid, $port, $admin_port, $data and $log set.
+# the test's own directory `data`. Returns when it serves, with $pid, $port, $admin_port, $data and $log set.
 # Start it anew with the same $data by `DATA=$data start_web_app`. IN_FRONT='strace ...' goes before it.
 start_web_app() {
   data=${DATA:-$(scratch)/data}
@@ -74,7 +74,7 @@ start_web_app() {
 
 has_started() { grep -q 'serving on' "$2" || ! kill -0 "$1" 2>/dev/null; }
 
-# scratch: the folder of this test or, in setup_file, of this file.
+# scratch: the directory of this test or, in setup_file, of this file.
 scratch() { echo "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}"; }
 
 # log_has REGEX: the log of the last started program has such a line.
@@ -147,7 +147,7 @@ visit() {
 visitor() { "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$@"; }
 
 # visitor_in_background OUT OPTION...: the same beside the test; its summary goes to the file `summary` of the
-# test's folder, and its id to $background.
+# test's directory, and its id to $background.
 visitor_in_background() {
   in_background "$(scratch)/summary" "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$@"
 }
@@ -155,13 +155,13 @@ visitor_in_background() {
 # count_visits: how many lines visits.txt has.
 count_visits() { wc -l <"$data/visits.txt"; }
 
-# assert_stamp LINE: it is a line of visits.txt, without its newline.
-assert_stamp() { assert_regex "$1" "^$STAMP\$"; }
+# assert_timestamp LINE: it is a line of visits.txt, without its newline.
+assert_timestamp() { assert_regex "$1" "^$TIMESTAMP_SHAPE\$"; }
 
 # assert_visits N: visits.txt has N lines, and nothing else.
 assert_visits() {
   local wrong
-  wrong=$(grep -cvxE -- "$STAMP" "$data/visits.txt") || true
+  wrong=$(grep -cvxE -- "$TIMESTAMP_SHAPE" "$data/visits.txt") || true
   assert_equal "$(count_visits) lines, $wrong of them damaged" "$1 lines, 0 of them damaged" || return
   assert_equal "$(wc -c <"$data/visits.txt")" $((33 * $1))
 }

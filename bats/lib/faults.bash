@@ -9,12 +9,12 @@ requires_loop_devices() {
   losetup --find >/dev/null 2>&1 || skip_or_fail "this machine lacks loop devices (see losetup(8) and the kernel's module loop)"
 }
 
-# unmount_all: whatever the test has mounted in its folder, the innermost first; for a teardown.
+# unmount_all: whatever the test has mounted in its directory, the innermost first; for a teardown.
 unmount_all() {
   local path
   # The loop device inside of one may be held open for a moment by a program that looks at all of them.
   while IFS= read -r path; do try --max 200 --delay 0.1 -- umount "$path"; done < <(
-    awk -v folder="$(realpath "$(scratch)")/" 'index($5, folder) == 1 { print $5 }' /proc/self/mountinfo | tac
+    awk -v directory="$(realpath "$(scratch)")/" 'index($5, directory) == 1 { print $5 }' /proc/self/mountinfo | tac
   )
 }
 

@@ -30,13 +30,13 @@ load ../lib/mutants
   assert_output --partial "BUG"
 }
 
-@test "assert_stamp knows a line of visits.txt from any other" {
-  assert_stamp "2022-11-28 22:54:26.913511+03:00"
-  assert_stamp "2022-11-28 22:54:26.000000-03:30"
+@test "assert_timestamp knows a line of visits.txt from any other" {
+  assert_timestamp "2022-11-28 22:54:26.913511+03:00"
+  assert_timestamp "2022-11-28 22:54:26.000000-03:30"
   local line
   for line in "" "2022-11-28 22:54:26.91351+03:00" "2022-11-28T22:54:26.913511+03:00" "2022-11-28 22:54:26.913511Z" \
     "x2022-11-28 22:54:26.913511+03:00" "2022-11-28 22:54:26.913511+03:00 "; do
-    run assert_stamp "$line"
+    run assert_timestamp "$line"
     assert_failure
   done
 }
@@ -47,15 +47,15 @@ load ../lib/mutants
   assert_visits 3
   run assert_visits 2
   assert_failure
-  printf '%s\t%s\n' 1 "2022-11-28 22:54:21.913511+03:00" 3 "2022-11-28 22:54:23.913511+03:00" >"$data/answered"
-  assert_recorded "$data/answered"
-  cp "$data/answered" "$data/twice"
+  printf '%s\t%s\n' 1 "2022-11-28 22:54:21.913511+03:00" 3 "2022-11-28 22:54:23.913511+03:00" >"$data/acknowledged"
+  assert_recorded "$data/acknowledged"
+  cp "$data/acknowledged" "$data/twice"
   printf '3\t2022-11-28 22:54:23.913511+03:00\n' >>"$data/twice"
   run assert_recorded "$data/twice"
   assert_failure
   assert_output --partial "number 3 was given twice"
-  printf '4\t2022-11-28 22:54:24.913511+03:00\n' >>"$data/answered"
-  run assert_recorded "$data/answered"
+  printf '4\t2022-11-28 22:54:24.913511+03:00\n' >>"$data/acknowledged"
+  run assert_recorded "$data/acknowledged"
   assert_failure
   assert_output --partial "visit 4"
   echo "damage" >>"$data/visits.txt"
@@ -109,26 +109,26 @@ load ../lib/mutants
   start_web_app
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 50
   assert_success
-  assert_output "answered 50 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 50 refused 0 errors 0 unanswered 0"
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30 --pipeline 5
   assert_success
-  assert_output "answered 30 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 30 refused 0 errors 0 unanswered 0"
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 20 --pipeline 2 --visits-per-connection 3
   assert_success
-  assert_output "answered 20 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 20 refused 0 errors 0 unanswered 0"
   assert_visits 100
   assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | uniq | wc -l)" 100
   assert_recorded "$BATS_TEST_TMPDIR/out"
   stop_web_app KILL || true
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30
   assert_success
-  assert_output "answered 0 refused 0 errors 2 unanswered 0"
+  assert_output "acknowledged 0 refused 0 errors 2 unanswered 0"
 }
 
 @test "raw.py finds a response without Date, with a body to HEAD, or one too many" {
-  # serve ANSWER: a server that says it to whoever comes.
+  # serve RESPONSE: a server that sends RESPONSE to its first client.
   serve() {
-    printf '%b' "$1" >"$BATS_TEST_TMPDIR/answer"
+    printf '%b' "$1" >"$BATS_TEST_TMPDIR/response"
     in_background "$BATS_TEST_TMPDIR/server" python3 -c '
 import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ print(listener.getsockname()[1], flush=True)
 connection = listener.accept()[0]
 connection.recv(65536)
 connection.sendall(open(sys.argv[1], "rb").read())
-connection.close()' "$BATS_TEST_TMPDIR/answer"
+connection.close()' "$BATS_TEST_TMPDIR/response"
     try --max 100 --delay 0.05 -- test -s "$BATS_TEST_TMPDIR/server"
     port=$(cat "$BATS_TEST_TMPDIR/server")
   }

@@ -6,8 +6,8 @@ load ../lib/common
 
 MUTANTS=$ROOT/bats/faults/mutants
 
-# build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of
-# app/test, for this project or for a copy of it in FOLDER. It waits while another test file builds.
+# build_as FUNCTION [DIRECTORY]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of
+# app/test, for this project or for a copy of it in DIRECTORY. It waits while another test file builds.
 build_as() {
   local root=${2:-$ROOT} output
   mkdir -p "$root/build"
@@ -18,19 +18,19 @@ build_as() {
 
 # mutant NAME [BUILD]: builds that mutant and points WEB_APP at it. BUILD is static, with the C library of the program
 # that ships and the default, or plain, sanitized, thread-sanitized or fuzz: see build_as. What was built is in the
-# folder $MUTANT.
+# directory $MUTANT.
 mutant() {
-  local build=${2:-static} folder
-  folder=$BUILD/mutants/$build/$1
-  mkdir -p "${folder%/*}"
+  local build=${2:-static} directory
+  directory=$BUILD/mutants/$build/$1
+  mkdir -p "${directory%/*}"
   # A test of another file may want the same one at the same time.
-  (flock 9 && make_mutant "$MUTANTS/$1.patch" "$build" "$folder") 9>"$folder.lock" || return
-  MUTANT=$folder/build/$build
+  (flock 9 && make_mutant "$MUTANTS/$1.patch" "$build" "$directory") 9>"$directory.lock" || return
+  MUTANT=$directory/build/$build
   # shellcheck disable=SC2034 # start_web_app runs it
   WEB_APP=$MUTANT/web-app
 }
 
-# make_mutant PATCH BUILD FOLDER: unless it is there from these sources and this patch. The objects of the program come
+# make_mutant PATCH BUILD DIRECTORY: unless it is there from these sources and this patch. The objects of the program come
 # along, so that only what the patch changes is compiled.
 make_mutant() {
   local function=build_${2//-/_} key
@@ -43,7 +43,7 @@ make_mutant() {
   printf '%s' "$key" >"$3/key"
 }
 
-# plant PATCH FOLDER: makes the folder a copy of the sources with that patch. One that does not apply as it stands, or
+# plant PATCH DIRECTORY: makes the directory a copy of the sources with that patch. One that does not apply as it stands, or
 # that changes nothing, is a bug of the tests.
 plant() {
   local output

@@ -41,7 +41,7 @@ servers = []  # all that were started
 
 
 class Volume:
-    """The file system of the data folder, in a pool that can be filled."""
+    """The file system of the data directory, in a pool that can be filled."""
 
     def __init__(self, options):
         self.kind = options.file_system
@@ -183,7 +183,7 @@ def start_on_full_pool(options, volume):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
-    parser.add_argument("--work", required=True, help="an existing, empty folder")
+    parser.add_argument("--work", required=True, help="an existing, empty directory")
     parser.add_argument("--file-system", choices=sorted(MAKE), required=True)
     parser.add_argument("--sync", choices=["always", "interval"], required=True)
     parser.add_argument("--kill", action="store_true")

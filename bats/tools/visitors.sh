@@ -16,8 +16,8 @@ send_request() {
   printf 'GET / HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nConnection: %s\r\n\r\n' "$host" "$1" >&3
 } 2>/dev/null
 
-# read_answer: sets status, body and keeps (whether the connection goes on); fails if there is no whole answer.
-read_answer() {
+# read_response: sets status, body and keeps (whether the connection goes on); fails if there is no whole answer.
+read_response() {
   local line length=0
   status=000 body='' keeps=yes
   IFS=' ' read -r -t "$timeout_seconds" -u 3 _ status _ || return
@@ -36,7 +36,7 @@ read_answer() {
 visit_fresh() {
   status=000 body=''
   connect || return
-  send_request close && read_answer
+  send_request close && read_response
   disconnect
 }
 
@@ -45,7 +45,7 @@ visit_fresh() {
 # recorded but not answered is then one line too many.
 visit_kept() {
   status=000 body=''
-  if [ "$connected" = yes ] && send_request keep-alive && read_answer; then
+  if [ "$connected" = yes ] && send_request keep-alive && read_response; then
     connected=$keeps
     [ "$keeps" = yes ] || disconnect
     return
@@ -54,7 +54,7 @@ visit_kept() {
   connected=no
   [ "$status" = 000 ] || return
   connect || return
-  send_request keep-alive && read_answer || return
+  send_request keep-alive && read_response || return
   connected=$keeps
   [ "$keeps" = yes ] || disconnect
 }
