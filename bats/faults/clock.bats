@@ -49,7 +49,7 @@ timestamps_program() {
   musl-gcc -static -I "$ROOT/app" -o "$timestamps" "$TOOLS/timestamps.c" "${objects[@]}" || fail "BUG: $timestamps does not compile"
 }
 
-# times_are_right HOW-MANY KIND [DIRECTORY]: no stamp of a zone is wrong, and so many zones at least were not refused.
+# times_are_right MIN KIND [DIRECTORY]: no timestamp of a zone is wrong, and at least MIN zones are accepted.
 times_are_right() {
   run "$TOOLS/zones.py" "$2" "$timestamps" "${@:3}"
   assert_success || return

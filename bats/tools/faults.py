@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Fail every system call of the visit log in turn, and see what becomes of the visits.
+"""Fail every system call of the visit log in turn, and check what happens to the visits.
 
     faults.py --program build/web-app --work DIRECTORY SUITE...
 
-For each call, errno and state of the data directory the program is started under strace, which lets the Nth of
-these calls fail; N is 1, 2, ... until a run has met no fault (the loop that SQLite tests itself with). A few
-visits are made, the program is ended, and started once more without a fault. Whatever was hit:
+For each call, errno and state of the data directory the program is started under strace, which makes the Nth of
+these calls fail; N is 1, 2, ... until a run meets no fault (as SQLite does in its own tests). A few visits are
+made, the program is ended, and started once more without a fault. Whichever call has failed:
 
-- a visit that was acknowledged is in the file, under its number, and what was there before is there still;
-- what is in the file is whole lines, and the numbers go on from there;
-- the program ends with exit code 0, 1 or 3, and says in a line why; no signal ends it.
+- every acknowledged visit is in the file, under its number, and earlier lines are still there;
+- the file holds only whole lines, and the numbers continue from them;
+- the program ends with exit code 0, 1 or 3, and a line that says why; no signal ends it.
 
-A suite demands more than that; see its function. Prints a line for each loop, and exits with 1 if anything
+Each suite demands more than that; see its function. Prints a line for each loop, and exits with 1 if anything
 was wrong.
 """
 
@@ -92,7 +92,7 @@ class Program(ledger.Server):
         return self.trace().count("(INJECTED)")
 
     def pid(self):
-        """The program's own id; strace is its parent."""
+        """The program's own process id; strace is its parent."""
         if not self.traced:
             return self.process.pid
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as children:
@@ -118,7 +118,7 @@ class Program(ledger.Server):
         return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
     def visit(self):
-        """One visit over the connection that is kept; its status, or None if the program hung up."""
+        """One visit over the kept connection; its status, or None if the program closed the connection."""
         self.connection = self.connection or self.connect()
         status = self.visit_over(self.connection)
         if status is None:
@@ -126,7 +126,7 @@ class Program(ledger.Server):
         return status
 
     def visit_over(self, connection):
-        """The same over another; any thread may call it. Closes what the program hung up."""
+        """The same over CONNECTION; any thread may call it. Closes it if the program has closed it."""
         try:
             connection.request("GET", "/", headers={"Accept": "application/json"})
             response = connection.getresponse()
@@ -145,14 +145,14 @@ class Program(ledger.Server):
         return response.status
 
     def visit_until_ready(self):
-        """Waits until it has recovered by itself, which must show in both places. False if it has ended."""
+        """Waits until the program is ready again by itself. False if it has ended."""
         def recovered():
             return self.process.poll() is not None or self.ready_or_gone()
         ledger.wait_for("it was ready again; its log: %s" % self.log(), recovered)
         return self.process.poll() is None
 
     def visit_until_taken(self):
-        """Visits until one is answered, since each thread meets its own Nth fault. False if it has ended."""
+        """Visits until one is acknowledged: each thread meets its own Nth fault. False if the program has ended."""
         def taken():
             return self.visit() == 200 or self.process.poll() is not None
         ledger.wait_for("a visit was taken; its log: %s" % self.log(), taken)
@@ -165,7 +165,7 @@ class Program(ledger.Server):
             return False
 
     def end(self, number=signal.SIGTERM):
-        """Its exit code, negative for a signal."""
+        """Ends the program; returns its exit code, negative for a signal."""
         if self.connection:
             self.connection.close()
         if self.process.poll() is None:
@@ -186,7 +186,7 @@ class Program(ledger.Server):
 
 
 def check_kept(program, before):
-    """What was there before is there still, and every acknowledged visit is there under its number."""
+    """The earlier lines are still there, and every acknowledged visit is there under its number."""
     content = program.content() if os.path.exists(program.file) else b""
     demand(content.startswith(before), "the lines that were there before are not there any more: %r", content)
     lines = content.split(b"\n")
@@ -208,7 +208,7 @@ def check_end(program, codes):
 
 
 def check_next_start(options, directory, program, before, torn=b""):
-    """Without a fault it starts on what is there, keeps all of it, and goes on with the next number."""
+    """Without a fault the program starts on the file, keeps all of it, and continues with the next number."""
     following = Program(options, directory)
     try:
         demand(following.serving, "it does not start any more: %s", following.log())
@@ -228,7 +228,7 @@ def check_next_start(options, directory, program, before, torn=b""):
 
 
 def mark_of(content):
-    """visits.txt.durable as a program leaves it that has synced CONTENT."""
+    """visits.txt.durable as the program writes it after a sync of CONTENT."""
     checksum = 0xcbf29ce484222325
     for byte in content[-4096:]:
         checksum = (checksum ^ byte) * 0x100000001b3 % (1 << 64)
@@ -236,7 +236,7 @@ def mark_of(content):
 
 
 def prepare(directory, before, rest=b"", known=True):
-    """A data directory with BEFORE, which is KNOWN to be durable, and with REST, which is not."""
+    """A data directory whose file is BEFORE and REST. With KNOWN, BEFORE is marked as durable."""
     data = os.path.join(directory, "data")
     if before is None:
         return b""
@@ -250,7 +250,7 @@ def prepare(directory, before, rest=b"", known=True):
 
 
 class Loop:
-    """One call and errno, failed for N = 1, 2, ... while any fault is met. N_MAX bounds what never ends."""
+    """One call and errno, failed for N = 1, 2, ... until a run meets no fault, or N is N_MAX."""
 
     def __init__(self, name, run, n_max=N_MAX, n_min=1):
         self.name, self.run, self.n_max, self.n_min = name, run, n_max, n_min
@@ -290,11 +290,11 @@ def write_loop(error):
         programs.append(program)
         for _ in range(5):
             if program.visit() != 200:
-                # A probe may have found out already that it was the only fault.
+                # A probe write may have succeeded already, as this was the only fault.
                 demand(not program.ready() or '"####' in program.trace(), "it is ready after a failed write")
                 demand(program.content().count(b"\n") == 3 + len(program.acknowledged), "a failed write left a line")
         hits = program.hits()
-        # Without those of a probe, which a second that ends between two visits may bring.
+        # Without the failed probe writes: the program may probe once a second.
         of_visits = sum("(INJECTED)" in line and '"####' not in line for line in program.trace().splitlines())
         refused = sum(status == 503 for status in program.statuses)
         demand(refused == (0 if error == "EINTR" else of_visits), "%d visits were refused for %d failed writes",
@@ -312,7 +312,8 @@ def write_loop(error):
 
 
 def landing_loop():
-    """Nobody knows where a line has landed: it is refused, though it is there, and the file read anew."""
+    """After a failed lseek the place of a line is unknown: the visit is refused, though its line is there, and the file
+    is read again."""
     def run(options, directory, n, programs):
         before = prepare(directory, LINES)
         program = Program(options, directory, ["lseek:error=EIO:when=%d" % n], ["DATA/visits.txt"])
@@ -343,7 +344,7 @@ def lasting_write_loop(error):
         demand(program.get(program.address, "/readyz")[0] == 503, "/readyz of the public port says otherwise")
         demand(program.get(program.admin, "/healthz")[0] == 200, "it is not alive")
         demand(program.content() == before, "the failed write left something")
-        # Its probes, of another thread, are failed four times too.
+        # Its probe writes, of another thread, fail four times too.
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         demand(program.trace().count("(INJECTED)") >= 4, "it was ready before its probe succeeded")
         ledger.wait_for("it said that it is ready", lambda: "ready again: %s is writable" % program.file in program.log())
@@ -363,7 +364,7 @@ def limit_file(program, size):
 
 
 def short_loop():
-    """A limit on the file's size makes short writes that are real; of one line, and of a batch of three."""
+    """A limit on the file's size causes real short writes: of one line, and of a batch of three."""
     def run(options, directory, _n, programs):
         before = prepare(directory, LINES)
         program = Program(options, directory)
@@ -378,7 +379,7 @@ def short_loop():
                     batch.sendall((request % b"") * (lines - 1) + request % b"Connection: close\r\n")
                     responses = b"".join(iter(lambda: batch.recv(65536), b""))
                 refused = responses.count(b"HTTP/1.1 503")
-                # Three requests of one connection may be of several batches; what fitted was answered.
+                # Three requests of one connection may be in several batches; those that fitted were acknowledged.
                 kept = len(program.content()) - size
                 demand(refused + responses.count(b"HTTP/1.1 200") == lines and refused > 0 and
                        kept == 33 * (lines - refused), "of %d visits %d were refused, %d bytes with room for %d are kept",
@@ -396,7 +397,7 @@ def short_loop():
 
 
 def uncut_loop(kill):
-    """A real short write whose rest cannot be cut off: ftruncate(2) fails N times in each thread."""
+    """A real short write that cannot be truncated: ftruncate(2) fails N times in each thread."""
     def run(options, directory, n, programs):
         before = prepare(directory, LINES)
         program = Program(options, directory, ["ftruncate:error=EIO:when=1..%d" % n], ["DATA/visits.txt"])
@@ -404,7 +405,7 @@ def uncut_loop(kill):
         demand(program.visit() == 200, "the first visit failed")
         limit_file(program, 33 * 4 + 20)
         demand(program.visit() == 503, "a visit that was written in part was acknowledged")
-        demand(len(program.content()) == 33 * 4 + 20, "the rest of a line was cut off by a failed ftruncate")
+        demand(len(program.content()) == 33 * 4 + 20, "a failed ftruncate truncated the partial write")
         demand(not program.ready(), "it is ready with a broken line at the end")
         demand(program.get(program.address, "/visits?format=raw")[1] == program.content()[:33 * 4],
                "the broken line is shown")
@@ -441,7 +442,7 @@ def syncs(trace):
 
 
 def check_durability_lost(program):
-    """The end after a failed sync: exit code 3, and no second attempt that would claim a success."""
+    """The end after a failed sync: exit code 3, and no second sync, which might wrongly succeed."""
     check_end(program, [3])
     demand("fdatasync of %s failed" % program.file in program.log(), "it does not say why: %s", program.log())
     before, failed, after = program.trace().partition("(INJECTED)")
@@ -478,7 +479,7 @@ def sync_loop(error, mode):
 
 
 def waiters_loop(workers, waiters=16):
-    """All that wait for the sync which fails are refused, whichever thread waits for them."""
+    """All visits that wait for a sync are refused if it fails, whichever thread they belong to."""
     def run(options, directory, _n, programs):
         before = prepare(directory, LINES)
         program = Program(options, directory, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
@@ -515,11 +516,11 @@ def suite_sync():
     return loops + [waiters_loop(1), waiters_loop(4)]
 
 
-# --- What is done at the start, and when the file is taken up anew.
+# --- The calls at the start, and when the file is reopened.
 
-RETRIED = {"EINTR"}  # errnos after which the call is simply made again
+RETRIED = {"EINTR"}  # errnos after which the program repeats the call
 DIRECTORY = ("DATA", "DATA/visits.txt")
-STATES = {  # what is in the file, whole lines and the rest
+STATES = {  # the content of the file: whole lines, and the rest
     "a new directory": (None, b""),
     "three lines": (LINES, b""),
     "a torn line": (LINES, TORN),
@@ -530,12 +531,12 @@ STATES = {  # what is in the file, whole lines and the rest
 
 def start_loop(state, call, error, only=DIRECTORY, n_max=N_MAX, replace=False, arguments=(), crowd=None,
                copies=False):
-    """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs, between
-    two visits of a CROWD if there is one; with COPIES on a file system where the start copies the file."""
+    """Exit code 1 or 3, or not ready for a while. With REPLACE the file is also replaced while the program runs,
+    between two visits of the CROWD, if any. COPIES: on a file system where the start copies the file."""
     def run(options, directory, n, programs):
         lines, rest = STATES[state]
         before = prepare(directory, lines, rest, known=replace)
-        if copies:  # it is to have the owner and the mode of the file
+        if copies:  # the copy must get this owner and mode
             os.chown(os.path.join(directory, "data", "visits.txt"), 1, 1)
             os.chmod(os.path.join(directory, "data", "visits.txt"), 0o664)
         program = Program(options, directory, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
@@ -558,23 +559,23 @@ def start_loop(state, call, error, only=DIRECTORY, n_max=N_MAX, replace=False, a
         hits = program.hits()
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
-        # A copy that cannot be synced is simply made once more.
+        # A copy that cannot be synced is made once more.
         check_end(program, [0, 3] if lost and copies else [3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
-        # What started late has read the file anew, and so has the last line of a file that lacked its newline.
+        # A program that started late has read the file again, and has restored a missing newline.
         check_next_start(options, directory, program, content if replace else before, TORN if rest == TORN else b"")
         return hits
     return Loop("%s with %s, %s" % (call, state, error), run, n_max)
 
 
 def self_replace(program, content):
-    """An operator puts a copy with a line more in place of the file; returns what is in it."""
+    """Replaces the file by a copy with one line more, as an operator would; returns the new content."""
     content += LINE
     with open(program.file + ".new", "wb") as new:
         new.write(content)
     os.rename(program.file + ".new", program.file)
-    def taken_up():
+    def reopened():
         return program.process.poll() is not None or "/visits.txt: %d visits" % content.count(b"\n") in program.log()
-    ledger.wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
+    ledger.wait_for("the new file was reopened; the log: %s" % program.log(), reopened)
     if program.process.poll() is None and program.visit_until_ready():
         if not program.visit_until_taken():
             return content
@@ -585,7 +586,7 @@ def self_replace(program, content):
 
 
 def uncut_start_loop():
-    """While the torn end cannot be cut off it is not ready, and does not fill the disk with copies."""
+    """While a torn line cannot be truncated the program is not ready, and does not fill the disk with copies."""
     def run(options, directory, _n, programs):
         before = prepare(directory, LINES, TORN)
         program = Program(options, directory, ["ftruncate:error=EIO:when=1..3"], ())
@@ -604,7 +605,7 @@ def uncut_start_loop():
 
 
 def listing_loop(error):
-    """GET /visits is whole and right, or an answer that says that it is not: never cut without a word."""
+    """GET /visits is complete and right, or it is refused or visibly aborted: never silently short."""
     def run(options, directory, n, programs):
         before = prepare(directory, LINES)
         program = Program(options, directory, ["pread64:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
@@ -639,14 +640,14 @@ def suite_start():
         for call, errors in of_state.items():
             only = () if call in ("fsync", "mkdir", "ftruncate", "renameat", "unlinkat") else DIRECTORY
             loops += [start_loop(state, call, error, only) for error in errors.split()]
-    # The copy of the torn bytes is the first that is written at all, and it has no name that is known before.
+    # The copy of the torn bytes is the first write of all; it cannot be selected by a name, which depends on the time.
     loops += [start_loop(torn, "write", error, (), 1) for error in ("EIO", "ENOSPC", "EINTR")]
     loops += [start_loop(newline, "write", error, DIRECTORY, 1) for error in ("EIO", "ENOSPC", "EINTR")]
     return loops
 
 
 def suite_copy():
-    """On a file system where nothing can be known of the disk (FUSE): the start makes a copy of the file."""
+    """On a file system whose disk is not visible (FUSE) the start makes a copy of the file."""
     calls = {"write": "EIO ENOSPC EPERM EINTR", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC EACCES",
              "renameat": "EIO ENOSPC EBUSY", "unlinkat": "EIO", "pread64": "EIO EINTR", "?fstat,?newfstatat": "EIO",
              "fchown": "EPERM", "fchmod": "EIO", "flock": "EIO", "fstatfs": "EIO"}
@@ -677,7 +678,7 @@ def main(description=__doc__):
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--jobs", type=int, default=6)
-    parser.add_argument("--only", default="", help="loops whose name has this in it")
+    parser.add_argument("--only", default="", help="only loops whose name contains this")
     parser.add_argument("suites", nargs="+", choices=SUITES)
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)

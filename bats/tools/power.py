@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Cut the power of a disk under load, and see what a file system gives back of the visits.
+"""Cut the power of a disk under load, and check which visits the file system then has.
 
     power.py --program P --work W --file-system ext4|xfs|btrfs --cuts N [--workers M] [-- OPTION...]
 
 W/outer is XFS on a loop device, and a file in it is the disk: a second loop device with the file system that
-holds the data directory. FICLONE copies that file within one lock, so the copy is the disk as it stood at one
-moment, whatever the page cache above it still held. Cuts come in pairs: one as soon as a new data directory has its
-first acknowledged visit, one at a random moment of the load that follows. At the end each copy is mounted, so that
-its journal is replayed, and the program is started on it. Each visit that was acknowledged before the copy began
-has to be there, under its number. Prints
+holds the data directory. FICLONE copies that file under one lock, so the copy is the disk at one moment, without
+the data that only the page cache has. Cuts come in pairs: one as soon as a new data directory has its first
+acknowledged visit, one at a random moment of the load after it. At the end each copy is mounted, which replays its
+journal, and the program is started on it. Each visit that was acknowledged before the copy began must be there,
+under its number. Prints
 
     ext4 seed 4711 cuts 20 acknowledged 20345 lost 0
 
-where `acknowledged` is what was at stake, summed over the cuts, and exits with 1 if anything was lost. With
---grace S a visit may be lost that was acknowledged less than S seconds before its cut. Of several workers it fails also
-if only one was busy.
+where `acknowledged` is the number of visits that had to be there, summed over the cuts, and exits with 1 if any was
+lost. With --grace S visits that were acknowledged less than S seconds before a cut may be lost. With several workers
+it also fails if only one was busy.
 """
 
 import argparse
@@ -87,7 +87,7 @@ class Disk:
         return path
 
     def mount_cut(self, path):
-        # One kernel knows a btrfs by its UUID alone, and a copy has the same.
+        # The kernel identifies a btrfs by its UUID, and a copy has the same UUID.
         if self.kind == "btrfs":
             volumes.run("btrfs", "device", "scan", "--forget")
         volumes.run("mount", "-o", "loop,nouuid" if self.kind == "xfs" else "loop", path, self.mounted)
@@ -97,7 +97,7 @@ class Disk:
 
 
 def cut_under_load(disk, options, rng):
-    """Returns [(copy, {data directory: its noted before the copy}, moment)]."""
+    """Returns [(copy, {data directory: visits acknowledged before the copy}, moment)]."""
     cuts, noted, spread = [], {}, ledger.Spread()
     while len(cuts) < options.cuts:
         name = "data.%d" % len(cuts)
@@ -112,7 +112,7 @@ def cut_under_load(disk, options, rng):
                 time.sleep(options.seconds * rng.uniform(0.5, 1.5))
             spread.note(load.server)
         finally:
-            # A program that syncs now and then owes its last visits to the next cuts only if it may sync them.
+            # With --sync=interval SIGTERM lets it sync the last visits, which the next cuts then must have.
             load.end(signal.SIGTERM if options.grace else signal.SIGKILL)
     if options.workers > 1:
         spread.check()
@@ -120,7 +120,7 @@ def cut_under_load(disk, options, rng):
 
 
 def visit_once(server):
-    """The number of a visit."""
+    """Makes a visit and returns its number."""
     request = urllib.request.Request("http://%s/" % server.address, headers={"Accept": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as response:
         text = response.read().decode()
@@ -128,7 +128,7 @@ def visit_once(server):
 
 
 def restart(options, data):
-    """Starts the program on what a cut left. It has to count the lines and to go on behind them."""
+    """Starts the program on a copy. It must count the lines and continue behind them. Returns the lines."""
     server = ledger.Server(options.program, data, os.path.join(options.work, "restart.log"), options.options)
     try:
         if not server.wait_serving():
@@ -182,7 +182,7 @@ def parse_options():
 def main():
     options = parse_options()
     acknowledged = missing = 0
-    # The stamps are to be compared with this machine's clock.
+    # The timestamps are compared with this machine's clock.
     os.environ["TZ"] = "UTC"
     time.tzset()
     options.options += ["--timezone", "UTC0"]

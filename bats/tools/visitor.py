@@ -42,7 +42,7 @@ class Broken(Exception):
 
 
 class Tally:
-    """What all connections have seen together, and how many requests are still to be sent."""
+    """The counts of all connections together, and the number of requests still to be sent."""
 
     def __init__(self, out_fd, requests):
         self.out_fd = out_fd
@@ -209,7 +209,7 @@ class Visitor:
         self.tally.acknowledged += 1
 
     def reopen(self):
-        """The server announced its close: no error, but what was pipelined behind stays open."""
+        """The server announced its close: no error, but pipelined requests behind it have no response."""
         self.tally.unanswered += self.outstanding
         if self.tally.requests_left is not None:
             self.tally.requests_left += self.outstanding
@@ -218,7 +218,7 @@ class Visitor:
         self.done = self.until_close
 
     def tick(self, now):
-        """Connect (again) if it is time to and there is anything left to ask."""
+        """Connect (again) if it is time and there are requests left to send."""
         if self.socket is not None or self.done or now < self.retry_at:
             return
         if self.tally.stopped or self.tally.requests_left == 0:
