@@ -1,5 +1,5 @@
-# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each acknowledged one is
-# in the file of the pod that responded, under the number that the visitor was told.
+# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each one is in the
+# file of the pod that responded, under the number in the response.
 
 load ../lib/cluster
 
@@ -45,14 +45,14 @@ restart_all() {
   kubectl rollout status statefulset/chart-web-app --timeout 180s >/dev/null
 }
 
-# With those of the upgrade above they are 21, or 102 in the long run.
-@test "more restarts in a row, twenty in all and a hundred with LONG=1, lose no visit" {
+# Together with the 3 of the upgrade above these are 21 restarts of a pod, or 102 with LONG=1.
+@test "eighteen more restarts of pods in a row, or 99 with LONG=1, lose no visit" {
   requires_nodes
   local rounds round since=$SECONDS
   rounds=$(rounds 6 33)
   start_visitors
-  # The first round changes the goodbye: it must be as long as the cluster takes to take a pod out of its Services, also
-  # where that is slow.
+  # The first round changes preStopSleepSeconds: it must be as long as a slow cluster needs to take a pod out of its
+  # Services.
   helm upgrade chart "$CHART" --set preStopSleepSeconds=4 --wait --timeout 120s >/dev/null
   for ((round = 2; round <= rounds; round++)); do restart_all; done
   visitors_stop
@@ -61,7 +61,7 @@ restart_all() {
   assert_responses_recorded "$RESPONSES" "$BEFORE"
 }
 
-@test "control: pods that are killed without a goodbye are noticed by the same visitors" {
+@test "control: the same visitors notice pods that are killed" {
   requires_nodes
   local pod
   local -A restarts
@@ -77,7 +77,7 @@ restart_all() {
   visitors_stop
   run assert_all_acknowledged "$RESPONSES"
   assert_failure
-  # Even so, what was acknowledged was recorded.
+  # Even so, each acknowledged visit is recorded.
   grep ' 200$' "$RESPONSES" >"$BATS_TEST_TMPDIR/acknowledged"
   for pod in chart-web-app-{0,1,2}; do assert_pod_recorded "$BATS_TEST_TMPDIR/acknowledged" "$pod"; done
 }

@@ -175,7 +175,7 @@ def start_on_full_pool(options, volume):
     """Some starts while the pool is full: whether they end or are not ready, they must do no harm."""
     for _ in range(3):
         server = serve(options, volume)
-        ledger.wait_for("it ended or told whether it is ready",
+        ledger.wait_for("it ended or /readyz responded",
                  lambda: server.process.poll() is not None or server.is_ready() is not None)
         server.end(signal.SIGKILL)
 
