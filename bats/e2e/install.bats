@@ -1,4 +1,4 @@
-# The results that the README's report shows, by its own commands.
+# An installation as README.md shows it, by the same commands.
 
 load ../lib/cluster
 
@@ -11,7 +11,7 @@ setup_file() {
 
 teardown_file() { end_file; }
 
-@test "kubectl get po,sts,svc,pvc shows the report's table" {
+@test "kubectl get po,sts,svc,pvc shows the expected table" {
   kubectl get po,sts,svc,pvc >"$BATS_TEST_TMPDIR/table"
   cat "$BATS_TEST_TMPDIR/table"
   # NAME and the columns that do not depend on the moment or the address.
