@@ -1,4 +1,4 @@
-# What can be told without running anything. Sourced by build.sh.
+# Static checks of the sources. Sourced by build.sh.
 # shellcheck shell=bash
 
 lint_all() {
@@ -11,7 +11,7 @@ lint_all() {
   step "check the arrows between the directories of app/" lint_arrows "$ROOT/app"
 }
 
-# shell_files FUNCTION: the scripts, told by their names or first lines.
+# shell_files: prints the shell scripts, recognized by their names or first lines.
 shell_files() {
   git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
     [ -f "$file" ] || continue
@@ -31,14 +31,14 @@ lint_shell() {
 
 lint_shell_format() {
   local files
-  # shfmt reads bats files only in its newer releases.
+  # Only newer releases of shfmt read bats files.
   mapfile -t files < <(shell_files | grep -v '\.bats$')
   shfmt -d -i 2 -ci "${files[@]}"
 }
 
 lint_c_format() { clang-format --dry-run --Werror "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" app/test/*.[ch] app/test/fuzz/*.[ch]; }
 
-# lint_warnings COMPILER: of our files; civetweb's is a system header to both.
+# lint_warnings COMPILER: compiles our files with warnings as errors; civetweb's header counts as a system header.
 lint_warnings() {
   local source
   mkdir -p "$BUILD/obj"
@@ -59,7 +59,7 @@ declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="si
 # outside the file that hides it.
 lint_arrows() {
   local faults
-  # grep(1) fails where it finds nothing.
+  # grep(1) fails if it finds nothing.
   faults=$(cd "$1" && { arrow_faults || true; })
   [ -z "$faults" ] || {
     echo "$faults"
