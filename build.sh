@@ -90,7 +90,7 @@ cmd_image() { # the image web-app:<version>
   build_image
 }
 
-cmd_chart() { # [docs]: lint, render and package the chart; with docs, write its table of values anew
+cmd_chart() { # [docs]: lint, render and package the chart; with docs, update its table of values first
   # shellcheck source=bats/chart/chart.sh
   source "$ROOT/bats/chart/chart.sh"
   chart_main "$@"
@@ -102,7 +102,7 @@ cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cl
   cluster_main "$@"
 }
 
-cmd_lint() { # what can be told without running anything: shell, C, formatting
+cmd_lint() { # static checks: shell, C, formatting
   need app lint
   fetch_civetweb
   # shellcheck source=bats/lint.sh
