@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# web-app, one verb per job: `./build.sh run` builds and serves, `./build.sh test` proves all of it.
-# Everything is written below build/; Debian packages are the only thing that is installed. When it is sourced it only
-# defines functions and constants.
+# web-app, one verb per job: `./build.sh run` builds and serves, `./build.sh test` runs all tests. All files are written
+# below build/; only Debian packages are installed. When this file is sourced it only defines functions and constants.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT BUILD=$ROOT/build VERSION=1.0.0
@@ -23,21 +22,21 @@ known() {
   [[ " $* " = *" $name "* ]] || die "there is no $what $name; there are: ${*:-none}"
 }
 
-# slug TEXT: it as a file name.
+# slug TEXT: prints TEXT as a file name.
 slug() { printf '%s' "$1" | tr -cs 'A-Za-z0-9.' '-' | cut -c1-60; }
 
-# elapsed SINCE: the seconds since $EPOCHREALTIME was SINCE, with one decimal.
+# elapsed SINCE: prints the seconds since $EPOCHREALTIME was SINCE, with one decimal.
 elapsed() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'; }
 
-# step WHAT COMMAND...: runs it with its output in a log, says how long it took, and on failure shows
-# the end of the log.
+# step WHAT COMMAND...: runs COMMAND with its output in a log, and prints the time that it took. On failure it prints the
+# end of the log, and dies.
 step() {
   local what=$1 log since=$EPOCHREALTIME status=0 options=$-
   shift
   log=$BUILD/log/$(slug "$what").log
   mkdir -p "$BUILD/log"
   printf '%s ... ' "$what" >&2
-  # A subshell of its own keeps `set -e` alive in COMMAND where the caller has switched it off.
+  # A subshell of its own keeps `set -e` active in COMMAND even if the caller has switched it off.
   set +e
   (
     set -e
@@ -91,7 +90,7 @@ cmd_image() { # the image web-app:<version>
   build_image
 }
 
-cmd_chart() { # [docs]: lint, render and package the chart; with docs, write its table of values anew
+cmd_chart() { # [docs]: lint, render and package the chart; with docs, update its table of values first
   # shellcheck source=bats/chart/chart.sh
   source "$ROOT/bats/chart/chart.sh"
   chart_main "$@"
@@ -103,7 +102,7 @@ cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cl
   cluster_main "$@"
 }
 
-cmd_lint() { # what can be told without running anything: shell, C, formatting
+cmd_lint() { # static checks: shell, C, formatting
   need app lint
   fetch_civetweb
   # shellcheck source=bats/lint.sh

@@ -1,4 +1,4 @@
-# What can be told without running anything. Sourced by build.sh.
+# Static checks of the sources. Sourced by build.sh.
 # shellcheck shell=bash
 
 lint_all() {
@@ -8,10 +8,10 @@ lint_all() {
   step "compile C with warnings as errors (gcc)" lint_warnings gcc
   step "compile C with warnings as errors (clang)" lint_warnings clang
   step "check C (cppcheck)" lint_cppcheck
-  step "check the arrows between the folders of app/" lint_arrows "$ROOT/app"
+  step "check the arrows between the directories of app/" lint_arrows "$ROOT/app"
 }
 
-# shell_files FUNCTION: the scripts, told by their names or first lines.
+# shell_files: prints the shell scripts, recognized by their names or first lines.
 shell_files() {
   git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
     [ -f "$file" ] || continue
@@ -31,14 +31,14 @@ lint_shell() {
 
 lint_shell_format() {
   local files
-  # shfmt reads bats files only in its newer releases.
+  # Only newer releases of shfmt read bats files.
   mapfile -t files < <(shell_files | grep -v '\.bats$')
   shfmt -d -i 2 -ci "${files[@]}"
 }
 
 lint_c_format() { clang-format --dry-run --Werror "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" app/test/*.[ch] app/test/fuzz/*.[ch]; }
 
-# lint_warnings COMPILER: of our files; civetweb's is a system header to both.
+# lint_warnings COMPILER: compiles our files with warnings as errors; civetweb's header counts as a system header.
 lint_warnings() {
   local source
   mkdir -p "$BUILD/obj"
@@ -52,14 +52,14 @@ lint_cppcheck() {
     --suppress=missingIncludeSystem --suppress=ctunullpointer -DWEB_APP_VERSION='""' -I app "${APP_SOURCES[@]}"
 }
 
-# The folders that each folder of app/ may include; see app/README.md.
+# The directories that each directory of app/ may include; see app/README.md.
 declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base")
 
 # lint_arrows APP: fails, and names each include against an arrow, each circle of files, and each use of civetweb's header
 # outside the file that hides it.
 lint_arrows() {
   local faults
-  # grep(1) fails where it finds nothing.
+  # grep(1) fails if it finds nothing.
   faults=$(cd "$1" && { arrow_faults || true; })
   [ -z "$faults" ] || {
     echo "$faults"
@@ -68,9 +68,9 @@ lint_arrows() {
 }
 
 arrow_faults() {
-  local folder
-  for folder in "${!ARROWS[@]}"; do
-    grep -n '^#include "' "$folder"/*.[ch] | grep -vE "\"(${ARROWS[$folder]})/" | sed "s:\$: goes against the arrows of $folder/:"
+  local directory
+  for directory in "${!ARROWS[@]}"; do
+    grep -n '^#include "' "$directory"/*.[ch] | grep -vE "\"(${ARROWS[$directory]})/" | sed "s:\$: goes against the arrows of $directory/:"
   done
   # A module is a .c file with its header; tsort(1) names the modules of a circle.
   grep '^#include "' ./*.[ch] ./*/*.[ch] | sed -nE 's|^\./([^:]*)\.[ch]:#include "(.*)\.h"|\1 \2|p' | awk '$1 != $2' |

@@ -1,4 +1,4 @@
-# Runs the suites of tests and counts them. Sourced by build.sh.
+# Runs the test suites and counts the results. Sourced by build.sh.
 # shellcheck shell=bash
 
 # shellcheck source=bats/chart/chart.sh
@@ -8,21 +8,21 @@ source "$ROOT/bats/cluster/cluster.sh"
 
 readonly RESULTS=$BUILD/results
 
-# The suites, in the order in which a failure is cheapest to have.
+# The suites, the cheap ones first, so that most failures show early.
 readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
-# The files of e2e in their order. One after the other: the basis of all others, the drain of a node, and visits that
-# must not be lost while the cluster takes pods out of its Services. Then side by side the rest.
+# The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
+# visits under load while the cluster takes pods out of its Services. Then the rest side by side.
 readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume policy termination)
 
-# The files of other suites that take longest start first.
+# The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
 
-# Files that run side by side: most of a test is waiting.
+# The number of files that run side by side: tests mostly wait.
 readonly JOBS=${JOBS:-3}
 
-# test_main [SUITE[/FILE[:FILTER]]...]: all of them, or these. A filter is a regular expression on the tests' names.
-# Goes on after a failure; the last line is what CI reads.
+# test_main [SUITE[/FILE[:FILTER]]...]: runs these tests, or all. A filter is a regular expression on the tests' names.
+# Continues after a failure. CI reads the last line.
 test_main() {
   local selection suite since=$EPOCHREALTIME
   declare -A chosen=()
@@ -30,11 +30,11 @@ test_main() {
   fetch_bats
   for selection in "$@"; do
     check_selection "$selection"
-    # What is chosen of a suite, a line each; nothing is all of it.
+    # The chosen files of a suite, one a line; an empty line means the whole suite.
     chosen[${selection%%/*}]+=$(sed -n 's|^[^/]*/||p' <<<"$selection")$'\n'
   done
   rm -rf "$RESULTS" && mkdir -p "$RESULTS"
-  # A cluster that was up before belongs to somebody; one that the tests make is taken down by them.
+  # Only a cluster that the tests make is taken down: one that was up before is still in use.
   if [ "${KEEP:-}" != 1 ] && ! cluster_is_up; then
     trap take_cluster_down EXIT
   fi
@@ -45,7 +45,7 @@ test_main() {
   summarize
 }
 
-# files_of SUITE: what can be chosen of it, a line each.
+# files_of SUITE: prints the names of its files, one a line.
 files_of() {
   case $1 in
     lint) ;;
@@ -55,14 +55,14 @@ files_of() {
   esac
 }
 
-# longest_first: puts those of LONGEST before the other names of its input.
+# longest_first: sorts the names on its input: those of LONGEST first, in its order.
 longest_first() {
   awk -v first="${LONGEST[*]}" '
     BEGIN { count = split(first, names, " "); for (i = 1; i <= count; i++) place[names[i]] = i }
     { print ($0 in place ? place[$0] : count + 1) "\t" $0 }' | sort -s -n -k 1,1 | cut -f 2
 }
 
-# check_selection SUITE[/FILE[:FILTER]]: dies unless it chooses a test.
+# check_selection SUITE[/FILE[:FILTER]]: dies unless this selects a test.
 check_selection() {
   local suite=${1%%/*} file filter files
   known suite "$suite" "${SUITES[@]}"
@@ -86,10 +86,11 @@ take_cluster_down() {
   ! cluster_is_up || "$ROOT/build.sh" cluster down || true
 }
 
-# run_suite SUITE FILES: in a subshell, so that one which cannot even start is a failed test and not the end.
+# run_suite SUITE FILES: runs it in a subshell, so that a suite that cannot start counts as a failed test, and the others
+# still run.
 run_suite() {
   local suite=$1 files since=$EPOCHREALTIME status=0
-  # A line that is empty stands for the whole suite.
+  # An empty line means the whole suite.
   mapfile -t files < <(grep -q '^$' <<<"${2%$'\n'}" || printf %s "$2")
   say "== $suite"
   set +e
@@ -99,7 +100,7 @@ run_suite() {
   )
   status=$?
   set -e
-  # What failed before it came to its tests would otherwise leave no trace in the counts.
+  # Otherwise a suite that fails before its first test would not be counted.
   if [ "$status" != 0 ] && ! grep -qs '^not ok' "$RESULTS/$suite".tap "$RESULTS/$suite"-*.tap; then
     echo "not ok 1 - the suite $suite runs to its end" >"$RESULTS/$suite-itself.tap"
   fi
@@ -107,8 +108,8 @@ run_suite() {
   say "== $suite took $(elapsed "$since")"
 }
 
-# summarize: every failed test by its name, then how many there were. A skipped test is a failure in CI:
-# whatever it requires has to be there.
+# summarize: prints the name of every failed and skipped test, then the counts. In CI a skipped test is a failure, because
+# a CI machine must have everything that tests require.
 summarize() {
   local passed failed skipped
   failed=$(cat "$RESULTS"/*.tap | grep -c '^not ok' || true)
@@ -129,7 +130,7 @@ summarize() {
   [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
 }
 
-# run_files SUITE [FILE[:FILTER]...]: all files of a suite, or these.
+# run_files SUITE [FILE[:FILTER]...]: runs these files of a suite, or all.
 run_files() {
   local suite=$1 file files filter status=0
   shift
@@ -146,8 +147,8 @@ run_files() {
   return "$status"
 }
 
-# run_bats NAME JOBS FILTER FILE...: the tests of these files of the suite that match, or all where the filter is empty;
-# so many files side by side. Results in build/results/NAME.tap, whose name begins with the suite's.
+# run_bats NAME JOBS FILTER FILE...: runs the tests of these files, JOBS files side by side; with a non-empty FILTER only
+# the tests that match. The results go to build/results/NAME.tap; NAME begins with the suite's name.
 run_bats() {
   local name=$1 jobs=$2 filter=$3 status=0 report formatter=tap files=("${@:4}") side_by_side=()
   files=("${files[@]/%/.bats}")
@@ -158,7 +159,7 @@ run_bats() {
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
     --report-formatter tap --output "$report" ${filter:+--filter "$filter"} \
     "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?
-  # A file that stops in the middle leaves a plan that is not fulfilled.
+  # If a file stops in the middle, the report has fewer tests than its plan.
   if ! cp "$report/report.tap" "$RESULTS/$name.tap"; then
     echo "not ok 1 - $name leaves a report" >"$RESULTS/$name.tap"
   elif [ "$status" != 0 ] && ! grep -q '^not ok' "$RESULTS/$name.tap"; then
@@ -212,7 +213,7 @@ suite_cluster() {
   [ $# -gt 0 ] || set -- decisions cluster
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
   for file in "$@"; do
-    # Outside bats, so that the progress of the node image is seen.
+    # Outside bats, so that the progress of the node image is visible.
     [ "${file%%:*}" = decisions ] || cluster_main up
     run_files cluster "$file" || status=1
   done
@@ -225,7 +226,7 @@ suite_e2e() {
   cmd_image
   cluster_main up
   step "load the image into the cluster" load_images
-  # A test that hangs is ended and told of like any other failure.
+  # A test that hangs is ended and reported like any other failure.
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${LONG:-}" = 1 ] && echo 1800 || echo 400)}
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
   if [ $# -gt 0 ]; then
@@ -238,7 +239,7 @@ suite_e2e() {
   return "$status"
 }
 
-# load_images: the image under its own tag, and under that of the next version, which the tests upgrade to.
+# load_images: loads the image under its own tag, and under the tag of the next version, to which the tests upgrade.
 load_images() {
   local next=web-app:${VERSION%.*}.$((${VERSION##*.} + 1))
   docker tag "web-app:$VERSION" "$next"

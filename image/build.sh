@@ -1,14 +1,14 @@
-# How the image is made. Sourced by build.sh.
+# Builds the container image. Sourced by build.sh.
 # shellcheck shell=bash
 
 # build_image: makes web-app:<version>, with build/image as the context.
 build_image() {
-  docker info >/dev/null 2>&1 || die "no docker engine answers; start it (systemctl start docker), or join the group docker"
+  docker info >/dev/null 2>&1 || die "no docker engine responds; start it (systemctl start docker), or join the group docker"
   step "compile time zones" compile_zones
   step "build image web-app:$VERSION" assemble_image
 }
 
-# compile_zones: in the slim form, which omits transitions that the TZ string at its end implies.
+# compile_zones: compiles the zones in the slim form, without the transitions that the TZ string at a file's end implies.
 compile_zones() {
   local source=/usr/share/zoneinfo/tzdata.zi
   rm -rf "$BUILD/image/zoneinfo"
@@ -22,7 +22,7 @@ assemble_image() {
   cp "$BUILD/web-app" "$context/web-app"
   mkdir -p "$context/data"
   chmod 0755 "$context/web-app"
-  # The builder that is part of the engine: BuildKit's needs a plugin.
+  # The engine's own builder: BuildKit would need a plugin.
   DOCKER_BUILDKIT=0 docker build -f "$ROOT/image/Dockerfile" --build-arg VERSION="$VERSION" --build-arg REVISION="$(revision)" \
     -t "web-app:$VERSION" "$context"
 }

@@ -13,18 +13,18 @@ declare -A PACKAGES=(
   [cluster]="docker.io jq"
   # to build a node image
   [node]="mmdebstrap debian-archive-keyring"
-  # what the bats files use
+  # for the bats files
   [test]="parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # power loss and full pools: file systems on loop devices, and one in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
   [chart]="jq"
-  # what the end-to-end tests use
+  # for the end-to-end tests
   [e2e]="jq curl python3 iproute2"
   # servers to compare with, and load, for `build.sh bench`
   [bench]="wrk nginx-light lighttpd gunicorn python3-flask fio strace curl jq python3"
 )
 
-# need GROUP...: installs the missing packages of the groups, or dies with the command if it may not.
+# need GROUP...: installs the missing packages of the groups. Without root or sudo it dies with the command to run.
 need() {
   local group package missing=()
   for group in "$@"; do

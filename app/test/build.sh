@@ -24,7 +24,7 @@ unit_tests() {
 
 run_unit() {
   local status=0
-  # In memory: to fsync a thousand files would take long and prove nothing here.
+  # In memory: an fsync of a thousand files would take long, and these tests do not depend on it.
   SCRATCH=$(mktemp -d -p "$(memory_directory)")
   trap 'rm -rf "$SCRATCH"' EXIT
   mkdir -p "$BUILD/results"

@@ -1,14 +1,14 @@
-# The binary as a file: it needs nothing beside the kernel, is hardened, small, and always the same.
+# The binary as a file: it needs nothing but the kernel, is hardened, small and reproducible.
 
 load ../lib/common
 
-# Others may be named, to see these tests fail.
+# The environment may name other files, to see these tests fail.
 BINARY=${BINARY:-$BUILD/web-app}
 WITH_SYMBOLS=${WITH_SYMBOLS:-$BUILD/obj/web-app}
 
 setup() { requires command:readelf; }
 
-# assert_no SECTION-OF-READELF PATTERN: the binary has nothing of the kind.
+# assert_no READELF-OPTION PATTERN: readelf with this option shows no match of PATTERN.
 assert_no() {
   run readelf --wide "$1" "$BINARY"
   assert_success
@@ -22,7 +22,7 @@ assert_no() {
   assert_output --regexp 'FLAGS_1.* PIE'
   assert_no --program-headers 'INTERP'
   assert_no --dynamic '\(NEEDED\)|\(RPATH\)|\(RUNPATH\)|TEXTREL'
-  # And so it lies elsewhere in each run.
+  # Therefore it is loaded at another address in each run.
   base_of_a_run() {
     start_web_app
     sed -n '1s/-.*//p' "/proc/$pid/maps"
@@ -30,7 +30,7 @@ assert_no() {
   }
   local bases
   bases=$(for _ in 1 2 3 4; do base_of_a_run; done | sort -u | wc -l)
-  [ "$bases" -gt 1 ] || fail "it always lies at the same address"
+  [ "$bases" -gt 1 ] || fail "it is always loaded at the same address"
 }
 
 @test "its stack is not executable, no memory is both writable and executable, and relocations are read-only" {
@@ -40,7 +40,7 @@ assert_no() {
   refute_output --regexp ' RWE '
   run readelf --wide --dynamic "$BINARY"
   assert_output --regexp 'FLAGS.*(BIND_NOW|NOW)'
-  # And they are so in the running program, which nothing but itself sees to.
+  # The program protects its relocations itself, so this must be checked while it runs.
   WEB_APP=$BINARY start_web_app
   run grep -F "$BINARY" "/proc/$pid/maps"
   assert_line --regexp ' r--p '
@@ -48,7 +48,7 @@ assert_no() {
 }
 
 @test "the stack of its functions is guarded" {
-  # By the program with its symbols; musl's own guarded functions must not stand for ours.
+  # Counted in the program with symbols. musl's own guarded functions must not count as ours.
   requires command:nm command:objdump
   local musl guarded
   musl=$(dpkg -L musl-dev | grep -m 1 '/libc\.a$')
@@ -72,7 +72,7 @@ assert_no() {
   assert_output 0
 }
 
-@test "the same sources give the same bytes in another folder" {
+@test "the same sources give the same bytes in another directory" {
   local other=$BATS_TEST_TMPDIR/another/place
   mkdir -p "$other/build"
   cp -r "$ROOT/build.sh" "$ROOT/app" "$ROOT/third_party" "$ROOT/image" "$other/"

@@ -1,19 +1,19 @@
-# The verb check: what it asks, what it takes for a complete response, and what it says of any other.
+# The verb check: its request, which responses it accepts as complete, and what it says about all others.
 
 load ../lib/faults
 
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
-# rows_are_right: `web-app check` makes of each response on stdin what its row says; see responder.py.
+# rows_are_right: for each row on stdin, `web-app check` gives the row's result for the row's response; see responder.py.
 rows_are_right() {
   run "$TOOLS/responder.py" "$WEB_APP"
   assert_success
 }
 
-# framed: responses that RFC 9112 §6 frames in its ways, and others that end before their end.
+# framed: responses with each framing of RFC 9112 §6, and responses that end early.
 framed() {
   rows_are_right <<'ROWS'
-# A complete response is taken at its end, also if the server leaves the connection open.
+# A response is complete at the end of its framing, also if the server leaves the connection open.
 0 | open | 200 abc | HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc
 0 | close | 200 abc | HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc
 0 | open | 200 abcdef | HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nX: y\r\n\r\n
@@ -24,7 +24,7 @@ framed() {
 1 | open | 304  | HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n
 1 | open | 404 nothing here | HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nnothing here\n
 1 | open | 503 no | HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno
-# Interim responses are passed over.
+# Interim responses are skipped.
 0 | open | 200 abc | HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc
 # A response that ends early is an error.
 1 | close | the response ended early, in its head; see the server's log | 
@@ -40,9 +40,9 @@ framed() {
 ROWS
 }
 
-@test "a response is complete as RFC 9112 frames it, or it ended early" { framed; }
+@test "a response is complete where RFC 9112's framing ends it, and an error if it ends earlier" { framed; }
 
-@test "a response that is malformed, or framed in two ways, is refused with what is wrong" {
+@test "a malformed response, or one framed in two ways, is refused with the reason" {
   rows_are_right <<'ROWS'
 # The status is three digits of HTTP/1.
 1 | close | the response has a status that is not of three digits; see whether an HTTP server listens there | HTTP/1.1 2000 X\r\n\r\nabc
@@ -67,9 +67,9 @@ ROWS
 ROWS
 }
 
-@test "nothing of a response steers the terminal, and a redirect names where to" {
+@test "no byte of a response controls the terminal, and a redirect is reported with its target" {
   rows_are_right <<'ROWS'
-# What is not printable is not printed.
+# Unprintable bytes are replaced.
 0 | close | 200 \?\]0;x\?hi \?\?9b\? | HTTP/1.1 200 OK\r\n\r\n\x1b]0;x\x07hi\t\xc2\x9b9b\x7f
 0 | close | 200 a\?b | HTTP/1.1 200 OK\r\n\r\na\0b
 1 | open | the response has a control character in a line; .* | HTTP/1.1 302 Found\r\nLocation: \x1b[2J\r\nContent-Length: 0\r\n\r\n
@@ -80,17 +80,17 @@ ROWS
 ROWS
 }
 
-@test "a body without an end, and a head without one, come to an end" {
+@test "an endless body and an endless head are given up" {
   rows_are_right <<'ROWS'
-# The body is read to the deadline, and not kept.
+# The body is read until the deadline, and not kept.
 1 | endless | timed out after 3 s: the response stopped after [0-9]{5,} bytes of its body; see the server's load and log | HTTP/1.1 200 OK\r\n\r\nabc
 1 | endless | timed out after 3 s: .* | HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\nabc
-# A head has its limits.
+# A head has a size limit.
 1 | endless | the response has a line of more than 8 KiB; .* | HTTP/1.1 200 OK\r\nX: y
 ROWS
 }
 
-@test "a URL is taken apart as RFC 3986 has it, or refused with what to give" {
+@test "a URL is parsed as RFC 3986 defines it, or refused with a remedy" {
   start_web_app
   run web_app check "http://127.0.0.1:$port?format=json"
   assert_output "200 <!doctype html>"
@@ -113,8 +113,8 @@ ROWS
   complains "http://a/b c" "percent-encode it"
 }
 
-# hanging_address: one that nobody can connect to, for as long as the test takes: its listener's queue is full, and so
-# the kernel answers no further SYN. Sets $hanging to its address and port.
+# hanging_address: until the test ends, a connect to 127.0.0.2:$hanging hangs: the listener's backlog is full, so the
+# kernel ignores every further SYN. Sets $hanging to the port.
 hanging_address() {
   in_background "$BATS_TEST_TMPDIR/hanging" python3 -c '
 import socket, time
@@ -140,8 +140,8 @@ time.sleep(60)'
   assert_regex "$hanging" '^[0-9]+$'
 }
 
-# with_files: a command that runs another one in a mount namespace where the folder `etc` of this test has the hosts
-# and resolv.conf of the machine.
+# with_files: sets $in_etc to a command that runs its arguments in a mount namespace in which hosts and resolv.conf of
+# the test's directory `etc` replace the machine's.
 with_files() {
   requires root || return
   mkdir -p etc
@@ -153,13 +153,13 @@ with_files() {
   in_etc=(timeout 20 unshare --mount ./in-etc)
 }
 
-# second_address_answers: the first of two addresses hangs, and the server at the second is found all the same.
-second_address_answers() {
+# second_address_responds: the first of a name's two addresses hangs; the server at the second is reached all the same.
+second_address_responds() {
   mkdir -p etc
   printf '127.0.0.2 two.test\n127.0.0.1 two.test\n' >etc/hosts
   with_files || return
   hanging_address || return
-  in_background answers python3 -c '
+  in_background server python3 -c '
 import socket, sys
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print("listening", flush=True)
@@ -168,20 +168,20 @@ while True:
     connection.recv(4096)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")
     connection.close()' "$hanging"
-  try --max 100 --delay 0.05 -- grep -q listening answers
+  try --max 100 --delay 0.05 -- grep -q listening server
   run --separate-stderr "${in_etc[@]}" "$WEB_APP" check "http://two.test:$hanging/"
   assert_equal "$output$stderr" "200 second"
 }
 
-@test "of two addresses one that hangs leaves time for the other" { second_address_answers; }
+@test "if the first of two addresses hangs, there is time left for the second" { second_address_responds; }
 
-@test "an address that hangs is given up with what to look at" {
+@test "an address that hangs is given up with a remedy" {
   hanging_address
   run --separate-stderr web_app check "http://127.0.0.2:$hanging/"
   assert_complaint 1 "http://127.0.0.2:$hanging/: cannot connect: (Operation|Connection) timed out; see whether the server runs"
 }
 
-@test "a name that the resolver does not answer for is given up in the time for all of it" {
+@test "a lookup without a reply is given up within the time limit of the whole check" {
   with_files
   in_background resolver python3 -c '
 import socket
@@ -194,8 +194,8 @@ while True:
   echo "nameserver 127.7.7.7" >etc/resolv.conf
   run --separate-stderr "${in_etc[@]}" "$WEB_APP" check http://silent.test/
   assert_complaint 1 "http://silent.test/: cannot look up silent.test: (Operation|Connection) timed out; see the name, and /etc/resolv.conf"
-  grep -q "silent" resolver || fail "the resolver was not asked"
-  # A name that is known is found in the same way.
+  grep -q "silent" resolver || fail "the resolver got no query"
+  # A name in /etc/hosts is found in the same way.
   start_web_app
   echo "127.0.0.1 known.test" >etc/hosts
   run "${in_etc[@]}" "$WEB_APP" check "http://known.test:$port/healthz"
@@ -204,7 +204,7 @@ while True:
   assert_complaint 2 "http://two words/: its host"
 }
 
-@test "control: a client that reads to the close, and one that takes any close for the end, are found out" {
+@test "control: a client that reads until the close, and one that takes any close for the end, are found out" {
   mutant check-reads-to-close
   run framed
   assert_failure
@@ -214,9 +214,9 @@ while True:
   assert_output --partial "got 0 '200 abc"
 }
 
-@test "control: a client that gives all of its time to the first address is found out" {
+@test "control: a client that spends all of its time on the first address is found out" {
   mutant check-spends-time-on-first-address
-  run second_address_answers
+  run second_address_responds
   assert_failure
   assert_output --partial "cannot connect: Operation timed out"
 }

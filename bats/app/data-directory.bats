@@ -1,75 +1,75 @@
-# The data folder as an operator may have left it, and what becomes of it while the program runs.
+# Data directories as an operator may leave them, and changes to one while the program runs.
 
 load ../lib/common
 
 LINE="2022-11-28 22:54:26.913511+03:00"
 
-setup() { mounts=() open_folders=(); }
+setup() { mounts=() open_directories=(); }
 
 teardown() {
   stop_started
   local one
   for one in "${mounts[@]}"; do umount "$one"; done
-  for one in "${open_folders[@]}"; do rm -rf "$one"; done
+  for one in "${open_directories[@]}"; do rm -rf "$one"; done
   refute_sanitizer || return
   [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
 }
 
-# refuses_folder REGEX: the program ends at once with exit code 1 and this one line about $data.
-refuses_folder() {
+# refuses_directory REGEX: serving $data, the program ends at once with exit code 1 and one line that matches.
+refuses_directory() {
   run --separate-stderr web_app serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "$1"
 }
 
-# open_folder: sets $open to a folder below which every user may go; the tests' own are for root alone.
-open_folder() {
+# open_directory: sets $open to a directory that every user may enter; the tests' own directories are for root alone.
+open_directory() {
   open=$(mktemp -d)
-  open_folders+=("$open")
+  open_directories+=("$open")
   chmod 755 "$open"
 }
 
-# as_nobody COMMAND...: without any right of root.
+# as_nobody COMMAND...: runs it without any of root's privileges.
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
 
 ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
 wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 
-@test "a folder that is absent is made, one whose parent is absent is not" {
+@test "a missing directory is created, unless its parent is missing too" {
   start_web_app
   assert [ -f "$data/visits.txt" ]
   data=$BATS_TEST_TMPDIR/no/such
-  refuses_folder "cannot create $data: its parent directory does not exist$"
+  refuses_directory "cannot create $data: its parent directory does not exist$"
 }
 
-@test "visits.txt that is a folder, a FIFO, a device or a symbolic link is refused with what to do" {
+@test "a visits.txt that is a directory, a FIFO, a device or a symbolic link is refused with a remedy" {
   data=$BATS_TEST_TMPDIR/data
   mkdir -p "$data/visits.txt"
-  refuses_folder "$data/visits.txt is not a regular file; move it away, or name another --data-dir$"
+  refuses_directory "$data/visits.txt is not a regular file; move it away, or name another --data-dir$"
   rmdir "$data/visits.txt"
   mkfifo "$data/visits.txt"
-  refuses_folder "$data/visits.txt is not a regular file"
+  refuses_directory "$data/visits.txt is not a regular file"
   rm "$data/visits.txt"
   touch "$data/elsewhere"
   ln -s elsewhere "$data/visits.txt"
-  refuses_folder "$data/visits.txt is a symbolic link; name the directory it leads to with --data-dir$"
+  refuses_directory "$data/visits.txt is a symbolic link; name the directory it leads to with --data-dir$"
   if [ "$(id -u)" = 0 ]; then
     rm "$data/visits.txt"
     mknod "$data/visits.txt" c 1 3
-    refuses_folder "$data/visits.txt is not a regular file"
+    refuses_directory "$data/visits.txt is not a regular file"
   fi
   assert_equal "$(cat "$data/elsewhere")" ""
 }
 
-@test "a data folder that is a file is refused" {
+@test "a data directory that is a file is refused" {
   data=$BATS_TEST_TMPDIR/data
   echo keep >"$data"
-  refuses_folder "$data is not a directory; name another --data-dir$"
+  refuses_directory "$data is not a directory; name another --data-dir$"
   assert_equal "$(cat "$data")" keep
 }
 
-@test "without the right to write, one line says whose right it is and what to do; exit code 1" {
+@test "without write permission, one line names the user and the remedy; exit code 1" {
   requires root command:setpriv
-  open_folder
+  open_directory
   data=$open/data
   mkdir "$data"
   cp "$WEB_APP" "$open/web-app"
@@ -80,7 +80,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   chmod 444 "$data/visits.txt"
   run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "cannot write to $data as user 65534"
-  # Who may only read can list the visits all the same.
+  # Read permission suffices to list the visits.
   assert_equal "$(as_nobody "$WEB_APP" visits --data-dir "$data")" "     1	$LINE"
   chown 65534:65534 "$data" "$data/visits.txt"
   chmod 644 "$data/visits.txt"
@@ -89,7 +89,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(jq .visit <<<"$output")" 2
 }
 
-@test "a read-only volume: not ready, every visit refused, nothing lost, ready by itself when it is writable" {
+@test "on a read-only volume it is not ready, refuses every visit and loses none; once writable, it is ready by itself" {
   requires root
   data=$BATS_TEST_TMPDIR/data
   mkdir "$data"
@@ -113,7 +113,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 2
 }
 
-@test "of two processes on one folder the second waits, says so once, and takes over with the next number" {
+@test "a second process on the same directory waits, says so once, and takes over with the next number" {
   start_web_app
   visit 3 >/dev/null
   local first=$pid first_port=$port first_log=$log
@@ -147,7 +147,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(jq .visit <<<"$output")" 4
 }
 
-@test "a torn last line is moved aside at the start, with a line that says so" {
+@test "at the start a torn last line is moved to another file, and a line in the log says so" {
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "2022-11-28 22:5" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
@@ -158,7 +158,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 2
 }
 
-@test "a last line without its newline gets it again" {
+@test "a last line that lacks only its newline gets it back" {
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '%s\n%s' "$LINE" "$LINE" >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
@@ -168,7 +168,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 3
 }
 
-@test "kill -9 in the middle of load: what was acknowledged is in the file, and the numbers go on from there" {
+@test "after kill -9 under load every acknowledged visit is in the file, and the numbers go on from there" {
   data=$BATS_TEST_TMPDIR/data
   local round sync=always kept=0
   for round in 1 2 3 4 5 6; do
@@ -182,14 +182,14 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
     wait "$background"
     assert_recorded "$BATS_TEST_TMPDIR/out"
     kept=$(count_visits)
-    # At most what was on its way when the program died is in the file and was not acknowledged.
+    # Only visits that were in flight when the program died may be in the file without an acknowledgement.
     [ "$kept" -le $(($(wc -l <"$BATS_TEST_TMPDIR/out") + 16 * round)) ] || fail "$kept lines"
     [ "$sync" = none ] && sync=always || sync=none
   done
   assert_visits "$kept"
 }
 
-@test "a file that an operator replaces, removes or shortens is taken up as it is" {
+@test "a file that an operator replaces, removes or truncates is reopened as it is" {
   start_web_app
   visit 3 >/dev/null
   printf '%s\n' "$LINE" "$LINE" "$LINE" "$LINE" "$LINE" >"$data/new"
@@ -211,26 +211,26 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_equal "$(admin /readyz)" ready
 }
 
-@test "a visit right after a change by somebody else is refused, or acknowledged with the number of its line" {
+@test "right after a change by another process, a visit is refused or acknowledged with the number of its line" {
   start_web_app
-  visit 3 | tee "$BATS_TEST_TMPDIR/answers" >/dev/null
+  visit 3 | tee "$BATS_TEST_TMPDIR/responses" >/dev/null
   local change
   for change in 'echo "$LINE" >>"$data/visits.txt"' 'truncate -s -1 "$data/visits.txt"' \
     'printf x >>"$data/visits.txt"' 'sed -i "\$p" "$data/visits.txt"'; do
     for _ in 1 2 3; do
       eval "$change"
-      visit >>"$BATS_TEST_TMPDIR/answers" 2>/dev/null || true
-      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/answers"
+      visit >>"$BATS_TEST_TMPDIR/responses" 2>/dev/null || true
+      try --max 200 --delay 0.05 -- visit >>"$BATS_TEST_TMPDIR/responses"
     done
   done
-  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/answers" >"$BATS_TEST_TMPDIR/answered"
-  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/answered")" -ge 15 ]
-  assert_recorded "$BATS_TEST_TMPDIR/answered"
+  jq -r '"\(.visit)\t\(.time)"' "$BATS_TEST_TMPDIR/responses" >"$BATS_TEST_TMPDIR/acknowledged"
+  assert [ "$(wc -l <"$BATS_TEST_TMPDIR/acknowledged")" -ge 15 ]
+  assert_recorded "$BATS_TEST_TMPDIR/acknowledged"
   assert_equal "$(admin /readyz)" ready
   assert log_has '^web-app: reopened .*: [0-9]+ visits$'
 }
 
-@test "a folder that is taken away makes it not ready, and ready again when it is back" {
+@test "it is not ready while its directory is gone, and ready again when the directory is back" {
   start_web_app
   visit 2 >/dev/null
   mv "$data" "$data.away"
@@ -245,7 +245,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
   assert_visits 3
 }
 
-# outside_writer: 60 times another process leaves the beginning of a line in the file; each time it is found.
+# outside_writer: 60 times another process appends the beginning of a line to the file, and the program repairs it.
 outside_writer() {
   local i
   count_is() { [ "$(wc -c <"$data/visits.txt")" = 33 ]; }
@@ -253,13 +253,13 @@ outside_writer() {
   visit >/dev/null
   for ((i = 0; i < 60; i++)); do
     printf 'torn' >>"$data/visits.txt"
-    # A visit that meets it has the file read again at once.
+    # A visit notices the change, and the program reads the file again at once.
     curl -sS -o /dev/null "http://127.0.0.1:$port/" || true
     try --max 400 --delay 0.01 -- count_is || return
   done
 }
 
-@test "a process that keeps writing to the file makes few lines in the log and few files, and loses nothing" {
+@test "if another process keeps writing to the file, few log lines and few files result, and nothing is lost" {
   outside_writer
   local torn=("$data"/visits.txt.torn-*)
   assert [ "${#torn[@]}" -le 8 ]

@@ -1,11 +1,11 @@
-# What goes over the wire, byte by byte: which requests are served, which are refused, and in what form. The
-# tables are read by bats/tools/raw.py, which also demands of every response that it is dated, framed, alone, without
-# a body to HEAD, and that it announces a close that follows (RFC 9110, RFC 9112). app/test/request_test.c has many
-# more heads that are malformed; here it is how the program refuses them, and what only shows on a connection.
+# HTTP byte by byte: which requests are served, which are refused, and in what form. bats/tools/raw.py reads the
+# tables. It also demands that every response has a Date and framing, that there is one for each request, that HEAD gets
+# no body, and that a close is announced (RFC 9110, RFC 9112). app/test/request_test.c has many more malformed heads;
+# these tests show how the program refuses them, and what can only be seen on a connection.
 
 load ../lib/common
 
-# One program serves all tests of this file, so that what one request does to the next would show.
+# One process serves all tests of this file, so that a request that disturbs a later one is noticed.
 setup_file() {
   start_web_app
   export pid port admin_port data log
@@ -13,7 +13,7 @@ setup_file() {
 
 teardown_file() {
   stop_web_app || fail "it ended with $?: $(cat "$log")"
-  # Whatever was sent: nothing but its own lines, and no client's bytes among them.
+  # The log holds only the program's own lines, and no byte from a client.
   run grep -vE '^web-app: (serving on|SIGTERM|stopped with)' "$log"
   assert_output ""
 }
@@ -53,7 +53,7 @@ table() {
 505 closed GET / HTTP/0.9\r\n\r\n
 505 closed PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
 505 closed HEAD / HTTP/9.9\r\nHost: a\r\n\r\n
-# 2.3: what is no version
+# 2.3: no valid version
 400 closed GET / HTTP/1,1\r\nHost: a\r\n\r\n
 400 closed GET / \r\n\r\n
 # 2.2: empty lines before a request
@@ -72,7 +72,7 @@ END
 200 open GET http://a HTTP/1.1\r\nHost: a\r\n\r\n
 200 open GET HTTP://a:80/healthz?x HTTP/1.1\r\nHost: b\r\n\r\n
 404 open GET http://a/nowhere HTTP/1.1\r\nHost: a\r\n\r\n
-# 3.2: and needs a Host all the same
+# 3.2: absolute-form needs a Host too
 400 closed GET http://a/ HTTP/1.1\r\n\r\n
 400 closed GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n
@@ -81,7 +81,7 @@ END
 # RFC 3986 3.5, 2: no fragment, no bytes of 0x80 and above, no control characters
 400 closed GET /#x HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n
-# paths are compared as they are: exactly, by case, and never decoded
+# paths are compared exactly, case-sensitively, and never decoded
 404 open GET /healthzz HTTP/1.1\r\nHost: a\r\n\r\n
 404 open GET /HEALTHZ HTTP/1.1\r\nHost: a\r\n\r\n
 404 open GET /healthz/ HTTP/1.1\r\nHost: a\r\n\r\n
@@ -107,7 +107,7 @@ END
 200 open HEAD /version HTTP/1.1\r\nHost: a\r\n\r\n
 404 open HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n
 400 open HEAD /visits?tail=x HTTP/1.1\r\nHost: a\r\n\r\n
-# no body to HEAD where it is refused, either
+# a refused HEAD gets no body either
 400 closed HEAD / HTTP/1.1\r\n\r\n
 413 closed HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
 405 closed POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n
@@ -125,13 +125,13 @@ END
 405 closed get / HTTP/1.1\r\nHost: a\r\n\r\n
 405 closed GETT / HTTP/1.1\r\nHost: a\r\n\r\n
 405 closed POST / HTTP/1.0\r\n\r\n
-# what is malformed besides is malformed
+# a malformed request with another method is malformed first
 400 closed G{1*@}T / HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed \x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03
 END
 }
 
-@test "two lengths, a coding and a length, or a length that is none: the ways to smuggle a request (RFC 9112 6, 11.2)" {
+@test "a request cannot be smuggled by two lengths, by a coding and a length, or by a bad length (RFC 9112 6, 11.2)" {
   table <<'END'
 200 open GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n
 # 6.3.3: CL.TE and TE.CL
@@ -187,7 +187,7 @@ END
 END
 }
 
-@test "as many fields, and as long ones, as there is room for (RFC 9110 5.4, RFC 6585 5)" {
+@test "the limits on the number and the length of fields hold (RFC 9110 5.4, RFC 6585 5)" {
   local fields
   fields=$(printf 'X%d: 1\\r\\n' {1..62})
   table <<END
@@ -205,7 +205,7 @@ END
 END
 }
 
-@test "connections stay or close as they ask (RFC 9112 9.3, 9.6)" {
+@test "a connection stays open or closes as its request asks (RFC 9112 9.3, 9.6)" {
   table <<'END'
 200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n
 200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: TE , Close\r\n\r\n
@@ -213,15 +213,15 @@ END
 200 open GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n
 200 closed GET /visits HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n
 200,200,404 open GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n
-# what follows a close is not served
+# a request after a close is not served
 200 closed GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
-# nor what follows a refusal
+# nor is a request after a refusal
 200,400 closed GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
 200,405 closed GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
 END
 }
 
-@test "a request that comes a byte at a time, between others, is the same request" {
+@test "a request that arrives byte by byte, amid other traffic, is served like any other" {
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 2 --seconds 20
   table --split <<'END'
 200 open GET / HTTP/1.1\r\nHost: a\r\n\r\n
@@ -248,7 +248,7 @@ END
 END
 }
 
-@test "after all of that the file holds visits and nothing else" {
+@test "after all these requests the file holds visits and nothing else" {
   visit 2
   assert_visits "$(metric web_app_visits_total)"
   assert_equal "$(get /visits | wc -l)" "$(count_visits)"

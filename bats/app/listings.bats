@@ -1,10 +1,10 @@
-# Listings beside everything else: of one file, never cut without a sign, and never in the way of a visitor.
+# Listings under changes and load: each shows one file, none ends early unnoticed, and none delays a visitor.
 
 load ../lib/faults
 
 OLD_LINE="2021-11-28 22:54:26.913511+03:00"
 
-# lines_of COUNT: a folder whose visits.txt has so many lines.
+# lines_of COUNT: makes a data directory whose visits.txt has COUNT lines.
 lines_of() {
   mkdir -p "$BATS_TEST_TMPDIR/data"
   yes "$OLD_LINE" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
@@ -12,18 +12,18 @@ lines_of() {
 
 listing() { timeout 120 "$TOOLS/listing.py" --port "$port" --file "$data/visits.txt" "$1"; }
 
-@test "a listing goes on in the file that it began with, after another has taken its name" {
+@test "a listing continues with the file that it began with, after another file has taken its name" {
   lines_of 1000000
   start_web_app
   run listing replaced
   assert_success
   assert_output "all 1000000 lines are of the file that was listed"
-  # And the old file is closed when nobody lists it.
+  # The old file is closed when no listing needs it any more.
   is_closed() { [ -z "$(find "/proc/$pid/fd" -lname '*(deleted)')" ]; }
   try --max 200 --delay 0.05 -- is_closed
 }
 
-@test "a listing whose file is shortened does not look whole, in HTTP/1.0 and 1.1" {
+@test "a listing whose file is truncated does not look complete, in HTTP/1.0 and 1.1" {
   lines_of 10
   start_web_app
   run listing shortened
@@ -38,21 +38,21 @@ searches() {
   run listing searched
 }
 
-@test "a listing that searches for its first line does so between visits" {
+@test "while a listing searches for its first line, visits are served" {
   searches
   assert_success
-  # HEAD has no need to know where the lines are.
+  # HEAD does not search.
   assert_equal "$(status_of '/visits?tail=1999999' --head)" 200
 }
 
-@test "control: a program that searches for the first line at once is found out" {
+@test "control: a program that searches for the first line in one go is found out" {
   mutant searches-at-once
   searches
   assert_failure
-  assert_output --regexp '^only [0-9] visits were answered'
+  assert_output --regexp '^only [0-9] visits were acknowledged'
 }
 
-@test "a line of any length is read in pieces, also where nothing of it is shown" {
+@test "a line of any length is read in pieces, even if none of it is shown" {
   mkdir "$BATS_TEST_TMPDIR/data"
   { echo "$OLD_LINE" && head -c 50000000 /dev/zero && printf '\n%s\n' "$OLD_LINE"; } >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app --sync none

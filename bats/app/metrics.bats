@@ -1,9 +1,9 @@
-# What /metrics exports, and what is written about it.
+# The metrics that /metrics exports, and their documentation.
 # shellcheck disable=SC2154 # start_web_app sets port and admin_port
 
 load ../lib/common
 
-# Metrics as /metrics has them: name and type; one a line.
+# exported_metrics: the name and type of each metric of /metrics, one metric a line.
 exported_metrics() { admin /metrics | awk '/^# TYPE / { print $3, $4 }' | LC_ALL=C sort; }
 
 @test "the README's table of metrics is that of /metrics" {

@@ -1,11 +1,11 @@
-# Verbs, options, environment, exit codes: what an operator types, and what the program says to it.
+# Verbs, options, environment and exit codes: the command line and the program's messages about it.
 
 load ../lib/common
 
-# So that nothing is left in the project's folder should one of these start to serve.
+# If one of these tests served by mistake, it would create `data` here and not in the project.
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
-# refused ALLOWED ARGUMENT...: exit code 2 and one line that names the last argument and says what is allowed.
+# refused ALLOWED ARGUMENT...: exit code 2 and one line that names the last argument and contains ALLOWED.
 refused() {
   local allowed=$1 named=${*: -1}
   shift
@@ -15,14 +15,14 @@ refused() {
   [[ $stderr == *"$allowed"* ]] || fail "$stderr does not say: $allowed"
 }
 
-# Options as `help` lists them: name, environment, default; one a line.
+# options_of_help: the options that `help` lists: name, variable, default; one option a line.
 options_of_help() {
   web_app help | awk '
     /^  --/ { split($1, part, "="); name = part[1] }
     /\(default .*; environment .*\)/ { gsub(/[();]/, ""); print name, $4, $2 }'
 }
 
-@test "each address that is none is refused by name" {
+@test "each malformed address is refused by the name of its option" {
   local option value
   for option in --listen --admin-listen; do
     for value in "" 65536 -1 x 80x "80 " localhost:80 ::1:80 "[::1]" 1.2.3.4: :80 "[::1:80" 99999999999999999999; do
@@ -31,7 +31,7 @@ options_of_help() {
   done
 }
 
-@test "each value that is not allowed is refused with what is" {
+@test "each wrong value is refused with the allowed ones" {
   refused "the path of a directory" --data-dir=
   local value
   for value in "" Always sometimes "none "; do refused "always, interval or none" "--sync=$value"; done
@@ -40,7 +40,7 @@ options_of_help() {
   for value in 5 5h 61m 3601s -1s s "" 1.5s "5 s"; do refused "ms, s or m" "--drain=$value"; done
 }
 
-@test "a time zone that is not known here is refused, never taken for UTC" {
+@test "an unknown time zone is refused, never taken for UTC" {
   local value
   for value in Nowhere/City Moscow MSK ../../etc/passwd "Europe/Moscow " Europe MSK-25; do
     refused "IANA name" "--timezone=$value"
@@ -65,7 +65,7 @@ options_of_help() {
   assert_complaint 2 "version takes no arguments"
 }
 
-@test "an option without its value is refused with what is allowed" {
+@test "an option without its value is refused with the allowed values" {
   local name
   while read -r name _; do
     run --separate-stderr web_app serve "$name"
@@ -73,7 +73,7 @@ options_of_help() {
   done < <(options_of_help)
 }
 
-@test "a line about a value with a newline in it stays one line" {
+@test "a message about a value that contains a newline stays one line" {
   run --separate-stderr web_app --sync=$'a\nb\e[31m'
   assert_complaint 2 '--sync=a\?b\?\[31m is not allowed'
 }
@@ -104,12 +104,12 @@ options_of_help() {
   assert_equal "$(wc -l <"$log")" 1
 }
 
-@test "the data folder of the environment is that of the verb visits too" {
+@test "the verb visits takes the data directory from the environment too" {
   start_web_app
   visit 2
   WEB_APP_DATA_DIR=$data run web_app visits --tail 1 --raw
   assert_success
-  assert_stamp "$output"
+  assert_timestamp "$output"
   assert_equal "$output" "$(tail -n 1 "$data/visits.txt")"
 }
 
@@ -148,7 +148,7 @@ options_of_help() {
   assert_equal "$(web_app --version)" "$output"
 }
 
-@test "a port that is taken is named, with the option to change" {
+@test "a port in use is named, with the option to change" {
   start_web_app
   run --separate-stderr web_app --listen "127.0.0.1:$port" --admin-listen 127.0.0.1:0 --data-dir "$BATS_TEST_TMPDIR/other"
   assert_complaint 1 "cannot listen on --listen=127.0.0.1:$port: Address (already )?in use; give --listen another"
@@ -168,7 +168,7 @@ options_of_help() {
   assert_failure
 }
 
-@test "check tells a ready server by its exit code, from one that is not and from none" {
+@test "check exits with 0 for a ready server only, not for an error status or without a server" {
   start_web_app
   run --separate-stderr web_app check --admin-listen "127.0.0.1:$admin_port"
   assert_success
@@ -183,7 +183,7 @@ options_of_help() {
   assert_complaint 1 "http://127.0.0.1:$port/: cannot connect: Connection refused; see whether the server runs"
 }
 
-@test "check gives up on a server that does not answer" {
+@test "check gives up on a server that does not respond" {
   in_background "$BATS_TEST_TMPDIR/server" python3 -c '
 import socket, time
 listener = socket.create_server(("127.0.0.1", 0))

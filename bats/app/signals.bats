@@ -1,4 +1,4 @@
-# SIGTERM and SIGINT: what is on its way is answered, and the end is clean.
+# SIGTERM and SIGINT: requests in flight get their responses, and the exit is clean.
 
 load ../lib/common
 
@@ -6,17 +6,17 @@ load ../lib/common
 half_a_request() {
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n' >&"$half"
-  # The program has read it once the loop that answers this has gone round.
+  # The event loop has read it once it responds to this later request.
   get /healthz >/dev/null
 }
 
-# rest_of_request: ends it, and prints the response.
+# rest_of_request: completes that request, and prints the response.
 rest_of_request() {
   printf '\r\n' >&"$half"
   timeout 10 cat <&"$half"
 }
 
-# stopped_within SECONDS: waits for the program's end and returns its exit code; 124 if it does not come.
+# stopped_within SECONDS: waits for the program to end and returns its exit code, or 124 if it still runs.
 stopped_within() {
   timeout "$1" tail --pid="$pid" -s 0.05 -f /dev/null || return
   wait "$pid"
@@ -35,7 +35,7 @@ stopped_within() {
   assert_visits 4
 }
 
-@test "while draining it is not ready, alive, and answers what was on its way, as the last on its connection" {
+@test "while draining it is alive but not ready, and each response is the last on its connection" {
   start_web_app --drain 20s
   half_a_request
   kill "$pid"
@@ -44,7 +44,7 @@ stopped_within() {
   try --max 200 --delay 0.05 -- is_shutting_down
   assert_equal "$(status_of /readyz)" 503
   assert_equal "$(admin /healthz)" ok
-  # Who comes now is still served, and told that it was the last response.
+  # A new connection is still served, and its response announces the close.
   run get / -i -H 'Accept: application/json'
   assert_output --partial '"visit": 1,'
   assert_output --partial 'Connection: close'
@@ -56,11 +56,11 @@ stopped_within() {
   assert_visits 2
 }
 
-@test "while draining --sync=interval goes on to sync" {
+@test "while draining --sync=interval continues to sync" {
   mkdir "$BATS_TEST_TMPDIR/data"
   yes "2022-11-28 22:54:26.913511+03:00" | head -n 200000 >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app --sync interval --drain 60s
-  # A client that goes on reading keeps the drain open for as long as a slow disk may take.
+  # A client that keeps reading prolongs the drain for as long as a slow disk may need.
   in_background "$BATS_TEST_TMPDIR/reader" "$TOOLS/slow.py" --port "$port" --connections 1 --kind sipper
   try --max 200 --delay 0.05 -- grep -q '^open 1$' "$BATS_TEST_TMPDIR/reader"
   kill "$pid"
@@ -77,7 +77,7 @@ stopped_within() {
 
 threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
 
-@test "of several workers one that has nothing left to do does not keep newcomers from the others" {
+@test "a worker that has drained first does not keep new connections from the other workers" {
   start_web_app --workers 2 --drain 60s
   half_a_request
   local threads
@@ -92,7 +92,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   assert_visits 1
 }
 
-@test "after the drain time it ends, whoever is still there" {
+@test "after the drain time it ends, even with connections still open" {
   start_web_app --drain 500ms
   half_a_request
   kill "$pid"
@@ -102,7 +102,7 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   assert_output ""
 }
 
-@test "a second signal ends the drain at once, and the exit is as clean" {
+@test "a second signal ends the drain at once, and the exit is clean too" {
   start_web_app --drain 60s
   visit >/dev/null
   half_a_request
@@ -120,20 +120,20 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   stopped_within 4
 }
 
-@test "SIGTERM under load loses no visit: what was acknowledged is in the file, and no response is missing" {
+@test "SIGTERM under load loses no visit: every acknowledged one is in the file, and no response is missing" {
   local workers sync
   for workers in 1 4; do
     for sync in always none; do
       DATA=$BATS_TEST_TMPDIR/$sync.$workers start_web_app --workers "$workers" --sync "$sync" --drain 3s
       visitor_in_background "$data.out" --connections 32 --seconds 20 --until-close
-      # All of the visitors are there, too: who comes when the last of the others has gone is refused.
+      # All visitors must be connected: one that connects after the last of the others has left is refused.
       many_visits() { [ "$(wc -l <"$data/visits.txt")" -ge 500 ] && [ "$(metric web_app_connections)" -ge 32 ]; }
       try --max 200 --delay 0.05 -- many_visits
       kill "$pid"
       wait "$background"
       stopped_within 10
       run cat "$BATS_TEST_TMPDIR/summary"
-      assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
+      assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$'
       assert_recorded "$data.out"
       assert_visits "$(wc -l <"$data.out")"
       assert log_has "^web-app: stopped with $(count_visits) visits recorded$"
@@ -152,13 +152,13 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
   wait "$background"
   stopped_within 10
   run cat "$BATS_TEST_TMPDIR/summary"
-  assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$'
+  assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$'
   assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_visits "$(count_visits)"
   assert log_has "^web-app: stopped with $(count_visits) visits recorded$"
 }
 
-@test "signals that mean nothing to it change nothing" {
+@test "other signals change nothing" {
   start_web_app
   kill -USR1 "$pid"
   kill -PIPE "$pid"

@@ -1,39 +1,39 @@
-# Slow, silent and many clients: none of them may hold up a visitor.
+# Slow clients, silent clients, and many clients: none of them may delay a visitor.
 
 load ../lib/faults
 
-# slow_clients COUNT KIND [OPTION...]: opens so many connections of bats/tools/slow.py, which stay until the test ends.
+# slow_clients COUNT KIND [OPTION...]: opens COUNT connections of bats/tools/slow.py, which last until the test ends.
 slow_clients() {
   in_background "$BATS_TEST_TMPDIR/$2.out" "$TOOLS/slow.py" --port "$port" --connections "$1" --kind "$2" "${@:3}"
   try --max 600 --delay 0.05 -- grep -q "^open $1$" "$BATS_TEST_TMPDIR/$2.out" || fail "$(cat "$BATS_TEST_TMPDIR/$2.out")"
 }
 
-# end_slow_clients KIND: ends them, and sets $still_open to how many the server had not closed.
+# end_slow_clients KIND: ends them, and sets $still_open to the number that the server had not closed.
 end_slow_clients() {
   kill -TERM "$background"
   wait "$background"
   still_open=$(sed -n 's/^still open //p' "$BATS_TEST_TMPDIR/$1.out")
 }
 
-# assert_visitors_served: several at once, to the last request, and both ports' probes.
+# assert_visitors_served: 8 visitors at once get all 400 responses, and the probes of both ports succeed.
 assert_visitors_served() {
   run timeout 30 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections 8 --requests 400
-  assert_output "answered 400 refused 0 errors 0 unanswered 0" || return
+  assert_output "acknowledged 400 refused 0 errors 0 unanswered 0" || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   assert_equal "$(get /healthz)" ok || return
   assert_equal "$(admin /readyz)" ready
 }
 
-# connections_are COMPARISON NUMBER: as the program counts them.
+# connections_are COMPARISON NUMBER: compares the program's own count of its connections.
 connections_are() { test "$(metric web_app_connections)" "$@"; }
 
-# long_file LINES: visits of an earlier time.
+# long_file LINES: a data directory whose visits.txt has LINES old visits.
 long_file() {
   mkdir -p "$BATS_TEST_TMPDIR/data"
   yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
 }
 
-@test "2,000 slow heads and 2,000 idle connections do not keep visitors from being served" {
+@test "visitors are served beside 2,000 slow heads and 2,000 idle connections" {
   [ "$(ulimit -n)" -ge 5000 ] || ulimit -n 5000 || skip_or_fail "this machine lacks 5,000 open files"
   start_web_app
   slow_clients 2000 idle
@@ -42,16 +42,16 @@ long_file() {
   assert_visitors_served
 }
 
-@test "readers of a long listing that stop reading delay nobody" {
+@test "clients that stop reading a long listing delay no other client" {
   long_file 200000
   start_web_app
   slow_clients 50 reader
   assert_visitors_served
-  # And who does read gets all of it.
+  # A client that reads gets the whole listing.
   assert_equal "$(get /visits | wc -l)" 200400
 }
 
-@test "a listing that is being read slowly is of the visits there were when it began" {
+@test "a slowly read listing shows the visits that existed when it began" {
   long_file 200000
   start_web_app
   in_background "$BATS_TEST_TMPDIR/listing" curl -sS --limit-rate 4M "http://127.0.0.1:$port/visits?format=raw"
@@ -62,11 +62,11 @@ long_file() {
   assert_equal "$(wc -c <"$BATS_TEST_TMPDIR/listing")" $((33 * 200000))
 }
 
-@test "a request that is not finished within ten seconds is refused, in the form that it asks for" {
+@test "a request that is incomplete after ten seconds is refused, without a body if it is a HEAD" {
   start_web_app
   slow_clients 20 head
   printf '408 closed %s\n' 'GET / HTTP/1.1\r\nHost: a\r\n' >"$BATS_TEST_TMPDIR/get"
-  # RFC 9110 9.3.2: no body to HEAD, not even to half of one; and what came before on the connection is over.
+  # RFC 9110 9.3.2: HEAD gets no body, not even if incomplete. An earlier HEAD on the connection does not count.
   printf '408 closed %s\n' 'HEAD / HTTP/1.1\r\nHost: a\r\n' >"$BATS_TEST_TMPDIR/head"
   printf '200,408 closed %s\n' 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /' >"$BATS_TEST_TMPDIR/both"
   local row rows=()
@@ -80,7 +80,7 @@ long_file() {
   assert_equal "$(metric 'web_app_http_requests_total{path="other",code="408"}')" 23
 }
 
-# sippers_stay: for longer than the 30 s that a client has which reads nothing.
+# sippers_stay: slow readers stay connected for longer than the 30 s after which a client that reads nothing is closed.
 sippers_stay() {
   long_file 200000
   start_web_app
@@ -93,7 +93,7 @@ sippers_stay() {
   connections_are -eq 5
 }
 
-@test "a client that reads 500 bytes in a second may go on, one that reads nothing may not" { sippers_stay; }
+@test "a client that reads 500 bytes a second may continue, one that reads nothing is closed" { sippers_stay; }
 
 @test "control: a program that takes slow readers for silent ones is found out" {
   mutant takes-slow-readers-for-silent
@@ -102,7 +102,7 @@ sippers_stay() {
   assert_output --regexp '[0-4] are left after 3[0-9] s'
 }
 
-# pushes_in: a visitor where slow readers have taken all connections that may be open.
+# pushes_in: one visit while slow readers hold all connections that may be open.
 pushes_in() {
   long_file 200000
   start_web_app --max-connections 10
@@ -111,23 +111,23 @@ pushes_in() {
   visit
 }
 
-@test "slow readers do not keep all others out" { pushes_in; }
+@test "slow readers that reach the limit of connections do not keep visitors out" { pushes_in; }
 
-@test "control: a program that never closes who goes on reading is found out" {
+@test "control: a program that never evicts a client that keeps reading is found out" {
   mutant spares-active-slow-readers
   run pushes_in
   assert_failure
   assert_output --partial "timed out"
 }
 
-@test "at the limit of connections the one idle for longest makes room" {
+@test "at the limit of connections the one idle longest is evicted" {
   start_web_app --max-connections 10
   exec {first}<>"/dev/tcp/127.0.0.1/$port"
   slow_clients 9 idle
   try --max 100 --delay 0.05 -- connections_are -eq 10
   visit
   connections_are -ge 9
-  # The oldest is closed: its end can be read.
+  # The oldest one is closed: reading from it ends.
   run timeout 5 cat <&"$first"
   exec {first}>&-
   assert_success
@@ -135,7 +135,7 @@ pushes_in() {
   assert_equal "$still_open" 9
 }
 
-@test "at the limit slow heads make room too" {
+@test "at the limit slow heads are evicted too" {
   start_web_app --max-connections 10
   slow_clients 10 head
   try --max 100 --delay 0.05 -- connections_are -eq 10
@@ -145,13 +145,13 @@ pushes_in() {
   assert_equal "$still_open" 9
 }
 
-@test "with --workers 4 as well" {
+@test "with --workers 4 visitors are served beside 1,000 idle connections" {
   start_web_app --workers 4 --max-connections 2000
   slow_clients 1000 idle
   assert_visitors_served
 }
 
-@test "with too few descriptors the program says so, and serves" {
+@test "with too few descriptors the program says so, and serves all the same" {
   requires command:prlimit
   IN_FRONT="prlimit --nofile=200:200" start_web_app
   assert log_has '^web-app: only 200 files may be open here, so there is room for 100 connections; raise ulimit -n$'

@@ -1,8 +1,8 @@
-# A visit: its line, its number, its response; and the file as people read it.
+# A visit: its line, its number and its response; and the ways to read the file.
 
 load ../lib/common
 
-@test "a visit is a line of the local time of Moscow, and its JSON response says the same" {
+@test "a visit is recorded as a line with Moscow's local time, and its JSON response has the same time" {
   start_web_app
   local before after
   before=$(TZ=Europe/Moscow date +'%F %T.%6N%:z')
@@ -13,7 +13,7 @@ load ../lib/common
   assert_equal "$(jq -r .pod <<<"$output")" "$(hostname)"
   local time
   time=$(jq -r .time <<<"$output")
-  assert_stamp "$time"
+  assert_timestamp "$time"
   assert_equal "${time: -6}" +03:00
   assert_equal "$time" "$(cat "$data/visits.txt")"
   assert_visits 1
@@ -46,7 +46,7 @@ load ../lib/common
   refute_output --partial "<td>1<td>"
 }
 
-@test "JSON is given to who prefers it, and the page to everybody else" {
+@test "a client that prefers JSON gets JSON, any other client the page" {
   start_web_app
   local accept
   for accept in application/json 'application/json, text/html;q=0.9' 'text/html;q=0.1, application/*' 'text/*;q=0.2, */*'; do
@@ -60,7 +60,7 @@ load ../lib/common
   assert_visits 11
 }
 
-@test "a response names its type, its pod, and that it is not to be kept" {
+@test "a response names its type and its pod, and forbids caching" {
   start_web_app
   run get / -I -X GET
   assert_output --partial "X-Pod: $(hostname)"
@@ -83,10 +83,10 @@ load ../lib/common
   web_app visits --data-dir "$data" --tail 3 | assert_files_equal "$BATS_TEST_TMPDIR/got" /dev/stdin
 }
 
-# assert_is_file COMMAND...: its output is the file of visits itself.
+# assert_is_file COMMAND...: its output is visits.txt, byte for byte.
 assert_is_file() { "$@" | cmp - "$data/visits.txt"; }
 
-@test "raw is the file itself, JSON and HTML have every line of it" {
+@test "the raw format is the file itself, and JSON and HTML have every line of it" {
   start_web_app
   visitor "$BATS_TEST_TMPDIR/out" --connections 8 --requests 2000
   assert_is_file get '/visits?format=raw'
@@ -102,7 +102,7 @@ assert_is_file() { "$@" | cmp - "$data/visits.txt"; }
 
 assert_files_equal() { run diff "$1" "$2" && assert_success; }
 
-@test "/visits is text for curl, a page for a browser, JSON for who asks" {
+@test "/visits is text for curl, a page for a browser, and JSON for a client that asks for it" {
   start_web_app
   visit 3 >/dev/null
   run get /visits
@@ -122,7 +122,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   assert_visits 3
 }
 
-@test "an empty file is listed as nothing" {
+@test "the listing of an empty file is empty" {
   start_web_app
   assert_equal "$(get /visits)" ""
   assert_equal "$(get '/visits?format=json' | jq -c '[.count, .visits]')" '[0,[]]'
@@ -131,7 +131,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   assert_line "<h1>0 visits</h1>"
 }
 
-@test "damage in the file shows as it is in text, and can break neither JSON nor HTML" {
+@test "damaged lines are listed unchanged in raw, and break neither JSON nor HTML" {
   mkdir "$BATS_TEST_TMPDIR/data"
   printf '<script>"\\\nx\n2022-11-28 22:54:26.913511+03:00\n' >"$BATS_TEST_TMPDIR/data/visits.txt"
   start_web_app
@@ -144,7 +144,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   assert_equal "$(jq .visit <<<"$output")" 4
 }
 
-@test "visits reads a folder that nobody serves, ends quietly when its reader does, and names what is absent" {
+@test "the verb visits works without a server, ends quietly when its reader ends, and names a missing file" {
   mkdir "$BATS_TEST_TMPDIR/data"
   yes "2022-11-28 22:54:26.913511+03:00" | head -n 9000 >"$BATS_TEST_TMPDIR/data/visits.txt"
   echo -n "2022-11" >>"$BATS_TEST_TMPDIR/data/visits.txt"
@@ -165,14 +165,14 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   for sync in always none; do
     DATA=$BATS_TEST_TMPDIR/$sync start_web_app --sync "$sync" --workers 1
     run visitor "$BATS_TEST_TMPDIR/$sync.out" --connections 64 --requests 8000
-    assert_output "answered 8000 refused 0 errors 0 unanswered 0"
+    assert_output "acknowledged 8000 refused 0 errors 0 unanswered 0"
     assert_visits 8000
     assert_recorded "$BATS_TEST_TMPDIR/$sync.out"
     stop_web_app
   done
 }
 
-@test "also over four workers" {
+@test "with four workers they do too" {
   local threads
   start_web_app --workers 1
   # A sanitizer may have a thread of its own.
@@ -180,13 +180,13 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   stop_web_app
   start_web_app --workers 4
   run visitor "$BATS_TEST_TMPDIR/out" --connections 64 --visits-per-connection 5 --requests 8000
-  assert_output "answered 8000 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 8000 refused 0 errors 0 unanswered 0"
   assert_visits 8000
   assert_recorded "$BATS_TEST_TMPDIR/out"
   assert_equal "$(metric process_threads)" $((threads + 3))
 }
 
-@test "pipelined requests are answered in their order" {
+@test "pipelined requests get their responses in order" {
   start_web_app
   run "$TOOLS/raw.py" --port "$port" 'GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /visits HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n'
   assert_success
@@ -203,12 +203,12 @@ HTTP/1.1 200
 HTTP/1.1 404
 not found'
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 2000 --pipeline 40
-  assert_output "answered 2000 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 2000 refused 0 errors 0 unanswered 0"
   assert_visits 2002
   assert_recorded "$BATS_TEST_TMPDIR/out"
 }
 
-@test "HEAD is no visit, and neither is a probe, a listing, a wrong path or a wrong request" {
+@test "HEAD does not count as a visit, nor does a probe, a listing, a wrong path or a wrong request" {
   start_web_app
   get / -I
   get /healthz && get /readyz && get /version && get /visits
@@ -220,7 +220,7 @@ not found'
   assert_equal "$(metric web_app_visits_total)" 0
 }
 
-@test "the metrics count what happened" {
+@test "the metrics count visits, requests and syncs" {
   start_web_app
   visit 3 >/dev/null
   get / >/dev/null
@@ -238,16 +238,16 @@ not found'
   assert_equal "$(metric "web_app_build_info{version=\"$(get /version | jq -r .version)\"}")" 1
 }
 
-# metric_counts_syncs OPTION...: as many as strace(1) has seen of the file, and none for what did nothing.
+# metric_counts_syncs OPTION...: the metric counts the fdatasync(2) calls that strace(1) sees, and no others.
 metric_counts_syncs() {
   local trace=$BATS_TEST_TMPDIR/trace seen counted
-  # LeakSanitizer traces its own process, which only one may do.
+  # LeakSanitizer traces its own process, and a process can have only one tracer.
   IN_FRONT="env ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
     strace -D -f -qq --seccomp-bpf -o $trace -e trace=fdatasync" start_web_app "$@"
   visitor "$BATS_TEST_TMPDIR/out" --connections 16 --requests 400 >/dev/null
   is_synced() { [ "$(metric web_app_visits_file_bytes)" = $((400 * 33)) ] && grep -q fdatasync "$trace"; }
   try --max 200 --delay 0.05 -- is_synced
-  # The signal has it look after the file at once, as it does each second.
+  # The signal makes it run at once the housekeeping that it does once a second.
   for _ in 1 2 3; do kill -s USR1 "$pid"; done
   counted_all() {
     seen=$(grep -cE 'fdatasync.*= 0$' "$trace") counted=$(metric web_app_sync_duration_seconds_count)
@@ -256,7 +256,7 @@ metric_counts_syncs() {
   run try --max 100 --delay 0.05 -- counted_all
 }
 
-@test "each fdatasync is counted once, also over workers, and nothing else is" {
+@test "the metric counts each fdatasync once, with several workers too, and nothing else" {
   metric_counts_syncs --workers 4
   assert_success
   stop_web_app
@@ -264,7 +264,7 @@ metric_counts_syncs() {
   assert_success
 }
 
-@test "--sync=none and interval answer without waiting for a sync" {
+@test "with --sync=none and interval a visit is acknowledged without waiting for a sync" {
   start_web_app --sync none
   visit 20 >/dev/null
   assert_equal "$(metric web_app_sync_duration_seconds_count)" 0

@@ -1,25 +1,25 @@
-# Several event loops (--workers): they share one limit of connections, and a client is served whichever it comes to.
+# Several event loops (--workers): they share one limit of connections, and a client is served whichever loop accepts it.
 
 load ../lib/faults
 
-# loops SCENE OPTION...: bats/tools/loops.py on the last started program.
+# loops SCENE OPTION...: runs bats/tools/loops.py on the last started program.
 loops() {
   run timeout 90 "$TOOLS/loops.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt" "${@:2}"
   echo "# $output" >&3
 }
 
-@test "clients that come one by one may use the whole limit, and are spread over the loops" {
+@test "clients that connect one by one can use the whole limit, and are spread over the loops" {
   start_web_app --workers 4 --max-connections 400
   loops spread --connections 400
   assert_success
   are_even
 }
 
-# are_even: of the four loops none has many more connections than another. A loop that this machine has kept from running
-# for a tenth of a second is passed over.
+# are_even: each of the four loops has 80 to 120 of the 400 connections. They need not be equal: a loop that the machine
+# keeps from running for a tenth of a second gets none in that time.
 are_even() { awk '{ for (i = 6; i <= 9; i++) if ($i < 80 || $i > 120) exit 1 }' <<<"$output"; }
 
-@test "control: a program whose loops keep what they accept is found out" {
+@test "control: a program whose loops keep the connections that they accept is found out" {
   mutant keeps-accepted-connections
   start_web_app --workers 4 --max-connections 400
   loops spread --connections 400
@@ -36,7 +36,7 @@ are_even() { awk '{ for (i = 6; i <= 9; i++) if ($i < 80 || $i > 120) exit 1 }' 
   done
 }
 
-# full_loops [--lately]: one more client than may be, whichever loop has the connection that is to be closed for it.
+# full_loops [--lately]: one client more than the limit, once for each loop that has the connections to evict.
 full_loops() {
   local loop
   for loop in 0 1 2; do
@@ -47,31 +47,31 @@ full_loops() {
   done
 }
 
-@test "at the limit one connection is closed for one client, whichever loop has one that may be" {
+@test "at the limit one connection is evicted for one new client, whichever loop has it" {
   full_loops
 }
 
-@test "it is one that has been idle for long, whichever loop has it" {
+@test "the evicted connection is one that has been idle for long, whichever loop has it" {
   full_loops --lately
 }
 
-@test "control: a program that prefers connections of the loop that accepts is found out" {
+@test "control: a program that prefers to evict connections of the accepting loop is found out" {
   mutant evicts-own-first
   run full_loops --lately
   assert_failure
   assert_output --partial "closed 0 idle, 1 others"
 }
 
-@test "control: a program that closes only connections of the loop that accepts is found out" {
+@test "control: a program that evicts only connections of the accepting loop is found out" {
   mutant evicts-only-own
   run full_loops
   assert_failure
-  assert_output --partial "one client more is not answered"
+  assert_output --partial "one client more got no response"
 }
 
-# stop_in_turn: the loops that have nothing left to do stop at once, while clients connect for each request. The one that
-# has a request whose end is to come goes on, and so no client is refused.
-stop_in_turn() {
+# stop_one_by_one: clients connect for each request while the loops without open requests stop. The loop that has half a
+# request continues, so no client is refused.
+stop_one_by_one() {
   local half many=100
   start_web_app --workers 4 --sync none --drain 60s
   visitor_in_background "$data.out" --connections 32 --seconds 4 --close
@@ -82,7 +82,7 @@ stop_in_turn() {
   kill "$pid"
   wait "$background" || return
   run cat "$BATS_TEST_TMPDIR/summary"
-  assert_output --regexp '^answered [0-9]+ refused 0 errors 0 unanswered 0$' || return
+  assert_output --regexp '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$' || return
   assert_recorded "$data.out" || return
   printf '\r\n' >&"$half"
   assert_regex "$(timeout 10 cat <&"$half")" '^HTTP/1.1 200 OK' || return
@@ -91,37 +91,37 @@ stop_in_turn() {
 
 visits_are() { test "$(count_visits)" "$@"; }
 
-@test "while the loops stop one after the other, no connection is lost between two of them" {
+@test "while the loops stop one after another, no connection is lost between two of them" {
   for _ in 1 2 3; do
-    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") stop_in_turn
+    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") stop_one_by_one
   done
 }
 
-@test "control: a program that gives connections to a loop that has stopped is found out" {
+@test "control: a program that passes connections to a stopped loop is found out" {
   mutant hands-over-to-stopped-loop
-  run stop_in_turn
+  run stop_one_by_one
   assert_failure
-  assert_output --regexp "answered [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
+  assert_output --regexp "acknowledged [0-9]+ refused 0 errors [1-9][0-9]* unanswered [1-9]"
 }
 
-# drains_queue WORKERS
-drains_queue() {
+# drains_backlog WORKERS: SIGTERM at the limit of 4 connections, with 40 clients in the backlog.
+drains_backlog() {
   start_web_app --workers "$1" --max-connections 4 --drain 60s
-  run timeout 120 "$TOOLS/loops.py" queue --port "$port" --pid "$pid" --log "$log" --connections 4
+  run timeout 120 "$TOOLS/loops.py" backlog --port "$port" --pid "$pid" --log "$log" --connections 4
 }
 
-@test "while the drain time lasts, clients in the kernel's queue are answered, though there is room for few at a time" {
+@test "until the drain time is up, all clients in the backlog are served, though few fit in at a time" {
   local workers
   for workers in 1 3; do
-    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") drains_queue "$workers"
+    DATA=$(mktemp -d -p "$BATS_TEST_TMPDIR") drains_backlog "$workers"
     assert_success
-    assert_output "all 40 in the queue were answered"
+    assert_output "all 40 in the backlog got a response"
     wait "$pid"
   done
 }
 
-@test "control: a program that ends its drain once none of its own connections is left is found out" {
+@test "control: a program that ends its drain once no accepted connection is left is found out" {
   mutant drain-ends-with-own-connections
-  drains_queue 1
+  drains_backlog 1
   assert_failure
 }

@@ -1,8 +1,8 @@
-# The chart without a cluster: what helm makes of its values, and which values it refuses.
+# The chart without a cluster: what helm renders from its values, and which values it refuses.
 
 load ../lib/chart
 
-@test "helm install chart . gives the report's names, sizes and ports" {
+@test "helm install chart . gives the expected names, sizes and ports" {
   render
   assert_equal "$(kinds)" "$(printf '%s\n' NetworkPolicy/chart-web-app NetworkPolicy/chart-web-app-test \
     Pod/chart-web-app-test PodDisruptionBudget/chart-web-app Service/chart-web-app \
@@ -34,7 +34,7 @@ load ../lib/chart
     "Retain Retain"
 }
 
-@test "what is immutable carries nothing that an upgrade changes" {
+@test "immutable fields contain nothing that an upgrade changes" {
   local immutable='[.spec.selector, .spec.volumeClaimTemplates, .spec.serviceName, .spec.podManagementPolicy]'
   render
   local before
@@ -46,7 +46,7 @@ load ../lib/chart
   assert_equal "$(rendered StatefulSet '.spec.template.metadata.labels["app.kubernetes.io/version"]')" 9.9.9
 }
 
-@test "the selectors match the pods and not the test's pod" {
+@test "the selectors match the pods, but not the pod of helm test" {
   render
   jq -e '
     def selects($labels): to_entries | all(.[]; $labels[.key] == .value);
@@ -72,7 +72,7 @@ load ../lib/chart
 }
 
 # Rows of: value (one of values.yaml) | helm's arguments | resource | jq filter | expected.
-# Together they are every value of the chart; the test after the next one sees to that.
+# Together they have every value of the chart; a later test checks that.
 values_table() {
   cat <<'TABLE'
 replicaCount | --set replicaCount=5 | StatefulSet | .spec.replicas | 5
@@ -200,7 +200,7 @@ row_holds() {
   }
 }
 
-@test "every value changes what it says it changes" {
+@test "every value has its documented effect" {
   local digest row value arguments resource filter expected failures=0 rows=0
   digest=$(printf 'a%.0s' {1..64})
   while IFS= read -r row; do
@@ -221,7 +221,7 @@ row_holds() {
   assert [ "$rows" -gt 90 ]
 }
 
-@test "there is no value that the test above does not change" {
+@test "the test above covers every value" {
   run diff <(leaves "$CHART/values.yaml" | LC_ALL=C sort -u) <(values_table | cut -d ' ' -f 1 | LC_ALL=C sort -u)
   assert_success
 }
@@ -332,7 +332,7 @@ TABLE
   local value
   while read -r value; do
     case $value in
-      # What is handed to Kubernetes as it is, is for Kubernetes to judge.
+      # Kubernetes itself checks a value that is passed to it unchanged.
       podSecurityContext.* | securityContext.* | resources.* | probes.*.httpGet.* | *.labels.*) continue ;;
     esac
     jq -e --arg value "$value" '
@@ -346,7 +346,7 @@ TABLE
   render --set global.anything.at=all
 }
 
-@test "a grace period that would kill pods while they answer is refused, with the least that will do" {
+@test "a grace period that would kill draining pods is refused, with the least that suffices" {
   refused --set terminationGracePeriodSeconds=8
   assert_output --partial "terminationGracePeriodSeconds (8) must be more than preStopSleepSeconds (3) and drain (5s) together"
   assert_output --partial "set it to at least 9"
@@ -359,7 +359,7 @@ TABLE
   refused --set terminationGracePeriodSeconds=1,preStopSleepSeconds=0,drain=1500ms
   assert_output --partial "set it to at least 2"
   render --set terminationGracePeriodSeconds=1,preStopSleepSeconds=0,drain=999ms
-  # These digits are no octal number.
+  # Leading zeros do not make a number octal.
   refused --set terminationGracePeriodSeconds=10,preStopSleepSeconds=0,drain=010s
 }
 
@@ -373,10 +373,10 @@ TABLE
   assert_output --partial "1000000 pods named"
 }
 
-# --- What the program takes, held against what the chart lets through to it.
+# --- The option values that the program accepts, compared with those that the chart accepts.
 
-# Rows of: value of the chart that becomes an option | what one may write there, as YAML, on both sides of each bound.
-# The program and the chart must agree on each, and what both take arrives as it is written.
+# Rows of: value of the chart that becomes an option | candidates for it, as YAML, on both sides of each bound.
+# The program and the chart must agree on each candidate, and an accepted one must reach the program unchanged.
 options_table() {
   cat <<'TABLE'
 sync | always | interval | none | "" | Always | sometimes | "none " | "false"
@@ -388,8 +388,8 @@ maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000
 TABLE
 }
 
-# Rows of: value | other ways to write it, as YAML. Helm reads some of them as numbers; the chart may refuse them all,
-# but must not hand on what the program refuses.
+# Rows of: value | other notations of it, as YAML. Helm reads some of them as numbers. The chart may refuse them all, but
+# must not pass on one that the program refuses.
 odd_forms() {
   cat <<'TABLE'
 sync | null | true | 1 | [always]
@@ -400,14 +400,14 @@ maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }
 
-# What the chart sets itself, since its Services, its probes and its volume are made for that.
+# Options that the chart sets itself, because its Services, probes and volume depend on them.
 fixed_options="WEB_APP_ADMIN_LISTEN WEB_APP_DATA_DIR WEB_APP_LISTEN"
 
-# variable VALUE: the variable of the option that a value of the chart becomes.
+# variable VALUE: prints the environment variable of the option that a value of the chart becomes.
 variable() { sed 's/[A-Z]/_&/g; s/.*/WEB_APP_\U&/' <<<"$1"; }
 
-# program_takes NAME=VALUE...: the program takes that environment; $complaint is what it says otherwise. It never
-# serves: it cannot make this data folder, which is what it tries next.
+# program_takes NAME=VALUE...: the program accepts that environment; otherwise $complaint is its message. It never serves:
+# after its options it tries to create the data directory, which fails.
 program_takes() {
   local status=0
   complaint=$(env "$@" "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
@@ -418,8 +418,8 @@ program_takes() {
   esac
 }
 
-# chart_takes VALUE YAML [agreed]: the chart refuses that by its name, or the program takes all that it is handed. With
-# `agreed` the program takes it if and only if the chart does, and gets what is written.
+# chart_takes VALUE YAML [agreed]: the chart refuses the value by its name, or the program accepts the environment that it
+# gets. With `agreed` the program accepts it if and only if the chart does, and gets it unchanged.
 chart_takes() {
   local value=$1 values=$BATS_TEST_TMPDIR/values.yaml refusal=$BATS_TEST_TMPDIR/refusal text environment=()
   printf '%s: %s\n' "$value" "$2" >"$values"
@@ -437,8 +437,8 @@ chart_takes() {
   fi
 }
 
-# compare_options: chart_takes for every row, and also on both sides of the bounds that the schema has now. Prints each
-# disagreement, and how many there were.
+# compare_options: chart_takes for every row, and also on both sides of the schema's present bounds. Prints each
+# disagreement, and their number.
 compare_options() {
   local row value candidate failures=0 all=0
   while IFS= read -r row; do
@@ -455,7 +455,7 @@ compare_options() {
   [ "$failures" = 0 ] && [ "$all" -gt 0 ]
 }
 
-# serve_options: the variables of all options of `serve`, as the program knows them.
+# serve_options: prints the variables of all options of `serve`, from the program's help.
 serve_options() {
   local option
   while read -r option; do
@@ -464,7 +464,7 @@ serve_options() {
   done < <("$WEB_APP" help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
 }
 
-# covers_options: the chart sets each option of `serve`, from a value that the table above has or by itself, and no other.
+# covers_options: the chart sets each option of `serve`, from a value in the table above or by itself, and no other option.
 covers_options() {
   local value
   render
@@ -479,13 +479,13 @@ covers_options() {
   assert_success
 }
 
-@test "the chart takes what the program takes, and refuses by its name what the program refuses" {
+@test "the chart accepts the values that the program accepts, and refuses all others by name" {
   run compare_options
   echo "# ${lines[-1]}" >&3
   assert_success
 }
 
-@test "whatever is written for an option, also as null or in another notation, the program never refuses what it is handed" {
+@test "the program never refuses an option that the chart passes on, not even from null or another notation" {
   local row candidate failures=0
   while IFS= read -r row; do
     while IFS= read -r candidate; do
@@ -499,14 +499,14 @@ covers_options() {
   done
 }
 
-@test "each option of serve is a value of the chart that is compared above, or set by the chart itself" {
+@test "each option of serve comes from a value that is compared above, or is set by the chart itself" {
   covers_options
 }
 
-@test "control: a chart with one bound that is not the program's is found out" {
+@test "control: a chart with one bound that differs from the program's is found out" {
   local value candidate file edit before=$CHART
   while read -r value candidate file edit; do
-    options_table | grep "^$value " | grep -qF "| $candidate" || fail "BUG: $candidate is not among those that are compared"
+    options_table | grep "^$value " | grep -qF "| $candidate" || fail "BUG: $candidate is not compared"
     rm -rf "$BATS_TEST_TMPDIR/other"
     cp -r "$before" "$BATS_TEST_TMPDIR/other"
     CHART=$BATS_TEST_TMPDIR/other
@@ -542,12 +542,12 @@ TABLE
   assert_output --partial "< WEB_APP_WORKERS"
 }
 
-@test "an HTTPRoute without a Gateway is refused, and the remedy named" {
+@test "an HTTPRoute without a Gateway is refused with a remedy" {
   refused --set httpRoute.enabled=true
   assert_output --partial "set httpRoute.parentRefs[0].name"
 }
 
-@test "the sleep before the end is asked for only where the kubelet has it" {
+@test "the sleep before the stop is requested only where the kubelet supports it" {
   local version expected
   while read -r version expected; do
     render --kube-version "$version"
@@ -561,7 +561,7 @@ TABLE
 TABLE
 }
 
-@test "a cluster that is too old for the chart is told so" {
+@test "a cluster that is too old for the chart is refused" {
   refused --kube-version 1.26.9
   assert_output --partial "kubeVersion: >=1.27.0-0"
 }
@@ -570,18 +570,18 @@ TABLE
   local long=a-release-name-of-fifty-three-characters-the-maximu-x
   assert_equal ${#long} 53
   helm template "$long" "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/long"
-  # controller-revision-hash is the set's name, a dash and at most ten characters.
+  # The label controller-revision-hash is the set's name, a dash and at most ten characters.
   jq -e '.[] | select(.kind == "StatefulSet") | .metadata.name | length <= 52 and endswith("-") == false' "$BATS_TEST_TMPDIR/long"
   jq -e 'all(.[] | select(.kind == "Service") | .metadata.name; length <= 63)' "$BATS_TEST_TMPDIR/long"
   jq -e 'all(.[] | .metadata.labels[]; length <= 63)' "$BATS_TEST_TMPDIR/long"
 }
 
-@test "a release or namespace whose name is a number stays a name" {
+@test "a release or namespace name of digits is rendered as a string" {
   helm template 123 "$CHART" --namespace 456 --set fullnameOverride=counter | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/numbers"
   jq -e 'all(.[]; .metadata.namespace == "456" and .metadata.labels["app.kubernetes.io/instance"] == "123")' "$BATS_TEST_TMPDIR/numbers"
 }
 
-@test "a release that is named after the chart is not named twice" {
+@test "names do not repeat the chart's name if the release has the same name" {
   helm template my-web-app "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/once"
   jq -e 'any(.[]; .kind == "StatefulSet" and .metadata.name == "my-web-app")' "$BATS_TEST_TMPDIR/once"
 }
@@ -602,13 +602,13 @@ TABLE
   done
 }
 
-@test "the network policy lets visitors in, the cluster to the metrics, and nothing out" {
+@test "the network policy allows visitors in, the cluster to the metrics, and nothing out" {
   render
   assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress] | tojson')" \
     '[["Ingress","Egress"],[["http",null],["admin",[{"namespaceSelector":{}}]]],[]]'
 }
 
-@test "each optional resource is there when asked for, and else not" {
+@test "each optional resource is rendered if and only if its value enables it" {
   local kind
   render --values "$CHART/ci/everything-values.yaml"
   for kind in ServiceMonitor PrometheusRule Ingress HTTPRoute ConfigMap; do
@@ -620,15 +620,15 @@ TABLE
   done
 }
 
-@test "every panel of the dashboard asks for metrics of the program" {
+@test "every panel of the dashboard queries metrics of the program" {
   render --set grafanaDashboard.enabled=true
   rendered ConfigMap/chart-web-app-dashboard '.data["chart-web-app.json"]' >"$BATS_TEST_TMPDIR/dashboard"
   jq -e '(.panels | length > 4) and all(.panels[].targets[].expr; test("web_app_[a-z_]+\\{"))
     and (.panels | map(.id) | length == (unique | length))' "$BATS_TEST_TMPDIR/dashboard"
 }
 
-# shellcheck disable=SC2016 # what the notes say is not for this shell
-@test "the notes name the pods, the port-forward, the visits and what becomes of the claims" {
+# shellcheck disable=SC2016 # the notes are for the user's shell
+@test "the notes have the commands for pods, port-forward and visits, and say whether the claims are kept" {
   run notes
   assert_output --partial 'export POD_NAME=$(kubectl get pods --namespace test -l "app.kubernetes.io/name=web-app,app.kubernetes.io/instance=chart" -o jsonpath="{.items[0].metadata.name}")'
   assert_output --partial 'export CONTAINER_PORT=$(kubectl get pod --namespace test $POD_NAME -o jsonpath="{.spec.containers[0].ports[0].containerPort}")'
@@ -657,7 +657,7 @@ TABLE
   done
 }
 
-@test "what is rendered meets the schemas of the cluster's Kubernetes and of the operators" {
+@test "the rendered resources are valid by the schemas of the cluster's Kubernetes and of the operators" {
   local values
   for values in "$CHART"/ci/*-values.yaml; do
     render --values "$values"
@@ -665,15 +665,15 @@ TABLE
     assert_success
     assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
   done
-  # Negative control: an unknown field is seen.
+  # Negative control: an unknown field is refused.
   sed -i 's/podManagementPolicy:/podManagmentPolicy:/' "$RENDERED.yaml"
   run kubeconform -strict -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$RENDERED.yaml"
   assert_failure
   assert_output --partial podManagmentPolicy
 }
 
-@test "kube-score has nothing to say" {
-  # It wants an image to be pulled each time; the default is for images that were loaded into the nodes.
+@test "kube-score has no complaint" {
+  # It demands that an image is always pulled; the chart's default suits images that were loaded into the nodes.
   render --set image.pullPolicy=Always
   run kube-score score --kubernetes-version v1.34 --output-format ci "$RENDERED.yaml"
   echo "$output" | grep -v '^\[OK\]' || true
@@ -681,7 +681,7 @@ TABLE
   refute_output --regexp '\[(WARNING|CRITICAL)\]'
 }
 
-@test "the alerts fire when they should" {
+@test "the alerts fire when they must" {
   render --set prometheusRule.enabled=true
   rendered PrometheusRule '{groups: .spec.groups}' >"$BATS_TEST_TMPDIR/rules.json"
   cp "$ROOT/bats/tools/alerts-test.yaml" "$BATS_TEST_TMPDIR/"
@@ -689,14 +689,14 @@ TABLE
   assert_success
 }
 
-@test "the chart's README has the values as they are" {
+@test "the table in the chart's README is up to date with the values" {
   cp -r "$CHART" "$BATS_TEST_TMPDIR/chart"
   helm-docs --chart-search-root "$BATS_TEST_TMPDIR/chart" --log-level warning
   run diff -u "$CHART/README.md" "$BATS_TEST_TMPDIR/chart/README.md"
   assert_success
 }
 
-@test "every value has a sentence" {
+@test "every value has a sentence that describes it" {
   local value
   while read -r value; do
     awk -F ' [|] ' -v value="$value" '
@@ -705,7 +705,7 @@ TABLE
   done < <(leaves "$CHART/values.yaml")
 }
 
-@test "the package holds the chart and nothing of its workshop" {
+@test "the package holds the chart and no development files" {
   helm package "$CHART" --destination "$BATS_TEST_TMPDIR" >/dev/null
   run tar -tzf "$BATS_TEST_TMPDIR"/web-app-*.tgz
   assert_success

@@ -3,10 +3,10 @@
 
 readonly CHART=$ROOT/chart SCHEMAS=$BUILD/schemas
 
-# The kinds of Kubernetes that the chart makes.
+# The Kubernetes kinds that the chart renders.
 readonly KINDS="ConfigMap Ingress NetworkPolicy Pod PodDisruptionBudget Service ServiceAccount StatefulSet"
 
-# The operators' resources that the chart can make, in their own modules' definitions.
+# The operators' resources that the chart can render, by the definitions in the operators' Go modules.
 readonly CRDS=(
   sigs.k8s.io/gateway-api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
   github.com/prometheus-operator/prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml
@@ -27,7 +27,7 @@ chart_main() {
   say "build/web-app-$VERSION.tgz is ready: helm install chart build/web-app-$VERSION.tgz"
 }
 
-# chart_tools: what the chart's checks and tests call.
+# chart_tools: builds the programs that the chart's checks and tests run.
 chart_tools() {
   # shellcheck source=third_party/go/build.sh
   source "$ROOT/third_party/go/build.sh"
@@ -56,7 +56,7 @@ chart_docs_fresh() {
   chart_docs "$copy/chart"
   diff -u "$CHART/README.md" "$copy/chart/README.md" || {
     rm -rf "$copy"
-    die "chart/README.md is older than the values; write it anew with: ./build.sh chart docs"
+    die "chart/README.md is older than the values; update it with: ./build.sh chart docs"
   }
   rm -rf "$copy"
 }
@@ -69,7 +69,7 @@ chart_render() {
   done
 }
 
-# chart_prometheus: prometheus and promtool on PATH, from Debian's package where it lacks one of them.
+# chart_prometheus: puts prometheus and promtool on PATH, from Debian's package if one of them is missing.
 chart_prometheus() {
   if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
     return 0
@@ -79,9 +79,9 @@ chart_prometheus() {
   ln -sf "$BUILD"/tools/prometheus/usr/bin/{prometheus,promtool} "$BUILD/tools/bin/"
 }
 
-# chart_schemas: build/schemas, one JSON schema for each kind that the chart makes, from the API
-# description in the Go module of the cluster's Kubernetes, and those of the operators' resources; build/crds for the latter's
-# definitions, so that the end-to-end tests can give them to the cluster.
+# chart_schemas: makes build/schemas, one JSON schema for each kind that the chart renders, from the API description in the
+# Go module of the cluster's Kubernetes and from the operators' definitions. Copies these definitions to build/crds, so that
+# the end-to-end tests can add them to the cluster.
 chart_schemas() {
   local stamp=$SCHEMAS/.stamp want
   want=$(sha256sum "$ROOT"/third_party/go/{kubernetes,crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
@@ -94,7 +94,7 @@ chart_schemas() {
 chart_make_schemas() {
   local swagger line crd module
   mkdir -p "$SCHEMAS" "$BUILD/crds"
-  swagger=$(go_module_folder kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
+  swagger=$(go_module_directory kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
   jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do
     jq -c .schema <<<"$line" >"$SCHEMAS/$(jq -r .file <<<"$line")"
   done
@@ -103,11 +103,11 @@ chart_make_schemas() {
       sigs.k8s.io/*) module=sigs.k8s.io/gateway-api ;;
       *) module=github.com/prometheus-operator/prometheus-operator ;;
     esac
-    chart_crd_schemas "$(go_module_folder crds "$module")${crd#"$module"}"
+    chart_crd_schemas "$(go_module_directory crds "$module")${crd#"$module"}"
   done
 }
 
-# chart_crd_schemas FILE: the schemas of a CustomResourceDefinition, and the definition itself.
+# chart_crd_schemas FILE: writes the schemas of a CustomResourceDefinition, and the definition itself.
 chart_crd_schemas() {
   local version kind group
   install -m 644 "$1" "$BUILD/crds/"
@@ -121,7 +121,7 @@ chart_crd_schemas() {
   done
 }
 
-# go_module_folder PINS MODULE: where the source of that module is, verified by third_party/go/PINS/go.sum.
-go_module_folder() {
+# go_module_directory PINS MODULE: prints the directory of the module's source, verified by third_party/go/PINS/go.sum.
+go_module_directory() {
   (cd "$ROOT/third_party/go/$1" && GOFLAGS=-mod=mod go mod download -json "$2@$(go list -m -f '{{.Version}}' "$2")" | jq -er .Dir)
 }

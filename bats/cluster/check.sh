@@ -1,10 +1,10 @@
-# Whether the cluster does what the tests rely on. Sourced by cluster.sh.
+# Checks that the cluster does what the tests rely on. Sourced by cluster.sh.
 # shellcheck shell=bash
 
 readonly BUSYBOX_IMAGE=localhost/web-app/busybox:1
 
-# cluster_complete: the API answers, every node is there and Ready, and `standard` is a StorageClass.
-# Leaves the nodes' number in cluster_size.
+# cluster_complete: the API responds, every node is there and Ready, and `standard` is a StorageClass.
+# Sets cluster_size to the number of nodes.
 cluster_complete() {
   local nodes
   [ -e "$CLUSTER_KUBECONFIG" ] && [ -x "$BUILD/tools/bin/kubectl" ] || restore_kubeconfig || return 1
@@ -17,18 +17,18 @@ cluster_complete() {
   [ -n "${E2E_CONTEXT:-}" ] || addons_available 10s >/dev/null 2>&1
 }
 
-# addons_available TIMEOUT: cluster DNS and the storage provisioner.
+# addons_available TIMEOUT: waits for cluster DNS and the storage provisioner.
 addons_available() {
   run_kubectl -n kube-system rollout status deployment/coredns --timeout="$1" &&
     run_kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout="$1"
 }
 
-# A check holds for these nodes, since they were last started.
+# A check is valid for these nodes until they are started again.
 nodes_identity() { cluster_nodes | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}'; }
 mark_checked() { nodes_identity >"$BUILD/cluster/$CLUSTER_NAME.checked"; }
 was_checked() { [ "$(cat "$BUILD/cluster/$CLUSTER_NAME.checked" 2>/dev/null)" = "$(nodes_identity)" ]; }
 
-# A fresh build folder beside a running cluster: its kubeconfig and kubectl come from the nodes.
+# For a new build directory beside a running cluster: fetches kubeconfig and kubectl from the nodes.
 restore_kubeconfig() {
   [ -z "${E2E_CONTEXT:-}" ] || return 1
   cluster_tool kind
@@ -46,18 +46,18 @@ wait_for_cluster() {
   addons_available 120s
 }
 
-# load_busybox: gives a cluster whose nodes are not ours the small image that the check and the tests run.
+# load_busybox: loads the small image of the check and the tests into a cluster whose node image lacks it.
 load_busybox() {
-  local folder=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
+  local directory=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
   has_image "$BUSYBOX_IMAGE" || {
     fetch_busybox
-    rm -rf "$folder"
-    mkdir -p "$folder/bin"
-    cp "$busybox" "$folder/bin/"
+    rm -rf "$directory"
+    mkdir -p "$directory/bin"
+    cp "$busybox" "$directory/bin/"
     for applet in $("$busybox" --list); do
-      [ "$applet" = busybox ] || ln -s busybox "$folder/bin/$applet"
+      [ "$applet" = busybox ] || ln -s busybox "$directory/bin/$applet"
     done
-    tar -C "$folder" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
+    tar -C "$directory" -c . | docker import --change 'ENV PATH=/bin' - "$BUSYBOX_IMAGE"
   }
   cluster_load "$BUSYBOX_IMAGE"
 }
@@ -67,27 +67,28 @@ default_class() {
     | select(.metadata.annotations["storageclass.kubernetes.io/is-default-class"] == "true") | .metadata.name'
 }
 
-# from_pod POD COMMAND...: in the check's own namespace.
+# from_pod POD COMMAND...: runs the command in a pod of the check's namespace.
 from_pod() {
   local pod=$1
   shift
   run_kubectl -n cluster-check exec "$pod" -- "$@"
 }
 
-# What each pod asks, given every pod's address. Raw requests: busybox's own wget dies of a numeric address.
+# The check that each pod runs, with the addresses of all pods. The requests are raw: busybox's wget fails with a numeric
+# address.
 # shellcheck disable=SC2016 # expanded in the pod
 readonly CHECK_POD='
-answers() {
+responds() {
   printf "GET /name HTTP/1.0\r\n\r\n" | nc -w 3 "$1" "$2" | grep -q "^HTTP/1.1 200"
 }
 for address in "$@"; do
-  answers "$address" 8080 || { echo "no answer from pod $address"; exit 1; }
+  responds "$address" 8080 || { echo "no response from pod $address"; exit 1; }
 done
-found=$(nslookup each.cluster-check.svc.cluster.local) || { echo "no answer from DNS: $found"; exit 1; }
+found=$(nslookup each.cluster-check.svc.cluster.local) || { echo "no reply from DNS: $found"; exit 1; }
 for address in "$@"; do
   echo "$found" | grep -qF "$address" || { echo "the headless name lacks $address: $found"; exit 1; }
 done
-answers any.cluster-check.svc.cluster.local 80 || { echo "no answer from the service"; exit 1; }
+responds any.cluster-check.svc.cluster.local 80 || { echo "no response from the service"; exit 1; }
 '
 
 check_cluster() {
@@ -97,7 +98,7 @@ check_cluster() {
     return 1
   fi
   run_kubectl delete namespace cluster-check --ignore-not-found --timeout=60s
-  # The namespace's own account is made a moment after it.
+  # The service account of a namespace is created a moment after the namespace.
   try --max 20 --delay 0.5 -- run_kubectl apply -f "$CLUSTER_DIR/check.yaml"
   run_kubectl -n cluster-check rollout status daemonset/echo --timeout=90s
   mapfile -t pods < <(run_kubectl -n cluster-check get pods -l app=echo -o name)

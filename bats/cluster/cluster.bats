@@ -1,5 +1,5 @@
-# The cluster itself, for real: what the end-to-end tests build on. Several nodes of the cluster that those tests use, and a
-# second one of a single node and another name, which is interrupted, repaired and taken down.
+# The real cluster on which the end-to-end tests run, with several nodes; and a second one with a single node and another
+# name, which is interrupted, repaired and taken down.
 
 load ../lib/common
 
@@ -7,7 +7,7 @@ kubectl() { command kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPA
 
 cluster() { "$ROOT/build.sh" cluster "$@" </dev/null 3>&- 4>&-; }
 
-# The second cluster. Nothing here may touch a configuration of the user's.
+# For the second cluster. No test here may change the user's configuration.
 second() { KUBECONFIG=$BATS_FILE_TMPDIR/users-own CLUSTER_NAME=web-app-second CLUSTER_NODES=1 E2E_CONTEXT='' cluster "$@"; }
 
 second_nodes() { docker ps --all --quiet --filter label=io.x-k8s.kind.cluster=web-app-second; }
@@ -27,7 +27,7 @@ teardown() {
   } >&2
 }
 
-# keeper POLICY READY: the StatefulSet, with a readiness command that always or never succeeds.
+# keeper POLICY READY: applies the StatefulSet, with a readiness command that always or never succeeds.
 keeper() {
   sed "s/@POLICY@/$1/; s/@READY@/$2/" "$ROOT/bats/cluster/statefulset.yaml" | kubectl apply -f -
 }
@@ -42,7 +42,7 @@ remove_keeper() {
   kubectl delete pvc --all --timeout=60s
 }
 
-# running: the names of pods whose container has started, which needs their claim bound.
+# running: prints the names of pods whose container has started, for which their claim must be bound.
 running() { kubectl get pods -l app=keeper -o json | jq -r '.items[] | select(.status.containerStatuses[0].state.running) | .metadata.name'; }
 
 have_running() { assert_equal "$(running | tr '\n' ' ')" "$* "; }
@@ -51,7 +51,7 @@ have_no_pods() { assert_equal "$(kubectl get pods -o name)" ''; }
 
 bound_claims() { kubectl get pvc -o json | jq -r '.items[] | select(.status.phase == "Bound") | .metadata.name' | tr '\n' ' '; }
 
-# request POD HOST PORT: the page /name of host, asked from inside the pod.
+# request POD HOST PORT: prints the page /name of HOST, requested from inside the pod.
 request() {
   # shellcheck disable=SC2016 # the pod expands it
   kubectl exec "$1" -- sh -c 'printf "GET /name HTTP/1.0\r\n\r\n" | nc -w 3 "$1" "$2"' sh "$2" "$3" | tail -n 1
@@ -74,14 +74,14 @@ request() {
   assert_output "$(cat "$ROOT/third_party/go/kind/node-image")"
 }
 
-@test "the StorageClass standard is there and the only default" {
+@test "the StorageClass standard exists and is the only default" {
   [ -z "${E2E_CONTEXT:-}" ] || skip "the StorageClasses of $E2E_CONTEXT are its owner's"
   run -0 kubectl get storageclass -o json
   assert_equal "$(jq -r '.items[] | select(.metadata.annotations["storageclass.kubernetes.io/is-default-class"] == "true") | .metadata.name' \
     <<<"$output")" standard
 }
 
-@test "a second up finds the cluster as it is" {
+@test "a second up leaves the cluster as it is" {
   local before
   before=$(kubectl get nodes -o jsonpath='{.items[*].metadata.uid}')
   cluster up
@@ -95,16 +95,16 @@ request() {
   remove_keeper
 }
 
-@test "the same pods in order stop at the first, so the test above can fail" {
+@test "control: with OrderedReady only the first of these pods starts" {
   keeper OrderedReady false
   try --max 60 -- have_running keeper-0
-  # Not ready after a probe that ran is what keeps the second from being made.
+  # The second pod is not created because the first one's readiness probe has run and failed.
   kubectl wait --for=condition=Ready=false pod/keeper-0 --timeout=30s
   assert_equal "$(kubectl get pods -o name)" pod/keeper-0
   remove_keeper
 }
 
-# resolves POD ADDRESS: there the headless name has this address among others.
+# resolves POD ADDRESS: in the pod, the addresses of the headless name include this one.
 resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" | grep -xF "Address: $2"; }
 
 @test "a headless name resolves to every pod, each pod has its own, and each node reaches all" {
@@ -120,15 +120,15 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   done
 }
 
-@test "a Service answers by name, and more than one pod behind it does" {
-  local answers
+@test "a Service responds by its name, from more than one pod" {
+  local responses
   keeper_ready
-  answers=$(for _ in {1..20}; do request keeper-0 "any.$NAMESPACE.svc.cluster.local" 80; done | sort -u)
-  assert_regex "$answers" '^keeper-[012]'
-  assert [ "$(wc -l <<<"$answers")" -gt 1 ]
+  responses=$(for _ in {1..20}; do request keeper-0 "any.$NAMESPACE.svc.cluster.local" 80; done | sort -u)
+  assert_regex "$responses" '^keeper-[012]'
+  assert [ "$(wc -l <<<"$responses")" -gt 1 ]
 }
 
-@test "a claim keeps its folder when its pod is made anew" {
+@test "a claim keeps its directory when its pod is created again" {
   local before volume lines
   keeper_ready
   lines=$(kubectl exec keeper-1 -- cat /data/name | wc -l)
@@ -146,7 +146,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   remove_keeper
 }
 
-@test "an image of this machine's Docker is in every node after cluster_load" {
+@test "cluster_load puts an image of this machine's Docker on every node" {
   [ -z "${E2E_CONTEXT:-}" ] || skip "what $E2E_CONTEXT has loaded cannot be seen from here"
   local image=localhost/web-app/load-test:$RANDOM node
   echo "$image" >"$BATS_TEST_TMPDIR/file"
@@ -159,7 +159,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   done
 }
 
-@test "logs holds the journal of every node" {
+@test "cluster logs saves the journal of every node" {
   [ -z "${E2E_CONTEXT:-}" ] || skip "the logs of $E2E_CONTEXT are its owner's"
   local node
   cluster logs "$BATS_TEST_TMPDIR/logs"
@@ -168,11 +168,11 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   done
 }
 
-@test "a node that is started again is back in the network" {
+@test "a restarted node rejoins the network" {
   local node
   [ -z "${E2E_CONTEXT:-}" ] || skip "the nodes of $E2E_CONTEXT are its owner's"
   keeper_ready
-  # The last by name is a worker, if there is one: the API stays up.
+  # The last node by name is a worker, if there is one, so that the API stays up.
   node=$(kubectl get pods -l app=keeper -o json | jq -r '.items[].spec.nodeName' | sort | tail -n 1)
   docker restart "$node"
   try --max 30 -- kubectl wait --for=condition=Ready "node/$node" --timeout=5s
@@ -187,10 +187,10 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   try --max 60 -- reaches_all
 }
 
-@test "an up that was interrupted can be run again" {
+@test "an interrupted up can be run again" {
   echo untouched >"$BATS_FILE_TMPDIR/users-own"
   second_nodes_exist() { [ -n "$(second_nodes)" ]; }
-  # A group of its own, so that it dies as a whole.
+  # A process group of its own, so that all of it can be killed.
   set -m
   second up >"$BATS_TEST_TMPDIR/first" 2>&1 &
   local group=$!
@@ -204,7 +204,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   second status
 }
 
-@test "down leaves no container, network, volume or configuration behind, and not the user's own changed" {
+@test "down leaves no container, network, volume or configuration behind, and does not change the user's configuration" {
   local volumes network=kind-web-app-second volume
   second up
   volumes=$(second_nodes | xargs docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
@@ -217,7 +217,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   assert_not_exist "$BUILD/kubeconfig-web-app-second"
   assert_equal "$(cat "$BATS_FILE_TMPDIR/users-own")" untouched
   kubectl get nodes
-  # Once more finds nothing to do.
+  # A second down has nothing to do.
   run -0 second down
   assert_output --partial 'there is no cluster web-app-second'
 }

@@ -1,8 +1,8 @@
-# A real Kubernetes cluster for the tests: up, down, status, load, logs, image. Sourced by build.sh; README.md beside it is for
-# those who maintain it.
+# A real Kubernetes cluster for the tests: up, down, status, load, logs, image. Sourced by build.sh; see README.md in this
+# directory.
 # shellcheck shell=bash
 
-# Several verbs may want it in one run.
+# Several verbs may source this file in one run.
 ! declare -F cluster_main >/dev/null || return 0
 
 CLUSTER_DIR=$ROOT/bats/cluster
@@ -20,35 +20,35 @@ source "$CLUSTER_DIR/preflight.sh"
 source "$CLUSTER_DIR/check.sh"
 
 CLUSTER_NAME=${CLUSTER_NAME:-web-app}
-# The tests' own file: the user's kubeconfig is read for E2E_CONTEXT and never written.
+# The tests have their own kubeconfig: the user's is read for E2E_CONTEXT and never written.
 CLUSTER_KUBECONFIG=$BUILD/kubeconfig
 [ "$CLUSTER_NAME" = web-app ] || CLUSTER_KUBECONFIG=$BUILD/kubeconfig-$CLUSTER_NAME
-# A network of its own, so that `down` can remove it and kind's usual one stays as it is.
+# A network of its own, so that `down` can remove it and kind's default network stays unchanged.
 CLUSTER_NETWORK=kind-$CLUSTER_NAME
-# Where the nodes carry the mark of being ours: a mount is there from a container's first moment and after a restart.
+# The nodes are marked as ours by a mount at this path: it exists from a container's start, and after a restart.
 CLUSTER_MARK=/kind/web-app
 
-# kubectl on the cluster of the tests, whatever else is configured.
+# run_kubectl: kubectl on the cluster of the tests, whatever else is configured.
 run_kubectl() { "$BUILD/tools/bin/kubectl" --kubeconfig "$CLUSTER_KUBECONFIG" "$@"; }
 
-# kind with everything that would make it choose differently from one machine to the next.
+# run_kind: kind, without the settings that could make it behave differently on another machine.
 run_kind() {
   local path=$PATH settings=()
   : "${CLUSTER_RESTRICTED:=$(nodes_restricted)}"
   [ "$CLUSTER_RESTRICTED" != yes ] || path=$CLUSTER_DIR/shim:$PATH
-  # On Docker's fuse-overlayfs kind would use it in the nodes too, whose /var is a volume on a real file system.
+  # If Docker uses fuse-overlayfs, kind would use it in the nodes too. They need not: their /var is on a real file system.
   [ "$(docker info --format '{{.Driver}}')" != fuse-overlayfs ] ||
     settings+=(KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER=overlayfs)
   env PATH="$path" WEB_APP_REAL_DOCKER="$(type -P docker)" KIND_EXPERIMENTAL_PROVIDER=docker \
     KIND_EXPERIMENTAL_DOCKER_NETWORK="$CLUSTER_NETWORK" "${settings[@]}" "$BUILD/tools/bin/kind" "$@"
 }
 
-# cluster_nodes: the names of the nodes' containers, running or not.
+# cluster_nodes: prints the names of the nodes' containers, running or not.
 cluster_nodes() {
   docker ps --all --filter "label=io.x-k8s.kind.cluster=$CLUSTER_NAME" --format '{{.Names}}' | sort
 }
 
-# nodes_restricted: yes or no, as the nodes that are there were made.
+# nodes_restricted: prints yes or no: whether the existing nodes run without --privileged.
 nodes_restricted() {
   local node
   node=$(cluster_nodes | head -n 1)
@@ -59,8 +59,8 @@ nodes_restricted() {
   fi
 }
 
-# node_marks: the folders that the nodes are marked with, a line each. Fails while Docker is half way through making or
-# removing a node that it lists already, as it may be for a moment after a run was killed.
+# node_marks: prints the directories that the nodes are marked with, one a line. Fails while Docker is still creating or
+# removing a node that it lists, which can last for a moment after a run was killed.
 node_marks() {
   local nodes
   mapfile -t nodes < <(cluster_nodes)
@@ -68,7 +68,8 @@ node_marks() {
     docker inspect --format "{{range .Mounts}}{{if eq .Destination \"$CLUSTER_MARK\"}}{{.Source}}{{end}}{{end}}" "${nodes[@]}"
 }
 
-# cluster_owner: the checkout that made the cluster of this name, `none` if there is no cluster, `stranger` if it was not us.
+# cluster_owner: prints the checkout that made the cluster of this name, `none` without a cluster, `stranger` if no
+# checkout of this project made it.
 cluster_owner() {
   local marks
   marks=$(try --max 40 --delay 0.5 -- node_marks)
@@ -80,7 +81,7 @@ cluster_owner() {
   fi
 }
 
-# own_or_die VERB: nothing is done to a cluster that this checkout did not make.
+# own_or_die VERB: dies if this checkout did not make the existing cluster.
 own_or_die() {
   local owner
   owner=$(cluster_owner)
@@ -91,8 +92,8 @@ own_or_die() {
   esac
 }
 
-# take_lock WHAT: waits while another run of this checkout has it. It is held until drop_locks, or the
-# end; its descriptor is left in lock.
+# take_lock WHAT: takes the lock, and waits while another run of this checkout has it. It is held until drop_locks or the
+# end. Sets $lock to its descriptor.
 LOCKS=()
 take_lock() {
   mkdir -p "$BUILD/cluster"
@@ -104,14 +105,14 @@ take_lock() {
   LOCKS+=("$lock")
 }
 
-# drop_locks: whoever sourced this file may go on for long, and start another `cluster up`.
+# drop_locks: releases the locks: the script that sourced this file may run on, and start another `cluster up`.
 drop_locks() {
   local lock
   for lock in "${LOCKS[@]}"; do exec {lock}>&-; done
   LOCKS=()
 }
 
-# The plan: what is to be done, with the seconds that it takes on two cores, so that each stage can say what is left.
+# The plan: the stages with the seconds that each takes on two cores, so that each stage can print the time left.
 PLAN=()
 plan() { PLAN+=("$1 $2"); }
 
@@ -130,7 +131,7 @@ show_plan() {
   for entry in "${PLAN[@]}"; do say "  ${entry#* } ($(minutes "${entry%% *}"))"; done
 }
 
-# stage COMMAND...: does the next entry of the plan.
+# stage COMMAND...: runs COMMAND as the next stage of the plan.
 stage() {
   local what=${PLAN[stage_number - 1]#* } left
   left=$(minutes "$(seconds_left)")
@@ -138,8 +139,8 @@ stage() {
   stage_number=$((stage_number + 1))
 }
 
-# choose_node_image: sets image_name, and image_kind to usual or own.
-# What Docker has already is used without asking; otherwise the registry is asked, since only it knows.
+# choose_node_image: sets image_name, and image_kind to usual or own. An image that Docker has is used without asking the
+# registry; otherwise only the registry knows whether the usual image can be pulled.
 choose_node_image() {
   local usual
   usual=$(cat "$ROOT/third_party/go/kind/node-image")
@@ -159,7 +160,7 @@ choose_node_image() {
   image_kind=usual image_name=$usual
 }
 
-# A pull that fails after the registry's answer leaves the image of our own.
+# If the pull fails although the registry has the image, the node image is our own.
 pull_usual_image() {
   [ "$image_kind" = usual ] || return 0
   if ! has_image "$image_name"; then
@@ -172,12 +173,12 @@ pull_usual_image() {
   fi
   detect_restricted
   if [ "$CLUSTER_RESTRICTED" = yes ]; then
-    # Its entrypoint expects what --privileged gives.
+    # Its entrypoint needs --privileged.
     image_kind=own image_name=$(node_image)
   fi
 }
 
-# detect_restricted: sets CLUSTER_RESTRICTED by trying what a node needs, on the image that it will have.
+# detect_restricted: sets CLUSTER_RESTRICTED. It tries the privileges of a node, with the node's image.
 detect_restricted() {
   local output
   CLUSTER_RESTRICTED=no
@@ -191,7 +192,7 @@ detect_restricted() {
   esac
 }
 
-# plan_image: holds a lock until build_image_stages is done, as clusters of other names want the same image.
+# plan_image: takes a lock until build_image_stages is done, because clusters of other names need the same image.
 plan_image() {
   ! has_image "$(node_image)" || return 0
   take_lock "node image"
@@ -245,20 +246,21 @@ create_cluster() {
   fi
 }
 
-# node_ranges: NAME POD_RANGE ADDRESS of every node; fails until each has all three.
+# node_ranges: prints NAME POD_RANGE ADDRESS of every node; fails until each has all three.
 node_ranges() {
   run_kubectl get nodes --request-timeout=5s -o json | jq -er --argjson size "$(cluster_nodes | wc -l)" '
     [.items[] | [.metadata.name, .spec.podCIDR, (.status.addresses[] | select(.type == "InternalIP").address)]]
     | if length == $size and all(.[]; all) then .[] | join(" ") else halt_error end'
 }
 
-# connect_nodes: kindnet, kind's usual network, exists as an image only; see node/connect for what stands in for it.
+# connect_nodes: connects the pods of all nodes. kindnet, which kind uses for that, exists only as an image; see
+# node/connect for its replacement.
 connect_nodes() {
   local node ranges
   ranges=$(try --max 60 --delay 0.5 -- node_ranges)
   echo "$ranges"
   for node in $(cluster_nodes); do
-    # shellcheck disable=SC2046 # words are what is wanted
+    # shellcheck disable=SC2046 # the output is several arguments
     docker exec "$node" web-app-connect $(awk -v node="$node" '$1 == node { print $2 }' <<<"$ranges") \
       $(awk -v node="$node" '$1 != node { print $2, $3 }' <<<"$ranges")
   done
@@ -270,21 +272,21 @@ remove_nodes() {
   [ ${#nodes[@]} -gt 0 ] || return 0
   mapfile -t volumes < <(docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' "${nodes[@]}" | grep . || true)
   docker rm --force --volumes "${nodes[@]}"
-  # `docker rm` leaves a volume behind when it is killed half way.
+  # An interrupted `docker rm` leaves a volume behind.
   [ ${#volumes[@]} = 0 ] || docker volume rm "${volumes[@]}" 2>/dev/null || true
 }
 
 remove_cluster() {
   remove_nodes
   docker rm --force "$NODE_BUILDER" >/dev/null 2>&1 || true
-  # Fails while another cluster is on it, which then keeps it.
+  # Fails, as it must, while another cluster uses the network.
   ! docker network inspect "$CLUSTER_NETWORK" >/dev/null 2>&1 || docker network rm "$CLUSTER_NETWORK" || true
   rm -f "$CLUSTER_KUBECONFIG" "$CLUSTER_KUBECONFIG.lock" "$BUILD/cluster/$CLUSTER_NAME".{yaml,checked}
 }
 
-# cluster_up_with_kind: an existing cluster that passes the same checks is kept, anything else is made anew.
+# cluster_up_with_kind: keeps an existing cluster that passes the checks; otherwise makes a new one.
 cluster_up_with_kind() {
-  # Two runs at once would take each other's half-made cluster for a broken one.
+  # Without the lock two simultaneous runs would each take the other's unfinished cluster for a broken one.
   take_lock "cluster $CLUSTER_NAME"
   preflight
   own_or_die up
@@ -320,7 +322,7 @@ cluster_up_with_kind() {
   mark_checked
 }
 
-# Nodes that were started anew may have each other's addresses.
+# Restarted nodes may have exchanged their addresses.
 check_again() {
   local image
   image=$(docker inspect --format '{{.Config.Image}}' "$(cluster_nodes | head -n 1)")
@@ -340,7 +342,7 @@ cluster_up() {
   say "ready after $(elapsed "$since"): export KUBECONFIG=$CLUSTER_KUBECONFIG"
 }
 
-# use_context: takes the one context out of the user's configuration, so that no test can reach another.
+# use_context: copies only this context from the user's configuration, so that no test can reach another cluster.
 use_context() {
   mkdir -p "$BUILD"
   cluster_tool kubectl
@@ -348,7 +350,7 @@ use_context() {
     die "your kubeconfig has no context $E2E_CONTEXT; kubectl config get-contexts lists them"
   mv "$CLUSTER_KUBECONFIG.new" "$CLUSTER_KUBECONFIG"
   run_kubectl version --request-timeout=10s >/dev/null 2>&1 ||
-    die "the cluster of context $E2E_CONTEXT does not answer; start it, or unset E2E_CONTEXT for one of our own"
+    die "the cluster of context $E2E_CONTEXT does not respond; start it, or unset E2E_CONTEXT for one of our own"
   kubectl_for_cluster
   load_busybox
   step "check names, services, storage and traffic between all nodes of $E2E_CONTEXT" check_cluster
@@ -412,18 +414,18 @@ cluster_status() {
   say "export KUBECONFIG=$CLUSTER_KUBECONFIG"
 }
 
-cluster_logs() { # [FOLDER]
-  local folder=${1:-$BUILD/log/cluster-$CLUSTER_NAME}
+cluster_logs() { # [DIRECTORY]
+  local directory=${1:-$BUILD/log/cluster-$CLUSTER_NAME}
   preflight_docker
   own_or_die logs
   [ "$(cluster_owner)" != none ] || die "there is no cluster $CLUSTER_NAME"
   cluster_tool kind
-  mkdir -p "$folder"
-  step "collect the nodes' logs" export_logs "$folder"
-  say "$folder"
+  mkdir -p "$directory"
+  step "collect the nodes' logs" export_logs "$directory"
+  say "$directory"
 }
 
-# export_logs FOLDER: kind also wants a list of images from crictl, which our nodes have not, and calls that a failure.
+# export_logs DIRECTORY: kind reports a failure if crictl, which our nodes lack, cannot list images; that is ignored.
 export_logs() {
   local node
   run_kind export logs --name "$CLUSTER_NAME" "$1" || true
@@ -462,6 +464,6 @@ cluster_main() {
       "cluster_$verb" "$@"
       drop_locks
       ;;
-    *) die "usage: ./build.sh cluster up | down | status | load IMAGE... | logs [FOLDER] | image [--save FILE | --load FILE]" ;;
+    *) die "usage: ./build.sh cluster up | down | status | load IMAGE... | logs [DIRECTORY] | image [--save FILE | --load FILE]" ;;
   esac
 }

@@ -3,13 +3,13 @@
 
 load ../lib/common
 
-# decide CODE: runs it as build.sh would run a part of cluster.sh, with nothing on PATH but the stubs and plain tools.
+# decide CODE: runs CODE with cluster.sh sourced as in build.sh, and only the stubs and plain tools on PATH.
 decide() {
   run env PATH="$STUBS:$PLAIN" ROOT="$ROOT" BUILD="$BATS_TEST_TMPDIR/build" CALLS="$CALLS" HOME="$BATS_TEST_TMPDIR" \
     bash "$BATS_TEST_TMPDIR/driver" "$1" </dev/null
 }
 
-# stub NAME: puts a command on PATH that notes how it was called and then does what standard input says.
+# stub NAME: puts a command on PATH that records its arguments and then runs the script on standard input.
 stub() {
   {
     printf '#!/bin/bash\necho "%s $*" >>"$CALLS"\n' "$1"
@@ -23,14 +23,14 @@ called() { grep -qE -- "$1" "$CALLS"; }
 assert_called() { called "$1" || fail "nothing called $1; the calls were: $(cat "$CALLS")"; }
 refute_called() { ! called "$1" || fail "$(grep -E -- "$1" "$CALLS") was called"; }
 
-# assert_one_line REGEX: one line on standard error, and it matches: what is wrong and what to do.
+# assert_one_line REGEX: it fails with one line that matches, the error and its remedy.
 assert_one_line() {
   assert_failure
   assert_equal "${#lines[@]}" 1
   assert_output --regexp "^build.sh: $1"
 }
 
-# A machine with Docker 27, 20 GiB of memory and disk, and no cluster; CASE adds what a test needs.
+# docker_stub: a Docker 27 without a cluster. A case statement on standard input overrides its replies.
 docker_stub() {
   {
     cat
@@ -72,7 +72,7 @@ END
   docker_stub <<<''
 }
 
-@test "a context of the user's comes first and no cluster is made" {
+@test "E2E_CONTEXT takes precedence, and no cluster is made" {
   stub kubectl <<'END'
 case "$*" in
   *'config view --minify --flatten --context mine') echo 'current-context: mine' ;;
@@ -86,7 +86,7 @@ END
   refute_called '^docker '
 }
 
-@test "a context that the user's kubeconfig lacks is one line" {
+@test "a context that the user's kubeconfig lacks gives one line" {
   stub kubectl <<'END'
 case "$*" in
   *'config view'*) echo 'error: no context exists' >&2; exit 1 ;;
@@ -105,7 +105,7 @@ END
   assert_equal "$(cat "$CALLS")" ''
 }
 
-@test "images go to kind and minikube by their own ways, and another cluster's owner is told" {
+@test "kind and minikube load images by their own commands; on another cluster a message says that it must pull them" {
   stub minikube <<<'[ "$*" != "status -p plain" ]'
   decide 'cluster_tool() { :; }; run_kind() { echo "kind $*"; }
     E2E_CONTEXT=kind-other cluster_load web-app:1; E2E_CONTEXT=mini cluster_load web-app:1
@@ -117,34 +117,34 @@ END
   assert_line --index 2 'kind load docker-image --name web-app web-app:1'
 }
 
-@test "kind's usual node image is used where Docker has it, and no registry is asked" {
+@test "kind's usual node image is used if Docker has it, and no registry is asked" {
   docker_stub <<<'case "$*" in "image inspect kindest/node:"*) exit 0 ;; esac'
   decide 'choose_node_image; echo "$image_kind $image_name"'
   assert_output --regexp '^usual kindest/node:v[0-9.]+@sha256:[0-9a-f]{64}$'
   refute_called 'manifest'
 }
 
-@test "kind's usual node image is used where the registry says that it can be pulled" {
+@test "kind's usual node image is used if the registry has it" {
   docker_stub <<<'case "$*" in "manifest inspect kindest/node:"*) exit 0 ;; esac'
   decide 'choose_node_image; echo "$image_kind"'
   assert_output usual
 }
 
-@test "without the registry's word the node image is our own, and it is waited for 10 seconds at most" {
+@test "if the registry does not reply within 10 seconds, the node image is our own" {
   stub timeout <<<'shift; exec "$@"'
   decide 'choose_node_image; echo "$image_kind $image_name"'
   assert_output --regexp '^own web-app-node:v[0-9.]+-[0-9a-f]{12}$'
   assert_called '^timeout 10 docker manifest inspect kindest/node:'
 }
 
-@test "a node image of our own that Docker has is used and no registry is asked" {
+@test "our own node image is used if Docker has it, and no registry is asked" {
   docker_stub <<<'case "$*" in "image inspect web-app-node:"*) exit 0 ;; esac'
   decide 'choose_node_image; echo "$image_kind"'
   assert_output own
   refute_called 'manifest'
 }
 
-@test "a pull that fails after all ends with the node image of our own" {
+@test "if the pull of the usual node image fails, our own is used" {
   docker_stub <<<'case "$*" in "manifest inspect "*) exit 0 ;; pull*) exit 1 ;; esac'
   decide 'choose_node_image; pull_usual_image; echo "$image_kind $image_name"'
   assert_success
@@ -152,7 +152,7 @@ END
   assert_line --regexp '^own web-app-node:'
 }
 
-@test "CLUSTER_NODE_IMAGE decides in the registry's place" {
+@test "with CLUSTER_NODE_IMAGE no registry is asked" {
   CLUSTER_NODE_IMAGE=usual decide 'choose_node_image; echo "$image_kind"'
   assert_output usual
   CLUSTER_NODE_IMAGE=own decide 'choose_node_image; echo "$image_kind"'
@@ -162,7 +162,7 @@ END
   assert_one_line 'CLUSTER_NODE_IMAGE is own or usual, not mine'
 }
 
-@test "a host that withholds CAP_SYS_RESOURCE is found by trying, and said in one line" {
+@test "a host that withholds CAP_SYS_RESOURCE is detected by a trial, and reported in one line" {
   docker_stub <<<'case "$*" in "run --rm --privileged "*) echo "unable to apply caps: operation not permitted" >&2; exit 1 ;; esac'
   stub kind <<<'type -P docker'
   ln -s "$STUBS/kind" "$BATS_TEST_TMPDIR/build/tools/bin/kind"
@@ -173,7 +173,7 @@ END
   assert_line "$ROOT/bats/cluster/shim/docker"
 }
 
-@test "on an ordinary host nothing of that is active" {
+@test "on an ordinary host the restricted mode is off" {
   stub kind <<<'type -P docker'
   ln -s "$STUBS/kind" "$BATS_TEST_TMPDIR/build/tools/bin/kind"
   decide 'image_kind=own image_name=x; detect_restricted; cluster_config; run_kind'
@@ -183,13 +183,13 @@ END
   assert_line "$STUBS/docker"
 }
 
-@test "any other failure of a privileged container is not taken for it" {
+@test "another failure of a privileged container does not switch it on" {
   docker_stub <<<'case "$*" in "run --rm --privileged "*) echo "disk quota exceeded" >&2; exit 1 ;; esac'
   decide 'image_name=x; detect_restricted'
   assert_one_line 'docker run --privileged does not work here: disk quota exceeded'
 }
 
-@test "the usual node image is not for a host that withholds CAP_SYS_RESOURCE" {
+@test "on a host that withholds CAP_SYS_RESOURCE the usual node image is not used" {
   docker_stub <<<'case "$*" in
     "image inspect kindest/node:"*) exit 0 ;;
     "run --rm --privileged "*) echo "unable to apply caps: operation not permitted" >&2; exit 1 ;; esac'
@@ -197,7 +197,7 @@ END
   assert_line own
 }
 
-@test "the shim for docker changes --privileged alone" {
+@test "the shim for docker changes only --privileged" {
   stub real <<<'printf "%s\n" "$@"'
   export CALLS WEB_APP_REAL_DOCKER=$STUBS/real
   run "$ROOT/bats/cluster/shim/docker" run --name 'a b' --privileged image
@@ -220,7 +220,7 @@ END
   assert_equal "$(readlink "$BATS_TEST_TMPDIR/build/tools/bin/helm")" "$STUBS/helm"
 }
 
-@test "kind and helm are built where PATH has none, one too old, or one that cannot tell" {
+@test "kind and helm are built if PATH has none, one that is too old, or one without a version" {
   decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
   assert_output "$(printf '%s\n' 'built kind' 'built helm')"
   stub kind <<<'echo "kind v0.20.0 go1.20"'
@@ -252,7 +252,7 @@ END
   assert [ ! -L "$BATS_TEST_TMPDIR/build/tools/bin/kind" ]
 }
 
-@test "the plan holds only what is missing" {
+@test "the plan has only the missing parts" {
   docker_stub <<<'case "$*" in "image inspect web-app-node"*) exit 0 ;; esac'
   decide 'start_base() { echo fetched; }; plan_image; printf "%s\n" "${PLAN[@]}"'
   assert_output ''
@@ -265,7 +265,7 @@ END
   assert_line fetched
 }
 
-@test "each stage says how many there are and what is left of the time" {
+@test "each stage prints the number of stages and the time left" {
   decide 'plan 90 first; plan 30 second; show_plan; stage true; stage true'
   assert_line 'to do, at most about 2 min on two cores:'
   assert_line 'step: [1/2, about 2 min left] first'
@@ -296,19 +296,19 @@ END
   assert_output --partial 'web-app-node:v1.34.99-'
 }
 
-@test "a cluster that is whole is kept, and what an interrupted run left is made anew" {
+@test "a complete cluster is kept, and an incomplete one is removed and made again" {
   local cluster='cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; remove_cluster() { echo removed; }
-    was_checked() { :; }; mark_checked() { :; }; cluster_size=3; choose_node_image() { echo anew; exit; }'
+    was_checked() { :; }; mark_checked() { :; }; cluster_size=3; choose_node_image() { echo again; exit; }'
   decide "$cluster; cluster_complete() { :; }; cluster_main up"
   assert_success
   refute_line removed
   assert_line --partial 'cluster web-app is up'
   decide "$cluster; cluster_complete() { return 1; }; cluster_main up"
   assert_line removed
-  assert_line anew
+  assert_line again
 }
 
-@test "a cluster that is whole but was not checked since its nodes started is connected and checked" {
+@test "a complete cluster that was not checked since its nodes started is connected and checked" {
   docker_stub <<<'case "$*" in "ps --all --filter"*) echo node ;; "inspect --format {{.Config.Image}} node") echo web-app-node:1 ;; esac'
   decide 'connect_nodes() { echo connected; }
     cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; mark_checked() { :; }; cluster_size=3
@@ -317,12 +317,12 @@ END
   assert_line checked
 }
 
-@test "a cluster that is up with another number of nodes than asked for is one line" {
+@test "a running cluster with another number of nodes than CLUSTER_NODES gives one line" {
   CLUSTER_NODES=2 decide 'cluster_size=3; nodes_as_asked'
   assert_one_line 'cluster web-app is up with 3 nodes, not 2; ./build.sh cluster down first'
 }
 
-@test "the cluster has as many nodes as were asked for, each with the mark of this checkout" {
+@test "the cluster has CLUSTER_NODES nodes, each with the mark of this checkout" {
   CLUSTER_NODES=2 decide 'image_kind=own CLUSTER_RESTRICTED=no; cluster_config'
   assert_equal "$(grep -c 'role: control-plane' <<<"$output")" 1
   assert_equal "$(grep -c 'role: worker' <<<"$output")" 1
@@ -336,28 +336,28 @@ END
 # assert_no_work: nothing was made or removed.
 assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm)|volume)|^kind |^need node'; }
 
-@test "no docker is one line" {
+@test "a missing docker gives one line" {
   rm "$STUBS/docker"
   decide 'cluster_main up'
   assert_one_line 'there is no docker; install it'
 }
 
-@test "a docker daemon that does not answer is one line" {
+@test "a docker daemon that does not respond gives one line" {
   stub docker <<<'echo "Cannot connect to the Docker daemon" >&2; exit 1'
   for verb in up down status logs image; do
     decide "cluster_main $verb"
-    assert_one_line 'the docker daemon does not answer; start it'
+    assert_one_line 'the docker daemon does not respond; start it'
   done
   assert_no_work
 }
 
-@test "a docker that refuses the user is one line" {
+@test "a docker that refuses the user gives one line" {
   stub docker <<<'echo "permission denied while trying to connect" >&2; exit 1'
   decide 'cluster_main up'
   assert_one_line 'docker refuses this user; add it to the group'
 }
 
-@test "no Go, or one too old, is one line where something must be compiled" {
+@test "a missing or old Go gives one line if something must be compiled" {
   decide 'cluster_main up'
   assert_one_line 'there is no Go; install it'
   stub go <<<'case "$*" in "env GOVERSION") echo go1.19 ;; *) exit 1 ;; esac'
@@ -366,7 +366,7 @@ assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm
   assert_no_work
 }
 
-@test "too little disk is one line, for Docker and for the compiler" {
+@test "too little disk space gives one line, for Docker and for the compiler" {
   stub go <<<'echo /cache'
   decide 'free_mib() { echo 100; }; cluster_main up'
   assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of disk below /, where 100 MiB are free'
@@ -375,18 +375,18 @@ assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm
   assert_no_work
 }
 
-@test "disk that cannot be seen from here stops nothing" {
+@test "disk space on another machine is not checked" {
   decide 'free_mib() { :; }; need_space 100 /elsewhere "a cluster"'
   assert_success
 }
 
-@test "too little memory is one line" {
+@test "too little memory gives one line" {
   decide 'memory_mib() { echo 600; }; cluster_main up'
   assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of memory, 600 MiB are free'
   assert_no_work
 }
 
-@test "a port in use is one line" {
+@test "a port in use gives one line" {
   local port
   coproc LISTENER { exec python3 -c 'import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
@@ -399,7 +399,7 @@ sys.stdin.read()'; }
   assert_no_work
 }
 
-@test "a cluster of that name that is a stranger's is one line, and stays" {
+@test "a cluster of that name that another program made gives one line, and stays" {
   docker_stub <<<'case "$*" in "ps --all --filter"*) echo web-app-control-plane ;; inspect*) echo ;; esac'
   for verb in up down status logs; do
     decide "cluster_main $verb"
@@ -408,14 +408,14 @@ sys.stdin.read()'; }
   assert_no_work
 }
 
-@test "a cluster of another checkout is one line, and stays" {
+@test "a cluster of another checkout gives one line, and stays" {
   docker_stub <<<'case "$*" in "ps --all --filter"*) echo web-app-control-plane ;; inspect*) echo /other/web-app/bats/cluster ;; esac'
   decide 'cluster_main down'
   assert_one_line 'cluster web-app belongs to /other/web-app; take it down there'
   assert_no_work
 }
 
-@test "a number of nodes or a name that cannot be is one line" {
+@test "an invalid number of nodes or name gives one line" {
   CLUSTER_NODES=many decide 'cluster_main up'
   assert_one_line 'CLUSTER_NODES is a number from 1 to 9, not many'
   CLUSTER_NAME='a b' decide 'cluster_main up'
@@ -423,7 +423,7 @@ sys.stdin.read()'; }
   assert_no_work
 }
 
-@test "an unknown verb is answered with the verbs there are" {
+@test "an unknown verb is refused with a list of the verbs" {
   decide 'cluster_main sideways'
   assert_one_line 'usage: ./build.sh cluster up \| down'
 }

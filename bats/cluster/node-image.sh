@@ -1,14 +1,14 @@
-# The node image of our own: Debian, what the Go module proxy gives, and kind's own node files. Sourced by cluster.sh.
+# Our own node image: Debian, programs from the Go module proxy, and kind's node files. Sourced by cluster.sh.
 # shellcheck shell=bash
 #
-# Three parts, each made again only when what it is made of changes: the Debian base (an image of its own in Docker),
+# Three parts, each built again only if its inputs change: the Debian base (an image of its own in Docker),
 # the programs (Go's build cache), and the node image, whose tag is the hash of all pins and of this recipe.
 
 readonly NODE_SUITE=bookworm
 # systemd of a later suite refuses cgroup v1, which many hosts still have; containerd 1.6 and runc 1.1 suit kind's files.
 readonly NODE_PACKAGES=(systemd systemd-sysv containerd runc containernetworking-plugins conntrack iptables nftables
   iproute2 ethtool util-linux mount kmod procps bash jq pigz busybox-static)
-# What is heavy in these packages and never used in a node.
+# Large files of these packages that a node never uses.
 readonly NODE_EXCLUDES=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/info/*'
   /usr/bin/containerd-shim /usr/bin/containerd-shim-runc-v1 /usr/bin/containerd-stress
   /usr/lib/cni/{bandwidth,bridge,dhcp,firewall,host-device,ipvlan,macvlan,sbr,static,tuning,vlan,vrf})
@@ -18,13 +18,13 @@ readonly KUBERNETES_VERSION
 
 short_hash() { sha256sum | cut -c 1-12; }
 
-# The container in which this checkout's node image is made.
+# The container in which this checkout builds its node image.
 NODE_BUILDER=web-app-node-builder-$(short_hash <<<"$ROOT")
 readonly NODE_BUILDER
 
 node_base() { printf 'web-app-node-base:%s-%s\n' "$NODE_SUITE" "$(declare -p NODE_PACKAGES NODE_EXCLUDES | short_hash)"; }
 
-# The image's name must not depend on the Go that compiles it: it may have been loaded from a file where there is no Go.
+# The image's name must not depend on the Go version: on a machine without Go the image may be loaded from a file.
 node_image() {
   local hash
   hash=$({
@@ -50,14 +50,14 @@ make_base() {
   rm "$archive"
 }
 
-# Debian's packages come over the network, so they are fetched beside the compiler, in a process group of its own.
+# Debian's packages are downloaded while Go compiles, in a process group of its own.
 start_base() {
   base_status=$BUILD/cluster/base.status
   mkdir -p "$BUILD/cluster" "$BUILD/log"
   rm -f "$base_status"
   set -m
   (
-    # A mirror in the middle of an update may lack a file that its index names; the next index is right.
+    # A mirror that is being updated may lack a file of its index; the next index is right.
     make_base || make_base && status=0 || status=$?
     echo "${status:-0}" >"$base_status"
   ) >"$BUILD/log/node-base.log" 2>&1 </dev/null &
@@ -71,13 +71,13 @@ stop_base() {
 }
 
 finish_base() {
-  # Not `wait`: a step runs in a subshell, whose child it is not.
+  # Not `wait`: a step runs in a subshell, and this process is not its child.
   tail --pid="$base_group" -f /dev/null
   cat "$BUILD/log/node-base.log"
   [ "$(cat "$BUILD/cluster/base.status")" = 0 ]
 }
 
-# make_program NAME PACKAGE: build/cluster/bin/NAME, linked anew only if its module or Go changed.
+# make_program NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
 make_program() {
   local output=$BUILD/cluster/bin/$1 stamp=$BUILD/cluster/stamp/$1 hash
   hash=$(go_hash kubernetes)
@@ -96,7 +96,7 @@ make_others() {
   make_program local-path-provisioner github.com/rancher/local-path-provisioner
 }
 
-# kind_node_files: the folder of kind's module that its own node image is made from.
+# kind_node_files: the directory of kind's module that its own node image is made from.
 kind_node_files() {
   (
     cd "$GO_MODULES/kind" || exit
@@ -127,7 +127,7 @@ assemble_image() {
   rm -rf "$source"
 }
 
-# save_node_image FILE: compressed as its name says.
+# save_node_image FILE: compresses the image as the file's name says.
 save_node_image() {
   local pack=(cat)
   case $1 in
@@ -141,7 +141,7 @@ save_node_image() {
 
 load_node_image() {
   local unpack=(cat)
-  # docker load knows gzip and xz itself, zstd only where it is new.
+  # `docker load` reads gzip and xz; only newer versions read zstd.
   case $1 in *.zst) unpack=(zstd -q -d -c) ;; esac
   "${unpack[@]}" <"$1" | docker load
 }

@@ -1,4 +1,4 @@
-# What must be true before any work is done; each failure is one line with its remedy. Sourced by cluster.sh.
+# Checks before any work is done; each failure is one line with its remedy. Sourced by cluster.sh.
 # shellcheck shell=bash
 
 preflight_docker() {
@@ -6,12 +6,12 @@ preflight_docker() {
   command -v docker >/dev/null || die "there is no docker; install it (apt-get install docker.io) and try again"
   output=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1) && return
   case $output in
-    *'permission denied'*) die "docker refuses this user; add it to the group: sudo usermod -aG docker $(id -un), then log in anew" ;;
-    *) die "the docker daemon does not answer; start it (sudo systemctl start docker) and try again" ;;
+    *'permission denied'*) die "docker refuses this user; add it to the group: sudo usermod -aG docker $(id -un), then log in again" ;;
+    *) die "the docker daemon does not respond; start it (sudo systemctl start docker) and try again" ;;
   esac
 }
 
-# free_mib PATH: free space of the file system that holds it or will, nothing where it cannot be seen from here.
+# free_mib PATH: prints the free space of PATH's file system, or nothing if the path is on another machine.
 free_mib() {
   local path=$1
   while [ ! -e "$path" ] && [ "$path" != / ]; do path=$(dirname "$path"); done
@@ -20,7 +20,7 @@ free_mib() {
 
 memory_mib() { awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo; }
 
-# need_space MIB PATH WHAT
+# need_space MIB PATH WHAT: dies unless PATH's file system has that much free space for WHAT.
 need_space() {
   local free
   [ -n "$2" ] || return 0
@@ -37,7 +37,7 @@ need_memory() {
 
 port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# preflight: what every `up` needs.
+# preflight: checks the needs of every `up`.
 preflight() {
   local nodes=${CLUSTER_NODES:-3}
   preflight_docker
@@ -51,14 +51,14 @@ preflight() {
   need_space $((500 + 1000 * nodes)) "$(docker_root)" "a cluster of $nodes nodes"
 }
 
-# docker_root: where Docker keeps its data, nothing where that is on another machine.
+# docker_root: prints the directory of Docker's data, or nothing if it is on another machine.
 docker_root() {
-  local folder
-  folder=$(docker info --format '{{.DockerRootDir}}')
-  [ ! -d "$folder" ] || echo "$folder"
+  local directory
+  directory=$(docker info --format '{{.DockerRootDir}}')
+  [ ! -d "$directory" ] || echo "$directory"
 }
 
-# preflight_build: what making the node image needs, if it has to be made.
+# preflight_build: checks the needs of building the node image, if it must be built.
 preflight_build() {
   [ "${1:-$image_kind}" = own ] && ! has_image "$(node_image)" || return 0
   need_go kubernetes

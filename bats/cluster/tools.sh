@@ -1,15 +1,15 @@
-# kind, helm and kubectl: the ones on PATH where their versions suit, else pinned ones. Sourced by cluster.sh.
+# kind, helm and kubectl: those on PATH if their versions suit, else pinned ones. Sourced by cluster.sh.
 # shellcheck shell=bash
 
-# The lowest and highest minor version of a tool on PATH that is used. kubectl's depends on the cluster.
-# kind: from 0.29 on it writes the configuration that containerd 2 and our node both read.
-# helm: 3.14 is the first that tests our chart's schema as Helm 4 does.
+# The lowest and highest minor version at which a tool on PATH is used. kubectl's range depends on the cluster.
+# kind: 0.29 and later write a configuration that both containerd 2 and our node can read.
+# helm: 3.14 is the first version that checks the chart's schema as Helm 4 does.
 declare -gA TOOL_RANGE=([kind]="0.29 0.31" [helm]="3.14 4.99")
 
-# on_path NAME: where the user's own NAME is; what we have built does not count.
+# on_path NAME: prints the path of the user's own NAME; tools that we have built do not count.
 on_path() { type -aP "$1" | grep -v "^$BUILD/" | head -n 1; }
 
-# tool_version NAME PROGRAM: as MAJOR.MINOR, nothing where the program cannot tell.
+# tool_version NAME PROGRAM: prints MAJOR.MINOR, or nothing if the program prints no version.
 tool_version() {
   case $1 in
     kind) "$2" version ;;
@@ -33,7 +33,7 @@ kubectl_range() {
   echo "$major.$((minor - 1)) $major.$((minor + 1))"
 }
 
-# suits NAME PROGRAM: whether its version is in TOOL_RANGE.
+# suits NAME PROGRAM: succeeds if its version is in TOOL_RANGE.
 suits() {
   local low high
   read -r low high <<<"${TOOL_RANGE[$1]}"
@@ -52,7 +52,7 @@ cluster_tool() {
     ln -sfn "$found" "$target"
     return
   fi
-  # A link to one that no longer suits must not pass for ours.
+  # A link to a user's tool that no longer suits must not be taken for a pinned one.
   [ ! -L "$target" ] || rm "$target"
   if [ "$name" != kubectl ]; then
     go_tool "$name"
@@ -62,7 +62,7 @@ cluster_tool() {
   fi
 }
 
-# kubectl_for_cluster: the kubectl to use with the cluster that is running. Our nodes bring the very one.
+# kubectl_for_cluster: makes the kubectl for the running cluster. Our nodes contain one of their exact version.
 kubectl_for_cluster() {
   local target=$BUILD/tools/bin/kubectl node version
   if [ -n "${E2E_CONTEXT:-}" ]; then

@@ -1,4 +1,4 @@
-# What the report shows, with the report's own commands.
+# An installation as README.md shows it, by the same commands.
 
 load ../lib/cluster
 
@@ -11,7 +11,7 @@ setup_file() {
 
 teardown_file() { end_file; }
 
-@test "kubectl get po,sts,svc,pvc shows the report's table" {
+@test "kubectl get po,sts,svc,pvc shows the expected table" {
   kubectl get po,sts,svc,pvc >"$BATS_TEST_TMPDIR/table"
   cat "$BATS_TEST_TMPDIR/table"
   # NAME and the columns that do not depend on the moment or the address.
@@ -38,12 +38,12 @@ persistentvolumeclaim/persistent-data-volume-chart-web-app-2 Bound 100Mi RWO $cl
   run kubectl exec chart-web-app-0 -- web-app visits
   assert_success
   assert_equal "${#lines[@]}" 2
-  assert_line --index 0 --regexp "^     1"$'\t'"$STAMP\$"
-  assert_line --index 1 --regexp "^     2"$'\t'"$STAMP\$"
+  assert_line --index 0 --regexp "^     1"$'\t'"$TIMESTAMP_SHAPE\$"
+  assert_line --index 1 --regexp "^     2"$'\t'"$TIMESTAMP_SHAPE\$"
   assert_line --index 1 --partial "+03:00"
 }
 
-# note PATTERN: the one line of the notes that has it, without its indent.
+# note PATTERN: prints the first line of the notes that matches, without its indent.
 note() {
   local line
   read -r line < <(grep -E "$1" "$BATS_FILE_TMPDIR/notes") || fail "the notes have no line $1"
@@ -51,7 +51,7 @@ note() {
 }
 
 @test "the commands that the notes print work as they are" {
-  # What a person pastes runs with the plain kubectl.
+  # A user's shell has the plain kubectl.
   unset -f kubectl
   eval "$(note 'export POD_NAME')"
   eval "$(note 'export CONTAINER_PORT')"
@@ -61,7 +61,7 @@ note() {
   forward=$(note 'port-forward')
   # shellcheck disable=SC2016 # it is the variable of the note
   assert_regex "$forward" ' 8080:\$CONTAINER_PORT$'
-  # Port 8080 of this machine may be taken, so only the local port is another.
+  # Port 8080 of this machine may be in use, so only the local port is changed.
   eval "exec ${forward/ 8080:/ :}" >"$BATS_TEST_TMPDIR/forward" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
   try --max 100 --delay 0.1 -- grep -q '^Forwarding from 127' "$BATS_TEST_TMPDIR/forward"
@@ -73,7 +73,7 @@ note() {
 
   run bash -c "$(note 'kubectl exec')"
   assert_success
-  assert_line --regexp "^     1"$'\t'"$STAMP\$"
+  assert_line --regexp "^     1"$'\t'"$TIMESTAMP_SHAPE\$"
 
   run bash -c "$(note 'kubectl delete pvc') --dry-run=server -o name"
   assert_success
@@ -82,27 +82,27 @@ persistentvolumeclaim/persistent-data-volume-chart-web-app-1
 persistentvolumeclaim/persistent-data-volume-chart-web-app-2"
 }
 
-@test "helm test passes, and leaves nothing" {
+@test "helm test passes, and leaves no pod behind" {
   helm test chart --timeout 60s
   run kubectl get pods -o name
   refute_output --partial test
 }
 
-# probed POD READINESS LIVENESS: its probes have been answered that often.
+# probed POD READINESS LIVENESS: its probes have got at least that many responses.
 probed() {
   [ "$(metric "$1" web_app_http_requests_total 'path="/readyz"')" -ge "$2" ] &&
     [ "$(metric "$1" web_app_http_requests_total 'path="/healthz"')" -ge "$3" ]
 }
 
-@test "probes and scrapes add no line while nobody visits" {
+@test "probes and scrapes add no line" {
   local before readiness liveness
   before=$(count_visits chart-web-app-1)
   readiness=$(metric chart-web-app-1 web_app_http_requests_total 'path="/readyz"')
   liveness=$(metric chart-web-app-1 web_app_http_requests_total 'path="/healthz"')
-  # Several periods of each probe, by the program's own count of what it was asked.
+  # Several periods of each probe, by the program's own count of requests.
   try --max 60 --delay 1 -- probed chart-web-app-1 $((readiness + 5)) $((liveness + 2))
   assert_visits chart-web-app-1 "$before"
-  # Negative control: one visit is seen.
+  # Negative control: one visit is noticed.
   visit chart-web-app-1
   assert_visits chart-web-app-1 $((before + 1))
 }

@@ -1,22 +1,22 @@
-# The replicas start at once. That takes no clock to prove: with a readiness that never succeeds, pods that wait for
-# one another would never be made.
+# The replicas start at the same time. No clock is needed to prove that: with a readiness probe that never succeeds, pods
+# that wait for one another would never be created.
 
 load ../lib/cluster
 
 setup_file() { start_file parallel; }
 teardown_file() { end_file; }
 
-# never_ready HELM_ARGUMENT...: installs with a readiness that never succeeds, and does not wait.
+# never_ready HELM_ARGUMENT...: installs with a readiness probe that never succeeds, and does not wait.
 never_ready() {
   helm install chart "$CHART" --set probes.readiness.httpGet.path=/never,preStopSleepSeconds=0 "$@" >/dev/null
 }
 
 has_file() { kubectl exec "$1" -- web-app visits --raw >/dev/null; }
 
-# has_name POD: its address is known, to the API server and to the cluster's DNS. No visit.
+# has_name POD: the API server and the cluster's DNS know its address. Makes no visit.
 has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8081/healthz"; }
 
-@test "all pods, claims and files come to be although no pod is ever ready" {
+@test "all pods, claims and files are created although no pod is ever ready" {
   local pod
   never_ready
   for pod in chart-web-app-{0,1,2}; do
@@ -32,17 +32,17 @@ has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-
   assert_visits chart-web-app-2 2
   assert_visits chart-web-app-1 0
 
-  # No pod is ready, so the Service leads nowhere, and helm's test says so.
+  # No pod is ready, so the Service has no endpoint, and helm's test fails.
   run helm test chart --timeout 60s
   assert_failure
   helm uninstall chart --wait >/dev/null
 }
 
-@test "control: in order, the first pod is alone while it is not ready" {
+@test "control: with OrderedReady the first pod is alone while it is not ready" {
   kubectl delete pvc --selector "$SELECTOR" >/dev/null
   never_ready --set podManagementPolicy=OrderedReady
   try --max 120 --delay 0.5 -- has_file chart-web-app-0
-  # The controller has seen the first pod unready, and still made no second.
+  # The controller has seen that the first pod is not ready, and has created no second one.
   try --max 60 --delay 0.5 -- controller_saw_one
   assert_equal "$(pods)" chart-web-app-0
   assert_equal "$(kubectl get pvc -o name)" "persistentvolumeclaim/persistent-data-volume-chart-web-app-0"
@@ -56,15 +56,15 @@ controller_saw_one() {
   [ "$seen" = "1 1 " ] && [ "$(field pod/chart-web-app-0 '.status.containerStatuses[0].started')" = true ]
 }
 
-@test "pods are made, and their files begun, within a moment of one another" {
+@test "all pods are created within a second" {
   install
   local pod first last
   for pod in $(pods); do
     visit "$pod" >/dev/null
-    echo "$pod made at $(field "pod/$pod" .metadata.creationTimestamp), its claim at $(field "$(claim_of "$pod")" .metadata.creationTimestamp), first visit $(visits "$pod" | head -n 1)"
+    echo "$pod created at $(field "pod/$pod" .metadata.creationTimestamp), its claim at $(field "$(claim_of "$pod")" .metadata.creationTimestamp), first visit $(visits "$pod" | head -n 1)"
   done
   first=$(kubectl get pods --selector "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.creationTimestamp}{"\n"}{end}' | sort | head -n 1)
   last=$(kubectl get pods --selector "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.creationTimestamp}{"\n"}{end}' | sort | tail -n 1)
-  # The API server's times are whole seconds. In order it would take a start-up of several seconds between any two.
+  # The API server's times are whole seconds. One after another, any two pods would be several seconds apart.
   assert [ $(($(date -d "$last" +%s) - $(date -d "$first" +%s))) -le 1 ]
 }

@@ -1,11 +1,11 @@
-# Visits outlive pods. Whatever ends a pod, the next one of its name has the same claim (by UID) on the same volume, what was
-# in its file is how its file begins, and the visits since then follow.
+# Visits outlive pods. Whatever ends a pod, the next one of its name has the same claim (by UID) on the same volume. Its
+# file begins with the content from before, and later visits follow.
 
 load ../lib/cluster
 
 setup_file() {
   start_file persistence
-  # Nobody visits while pods stop, so nothing is lost by stopping at once.
+  # There are no visits while pods stop, so they need not wait before they stop.
   install --set preStopSleepSeconds=0
 }
 
@@ -56,13 +56,13 @@ teardown_file() { end_file; }
   try --max 60 --delay 0.5 -- has_restarted chart-web-app-2 "$restarts"
   wait_ready chart-web-app-2
   visit chart-web-app-2 2
-  # The pod is the same one: the kubelet started its container anew.
+  # The pod is the same: the kubelet restarted its container.
   assert_equal "$(uid pod/chart-web-app-2)" "$(cat "$BATS_TEST_TMPDIR/chart-web-app-2.uid")"
   assert_survived chart-web-app-2 2
 }
 
-# lone_pod: a pod that is alone on its node. With volumes that are bound to their nodes, the disruption budget of 1 lets a drain
-# take one pod and then waits for it to be ready elsewhere, which it cannot be.
+# lone_pod: prints a pod that is alone on its node. A node with two pods could not be drained: the disruption budget of 1
+# lets the drain evict one pod, which then cannot become ready elsewhere, because its volume is bound to the node.
 lone_pod() {
   local nodes
   nodes=$(kubectl get pods --selector "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}')
@@ -88,7 +88,7 @@ lone_pod() {
   assert_survived "$pod" 2
 }
 
-@test "control: another claim, or a shorter or changed file, does not pass for survival" {
+@test "control: another claim, and a shorter or changed file, are found out" {
   local pod=chart-web-app-0 kept=$BATS_TEST_TMPDIR/kept
   visit "$pod"
   remember "$pod"
@@ -111,7 +111,7 @@ lone_pod() {
   assert_failure
 }
 
-@test "control: a claim that is deleted with its pod starts at nothing, under another UID" {
+@test "control: after a claim is deleted with its pod, the file is empty and the claim has another UID" {
   local pod=chart-web-app-2
   visit "$pod"
   remember "$pod"

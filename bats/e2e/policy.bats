@@ -1,11 +1,11 @@
-# The chart in a namespace that enforces the Pod Security Standard "restricted", and with each set of values that it
-# ships, on an API server that knows the operators' resources.
+# The chart in a namespace that enforces the Pod Security Standard "restricted", and with each set of values in chart/ci,
+# on an API server that has the operators' resource definitions.
 
 load ../lib/cluster
 
 setup_file() {
   start_file policy pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted
-  # Definitions that the cluster has already are left alone.
+  # Definitions that the cluster has already are neither changed nor removed.
   local definition
   for definition in "$BUILD"/crds/*.yaml; do
     if kubectl create -f "$definition" >/dev/null 2>&1; then echo "$definition" >>"$BATS_FILE_TMPDIR/definitions"; fi
@@ -29,7 +29,7 @@ teardown_file() {
     assert_success
     refute_output --partial Warning
   done
-  # Negative control: what it does not know is refused.
+  # Negative control: an unknown field is refused.
   sed -i 's/serviceName:/serviceNam:/' "$BATS_TEST_TMPDIR/rendered.yaml"
   run kubectl apply --dry-run=server --validate=strict -f "$BATS_TEST_TMPDIR/rendered.yaml"
   assert_failure
@@ -48,14 +48,14 @@ teardown_file() {
 
 says_forbidden() { kubectl get events -o jsonpath='{.items[*].message}' | grep 'violates PodSecurity "restricted'; }
 
-@test "control: a pod that asks for more is refused there" {
+@test "control: a pod that may escalate its privileges is refused there" {
   helm install bad "$CHART" --set replicaCount=1,securityContext.allowPrivilegeEscalation=true >/dev/null 2>&1
   try --max 30 --delay 0.5 -- says_forbidden
   assert_equal "$(kubectl get pods -l app.kubernetes.io/instance=bad -o name)" ""
   helm uninstall bad --wait >/dev/null
 }
 
-@test "every set of values that the chart ships can be installed and tested" {
+@test "every set of values in chart/ci can be installed and passes helm test" {
   local values release
   for values in "$CHART"/ci/*-values.yaml; do
     release=$(basename "$values" -values.yaml)
@@ -68,10 +68,10 @@ says_forbidden() { kubectl get events -o jsonpath='{.items[*].message}' | grep '
   try --max 60 --delay 0.5 -- nothing_of_single
 }
 
-# Those values have the claim deleted with the release.
+# nothing_of_single: with these values the claim is deleted together with the release.
 nothing_of_single() { [ -z "$(kubectl get pvc -l app.kubernetes.io/instance=single -o name)" ]; }
 
-@test "the package installs like the folder" {
+@test "the packaged chart installs like the directory" {
   helm package "$CHART" --destination "$BATS_TEST_TMPDIR" >/dev/null
   helm install packed "$BATS_TEST_TMPDIR"/web-app-*.tgz --set replicaCount=1,preStopSleepSeconds=0 --wait --timeout 60s >/dev/null
   visit packed-web-app-0

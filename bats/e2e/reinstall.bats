@@ -1,6 +1,6 @@
-# Visits outlive the release. After `helm uninstall` the pods, the StatefulSet and the Services must go, and the claims must stay,
-# bound to the same volumes. After the next install the pods are new, the claims are not, and each file goes on where it was.
-# By the value persistence.whenDeleted the claims go too, and by whenScaled those of the pods that are scaled away.
+# Visits outlive the release. `helm uninstall` must remove the pods, the StatefulSet and the Services, but keep the claims,
+# bound to the same volumes. After the next install the pods are new, the claims are the same, and each file continues.
+# The value persistence.whenDeleted=Delete removes the claims too, and whenScaled=Delete those of removed replicas.
 
 load ../lib/cluster
 
@@ -33,7 +33,7 @@ seconds_of() { date -d "$(field "$1" .metadata.creationTimestamp)" +%s; }
   done
 }
 
-@test "visits outlive an install at once, while the old pods are still stopping" {
+@test "visits outlive an immediate reinstall, while the old pods are still stopping" {
   local pod
   for pod in chart-web-app-{0,1,2}; do
     visit "$pod"
@@ -43,7 +43,7 @@ seconds_of() { date -d "$(field "$1" .metadata.creationTimestamp)" +%s; }
   # The old pods are there, and stopping.
   is_stopping() { [ -n "$(field pod/chart-web-app-0 .metadata.deletionTimestamp)" ]; }
   try --max 20 --delay 0.1 -- is_stopping
-  # From here on pods stop at once, since nobody visits them meanwhile.
+  # From here on there are no visits while pods stop, so they need not wait before they stop.
   install --set preStopSleepSeconds=0
   for pod in chart-web-app-{0,1,2}; do
     visit "$pod"
@@ -59,7 +59,7 @@ scale() {
 
 has_pods() { [ "$(pods | wc -l)" = "$1" ]; }
 
-@test "visits outlive scaling to one pod and back, and more pods start at nothing" {
+@test "visits outlive scaling to one pod and back, and additional pods start without visits" {
   local pod
   for pod in chart-web-app-{0,1,2}; do
     visit "$pod"
@@ -80,10 +80,10 @@ has_pods() { [ "$(pods | wc -l)" = "$1" ]; }
   assert_survived chart-web-app-0
 }
 
-@test "control: by persistence.whenScaled=Delete a claim goes with its pod, and the file starts anew" {
+@test "control: with persistence.whenScaled=Delete a claim is removed with its pod, and the next file is empty" {
   helm upgrade chart "$CHART" --reuse-values --set replicaCount=2,persistence.whenScaled=Delete --wait --timeout 90s >/dev/null
   try --max 60 --delay 0.5 -- has_pods 2
-  # The claims of pods that were scaled away under Retain are not its business.
+  # The value does not apply to claims of pods that were scaled away under Retain.
   visit chart-web-app-1
   remember chart-web-app-1
   scale 1
@@ -94,9 +94,9 @@ has_pods() { [ "$(pods | wc -l)" = "$1" ]; }
   assert_visits chart-web-app-1 0
 }
 
-@test "control: by persistence.whenDeleted=Delete an uninstall takes the claims" {
+@test "control: with persistence.whenDeleted=Delete an uninstall removes the claims" {
   helm upgrade chart "$CHART" --reuse-values --set replicaCount=3,persistence.whenDeleted=Delete --wait --timeout 90s >/dev/null
-  # Those that are there belong to the StatefulSet now.
+  # First the existing claims must belong to the StatefulSet.
   try --max 60 --delay 0.5 -- all_owned
   uninstall
   try --max 60 --delay 1 -- no_claims_of_three

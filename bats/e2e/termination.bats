@@ -1,4 +1,5 @@
-# A pod that is told to stop answers whom it has, and then stops by itself: within the drain time, well before it would be killed.
+# A pod that is told to stop completes its open requests and then exits by itself: within the drain time, well before it
+# would be killed.
 
 load ../lib/cluster
 
@@ -9,7 +10,7 @@ setup_file() {
 
 teardown_file() { end_file; }
 
-# late_visitor POD [--silent]: a request is half sent; the rest follows when the pod is told to stop, or never.
+# late_visitor POD [--silent]: sends half a request; the rest follows when the pod is told to stop, or never.
 late_visitor() {
   local visitors admin
   forward "pod/$1" 8080 && visitors=$FORWARD
@@ -19,7 +20,7 @@ late_visitor() {
   try --max 200 --delay 0.1 -- grep -q waiting "$BATS_TEST_TMPDIR/late"
 }
 
-# follow_log POD: all that the pod says from now on, to its end, with the times at which it said it.
+# follow_log POD: writes the pod's log, with timestamps, to the file $LOG until the pod ends.
 follow_log() {
   LOG=$BATS_TEST_TMPDIR/$1.log
   command kubectl --namespace "$NAMESPACE" logs --follow --timestamps "$1" >"$LOG" 2>&1 </dev/null 3>&- &
@@ -27,8 +28,8 @@ follow_log() {
   try --max 100 --delay 0.1 -- grep -q ' serving on ' "$LOG"
 }
 
-# assert_stopped_by_itself: from SIGTERM to its last line, by its own log; in $DRAINED_MS. How long the kubelet takes before
-# and after that is not the program's.
+# assert_stopped_by_itself: the pod was not killed. Sets $DRAINED_MS to the time from SIGTERM to the last line, by the pod's
+# log, since the kubelet needs time of its own before and after that.
 assert_stopped_by_itself() {
   local from to
   wait "$FOLLOWER" || true
@@ -39,7 +40,7 @@ assert_stopped_by_itself() {
   DRAINED_MS=$((($(date -d "$to" +%s%N) - $(date -d "$from" +%s%N)) / 1000000))
 }
 
-@test "the request that is in flight when its pod is told to stop is answered and recorded" {
+@test "a request in flight when its pod is told to stop gets its response and is recorded" {
   local pod=chart-web-app-0
   visit "$pod"
   remember "$pod"
@@ -57,18 +58,18 @@ assert_stopped_by_itself() {
   assert_equal "$(visits "$pod" | tail -n 1)" "$(sed -n 's/.*"time": "\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/late")"
 }
 
-@test "a pod that nobody visits does not wait for its drain time" {
+@test "a pod without open requests does not wait for its drain time" {
   local pod=chart-web-app-0
   remember "$pod"
   follow_log "$pod"
   kubectl delete pod "$pod" --wait=false
   assert_stopped_by_itself
-  # Of 5,000.
+  # The drain time is 5,000 ms.
   assert [ "$DRAINED_MS" -lt 2500 ]
   wait_replaced "$pod"
 }
 
-@test "control: it waits for a request that does not end" {
+@test "control: a pod waits for a request that is never completed" {
   local pod=chart-web-app-0
   remember "$pod"
   follow_log "$pod"
@@ -80,15 +81,15 @@ assert_stopped_by_itself() {
   wait_replaced "$pod"
 }
 
-@test "control: a process that is killed leaves the same request unanswered and unrecorded" {
+@test "control: if the process is killed, the same request gets no response and is not recorded" {
   requires_nodes
   local pod=chart-web-app-0
   visit "$pod"
   remember "$pod"
   late_visitor "$pod"
   crash "$pod"
-  if wait "$LATE"; then fail "answered: $(cat "$BATS_TEST_TMPDIR/late")"; fi
-  grep 'no answer' "$BATS_TEST_TMPDIR/late"
+  if wait "$LATE"; then fail "it got a response: $(cat "$BATS_TEST_TMPDIR/late")"; fi
+  grep 'no response' "$BATS_TEST_TMPDIR/late"
   try --max 60 --delay 0.5 -- has_restarted "$pod" 0
   wait_ready "$pod"
   assert_survived "$pod"

@@ -1,4 +1,4 @@
-# Who visits which pod, what is written of it, and what the metrics say of both. One installation for all.
+# The way of visits to the pods, their lines in the files, and the metrics of both. All tests share one installation.
 
 load ../lib/cluster
 
@@ -16,20 +16,20 @@ visit_by_name() {
   done
 }
 
-@test "by its own name each pod is visited alone" {
+@test "a visit to a pod's own name reaches that pod only" {
   visit_by_name chart-web-app-0 1
   visit_by_name chart-web-app-1 2
   visit_by_name chart-web-app-2 3
   assert_visits chart-web-app-0 1
   assert_visits chart-web-app-1 2
   assert_visits chart-web-app-2 3
-  # Negative control: a visit that is not accounted for is seen.
+  # Negative control: one more visit is noticed.
   visit chart-web-app-1
   run assert_visits chart-web-app-1 2
   assert_failure
 }
 
-# lines_of_all: the visits of each pod, on one line.
+# lines_of_all: prints the number of visits of each pod, on one line.
 lines_of_all() {
   local pod
   for pod in chart-web-app-{0,1,2}; do count_visits "$pod"; done | xargs
@@ -37,7 +37,7 @@ lines_of_all() {
 
 sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
 
-@test "through the Service the visits are spread, and add up" {
+@test "visits to the Service are spread over the pods, and add up" {
   local before after count
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 24; count++)); do
@@ -46,28 +46,28 @@ sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
   read -ra after <<<"$(lines_of_all)"
   echo "before: ${before[*]}, after: ${after[*]}"
   assert_equal $(($(sum "${after[@]}") - $(sum "${before[@]}"))) 24
-  local answered=0
-  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
+  local visited=0
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done
   # All on one of three pods: once in 3^23 runs.
-  assert [ "$answered" -gt 1 ]
+  assert [ "$visited" -gt 1 ]
 }
 
 @test "control: with session affinity one visitor stays on one pod" {
-  local before after count answered=0
+  local before after count visited=0
   helm upgrade chart "$CHART" --set service.sessionAffinity=ClientIP --wait --timeout 60s >/dev/null
   try --max 30 --delay 1 -- visits_stay_on_one
   helm upgrade chart "$CHART" --wait --timeout 60s >/dev/null
 }
 
 visits_stay_on_one() {
-  local before after count answered=0
+  local before after count visited=0
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 8; count++)); do
     kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
-  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || answered=$((answered + 1)); done
-  [ "$answered" = 1 ]
+  for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done
+  [ "$visited" = 1 ]
 }
 
 @test "under concurrent load each acknowledged visit is one whole line, in order" {
@@ -77,29 +77,29 @@ visits_stay_on_one() {
   address=$(field service/chart-web-app .spec.clusterIP)
   for visitor in 1 2 3; do visitors_start "fresh$visitor" "$address" 80 fresh; done
   for visitor in 1 2; do visitors_start "kept$visitor" "$address" 80 kept; done
-  try --max 120 --delay 0.5 -- answered_at_least 400
+  try --max 120 --delay 0.5 -- responded_at_least 400
   visitors_stop
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$before"
-  echo "$(wc -l <"$ANSWERS") visits answered, by pod: $(sed 's/ [0-9]*$//' "$ANSWERS" | jq -r .pod | sort | uniq -c | xargs)"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$before"
+  echo "$(wc -l <"$RESPONSES") visits acknowledged, by pod: $(sed 's/ [0-9]*$//' "$RESPONSES" | jq -r .pod | sort | uniq -c | xargs)"
 
-  # Negative control: a visit that was not recorded, one that was not counted, and a line cut short are seen.
-  run assert_answers_recorded "$ANSWERS" $((before + 1))
+  # Negative control: a lost visit, a visit that is not in the file, and a torn line are noticed.
+  run assert_responses_recorded "$RESPONSES" $((before + 1))
   assert_failure
   printf '{"visit": 1, "time": "2000-01-01 00:00:00.000000+03:00", "pod": "chart-web-app-0"} 200\n' >"$BATS_TEST_TMPDIR/false"
-  run assert_told "$BATS_TEST_TMPDIR/false" chart-web-app-0
+  run assert_pod_recorded "$BATS_TEST_TMPDIR/false" chart-web-app-0
   assert_failure
-  assert_output --partial "told visitors what is not in its file"
+  assert_output --partial "acknowledged visits that are not in its file"
   visits chart-web-app-0 | head -c -2 >"$BATS_TEST_TMPDIR/torn"
   run assert_visits_whole "$BATS_TEST_TMPDIR/torn"
   assert_failure
 }
 
-answered_at_least() {
-  [ "$(cat "$BATS_TEST_TMPDIR"/{fresh,kept}*.answers | wc -l)" -ge "$1" ]
+responded_at_least() {
+  [ "$(cat "$BATS_TEST_TMPDIR"/{fresh,kept}*.responses | wc -l)" -ge "$1" ]
 }
 
-@test "the metrics are well formed and say what the files say" {
+@test "the metrics are well formed and agree with the files" {
   local pod
   visit chart-web-app-0 2
   for pod in chart-web-app-{0,1,2}; do
@@ -108,24 +108,24 @@ answered_at_least() {
     visits "$pod" >"$BATS_TEST_TMPDIR/$pod.visits"
     assert_equal "$(metric "$pod" web_app_visits_file_bytes)" "$(stat -c %s "$BATS_TEST_TMPDIR/$pod.visits")"
   done
-  # Negative control: promtool sees what is not well formed.
+  # Negative control: promtool refuses a malformed line.
   { cat "$BATS_TEST_TMPDIR/metrics" && echo 'web_app_visits_total{ 3'; } >"$BATS_TEST_TMPDIR/malformed"
   run promtool check metrics <"$BATS_TEST_TMPDIR/malformed"
   assert_failure
 }
 
-# Prometheus on the loopback, with a target for each pod's forwarded admin port.
+# start_prometheus: on the loopback, with the forwarded admin port of each pod as a target.
 start_prometheus() {
-  local pod targets='' folder=$BATS_TEST_TMPDIR/prometheus
+  local pod targets='' directory=$BATS_TEST_TMPDIR/prometheus
   for pod in chart-web-app-{0,1,2}; do
     forward "pod/$pod" 8081
     targets="$targets{targets: ['127.0.0.1:$FORWARD'], labels: {pod: $pod}}, "
   done
-  mkdir -p "$folder"
-  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$folder/config.yaml"
+  mkdir -p "$directory"
+  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$directory/config.yaml"
   PROMETHEUS=$(free_port)
-  prometheus --config.file "$folder/config.yaml" --storage.tsdb.path "$folder/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
-    >"$folder/log" 2>&1 </dev/null 3>&- &
+  prometheus --config.file "$directory/config.yaml" --storage.tsdb.path "$directory/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
+    >"$directory/log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
 }
 
@@ -140,14 +140,14 @@ query() {
 
 query_says() { [ "$(query "$1")" = "$2" ]; }
 
-@test "a Prometheus scrapes every pod, and counts what is in the files" {
+@test "a Prometheus scrapes every pod, and its values agree with the files" {
   local pod expected
   start_prometheus
   try --max 60 --delay 0.5 -- query_says up "chart-web-app-0=1 chart-web-app-1=1 chart-web-app-2=1"
   visit chart-web-app-1 5
   expected=$(for pod in chart-web-app-{0,1,2}; do echo "$pod=$(visits "$pod" | wc -c)"; done | xargs)
   try --max 20 --delay 0.5 -- query_says web_app_visits_file_bytes "$expected"
-  # The counter starts with the process, so it is its growth that must be the visits.
+  # The counter starts at 0 with the process, so its growth is compared.
   local before
   before=$(query 'web_app_visits_total{pod="chart-web-app-2"}')
   visit chart-web-app-2 3

@@ -1,5 +1,5 @@
-# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each acknowledged one is
-# in the file of the pod that responded, under the number that the visitor was told.
+# A rolling update replaces every pod while visitors come, and no visitor notices: no visit fails, and each one is in the
+# file of the pod that responded, under the number in the response.
 
 load ../lib/cluster
 
@@ -35,9 +35,9 @@ start_visitors() {
     assert_equal "$(field "pod/$pod" '.spec.containers[0].image')" web-app:1.0.1
     assert_equal "$(field "pod/$pod" '.metadata.labels.app\.kubernetes\.io/version')" 1.0.1
   done
-  echo "$(wc -l <"$ANSWERS") visits answered during the upgrade"
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$BEFORE"
+  echo "$(wc -l <"$RESPONSES") visits acknowledged during the upgrade"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$BEFORE"
 }
 
 restart_all() {
@@ -45,23 +45,23 @@ restart_all() {
   kubectl rollout status statefulset/chart-web-app --timeout 180s >/dev/null
 }
 
-# With those of the upgrade above they are 21, or 102 in the long run.
-@test "more restarts in a row, twenty in all and a hundred with LONG=1, lose no visit" {
+# Together with the 3 of the upgrade above these are 21 restarts of a pod, or 102 with LONG=1.
+@test "eighteen more restarts of pods in a row, or 99 with LONG=1, lose no visit" {
   requires_nodes
   local rounds round since=$SECONDS
   rounds=$(rounds 6 33)
   start_visitors
-  # The first round changes the goodbye: it must be as long as the cluster takes to take a pod out of its Services, also
-  # where that is slow.
+  # The first round changes preStopSleepSeconds: it must be as long as a slow cluster needs to take a pod out of its
+  # Services.
   helm upgrade chart "$CHART" --set preStopSleepSeconds=4 --wait --timeout 120s >/dev/null
   for ((round = 2; round <= rounds; round++)); do restart_all; done
   visitors_stop
-  echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$ANSWERS") visits answered"
-  assert_all_answered "$ANSWERS"
-  assert_answers_recorded "$ANSWERS" "$BEFORE"
+  echo "$((rounds * 3)) restarts in $((SECONDS - since)) s, $(wc -l <"$RESPONSES") visits acknowledged"
+  assert_all_acknowledged "$RESPONSES"
+  assert_responses_recorded "$RESPONSES" "$BEFORE"
 }
 
-@test "control: pods that are killed without a goodbye are noticed by the same visitors" {
+@test "control: the same visitors notice pods that are killed" {
   requires_nodes
   local pod
   local -A restarts
@@ -75,9 +75,9 @@ restart_all() {
     wait_ready "$pod"
   done
   visitors_stop
-  run assert_all_answered "$ANSWERS"
+  run assert_all_acknowledged "$RESPONSES"
   assert_failure
-  # Even so, what was acknowledged was recorded.
-  grep ' 200$' "$ANSWERS" >"$BATS_TEST_TMPDIR/answered"
-  for pod in chart-web-app-{0,1,2}; do assert_told "$BATS_TEST_TMPDIR/answered" "$pod"; done
+  # Even so, each acknowledged visit is recorded.
+  grep ' 200$' "$RESPONSES" >"$BATS_TEST_TMPDIR/acknowledged"
+  for pod in chart-web-app-{0,1,2}; do assert_pod_recorded "$BATS_TEST_TMPDIR/acknowledged" "$pod"; done
 }

@@ -1,5 +1,5 @@
-# What a person sees of a volume that is full, read-only, not theirs or not there, and of an image that is not there: a pod that is
-# not ready, and words that say why. Nothing hangs, and what can recover does so by itself.
+# A volume that is full, read-only, of another owner or missing, and a missing image: the pod is not ready, and a message
+# says why. Nothing hangs, and the program recovers by itself if it can.
 
 load ../lib/cluster
 
@@ -25,13 +25,13 @@ teardown_file() {
   end_file
 }
 
-# worker: a node that takes pods.
+# worker: prints a node that runs pods.
 worker() {
   kubectl get nodes -o json | jq -r '[.items[] | select(any(.spec.taints[]?; .effect == "NoSchedule") | not)][0].metadata.name'
 }
 
-# make_volume NAME MOUNT_OPTIONS: a volume in a node's memory, in a storage class of its own; $VOLUME is both
-# names and $NODE has it.
+# make_volume NAME MOUNT_OPTIONS: makes a volume in a node's memory, in a storage class of its own. Sets $VOLUME to the name
+# of both, and $NODE to the node.
 make_volume() {
   NODE=$(worker)
   VOLUME=$NAMESPACE-$1
@@ -60,24 +60,24 @@ install_on() {
   helm install chart "$CHART" --set "replicaCount=1,preStopSleepSeconds=0,persistence.storageClass=$volume" "$@" >/dev/null
 }
 
-# fill VOLUME: leaves no byte but those of the page that the visits file has already.
+# fill VOLUME: fills the volume; only the last page of the visits file has room left.
 fill() {
   on_node "$NODE" dd if=/dev/zero of="/var/local/$1/filler" bs=4k 2>/dev/null </dev/null || true
 }
 
-# visit_until_refused PORT: sets $ANSWERED, the visits that got a 200 before one got a 503.
+# visit_until_refused PORT: visits until one gets a 503, and sets $ACKNOWLEDGED to the number that got a 200 before.
 visit_until_refused() {
   local codes=$BATS_TEST_TMPDIR/codes visit
   # More visits than a page has lines, and curl stops at the first that fails.
   for ((visit = 0; visit < 200; visit++)); do printf 'url = http://127.0.0.1:%s/\noutput = /dev/null\n' "$1"; done |
     curl --silent --fail --fail-early --max-time 60 --write-out '%{http_code}\n' --config - >"$codes" || true
   assert_equal "$(tail -n 1 "$codes")" 503
-  ANSWERED=$(grep -cx 200 "$codes") || true
+  ACKNOWLEDGED=$(grep -cx 200 "$codes") || true
 }
 
 refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)" -gt 0 ]; }
 
-@test "a full volume: no visit is acknowledged that is not recorded, the pod is not ready and says why, and recovers" {
+@test "on a full volume only recorded visits are acknowledged, and the pod is not ready, says why, and recovers" {
   requires_nodes
   local pod=chart-web-app-0
   make_volume full size=256k,gid=65532,mode=2775
@@ -87,24 +87,24 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   fill "$VOLUME"
   forward "pod/$pod" 8080
   visit_until_refused "$FORWARD"
-  assert_visits "$pod" $((2 + ANSWERED))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED))
   wait_unready "$pod"
   logs_say "$pod" 'cannot write /data/visits.txt: No space left on device'
   refuses_with_reason
   run visit "$pod"
   assert_failure
-  assert_visits "$pod" $((2 + ANSWERED))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED))
 
   on_node "$NODE" rm "/var/local/$VOLUME/filler" </dev/null
   wait_ready "$pod" 30
   visit "$pod"
-  assert_visits "$pod" $((2 + ANSWERED + 1))
+  assert_visits "$pod" $((2 + ACKNOWLEDGED + 1))
   logs_say "$pod" 'ready again: /data/visits.txt is writable'
-  # It was not the kubelet that helped.
+  # It recovered without a restart by the kubelet.
   assert_equal "$(restarts_of "$pod")" 0
 }
 
-@test "a read-only volume: the pod is not ready and says why, and the next one serves when it may write" {
+@test "on a read-only volume the pod is not ready and says why; once it is writable, the next pod serves" {
   requires_nodes
   local pod=chart-web-app-0
   make_volume readonly size=256k,gid=65532,mode=2775
@@ -112,9 +112,9 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   install_on "$VOLUME"
   try --max 60 --delay 0.5 -- logs_say "$pod" '/data/visits.txt: Read-only file system'
   is_ready "$pod" False
-  answers "$pod" 503
+  responds_with "$pod" 503
 
-  # The kubelet found the volume read-only and mounted it so for this pod, which therefore cannot recover.
+  # The kubelet has mounted the volume read-only in this pod, so this pod cannot recover.
   on_node "$NODE" mount -o remount,rw "/var/local/$VOLUME" </dev/null
   remember_uid "$pod"
   kubectl delete pod "$pod" --wait=false
@@ -123,15 +123,15 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   assert_visits "$pod" 1
 }
 
-@test "a volume of somebody else: the log says who may not write where" {
+@test "with a volume of another owner the log names the user and the directory that it cannot write to" {
   requires_nodes
   local pod=chart-web-app-0
   make_volume theirs size=256k,mode=0755
-  # With a group of its own the kubelet would hand the volume over.
+  # With an fsGroup the kubelet would change the volume's group.
   install_on "$VOLUME" --set podSecurityContext.fsGroup=null
   try --max 60 --delay 0.5 -- logs_say "$pod" 'cannot write to /data as user 65532, group 65532'
   is_ready "$pod" False
-  # The default does hand it over.
+  # By default it does.
   helm upgrade chart "$CHART" --reset-values --set replicaCount=1,preStopSleepSeconds=0,persistence.storageClass="$VOLUME" >/dev/null
   kubectl delete pod "$pod" >/dev/null
   try --max 60 --delay 0.5 -- wait_ready "$pod" 1
@@ -139,7 +139,7 @@ refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)"
   assert_visits "$pod" 1
 }
 
-@test "a claim that cannot be bound: helm gives up in time, and the claim says why" {
+@test "if a claim cannot be bound, helm gives up in time, and the claim says why" {
   local since=$SECONDS
   run helm install chart "$CHART" --set replicaCount=1,persistence.storageClass=nowhere --wait --timeout 8s
   echo "$output"
@@ -154,7 +154,7 @@ says_no_image() {
   field pod/chart-web-app-0 '.status.containerStatuses[0].state.waiting.reason' | grep -E '^(ErrImagePull|ImagePullBackOff)$'
 }
 
-@test "an image that is not there: helm gives up in time, and the pod says which" {
+@test "if an image is missing, helm gives up in time, and the pod names the image" {
   local since=$SECONDS
   run helm install chart "$CHART" --set replicaCount=1,image.tag=nowhere --wait --timeout 8s
   echo "$output"
@@ -162,7 +162,7 @@ says_no_image() {
   assert [ $((SECONDS - since)) -lt 60 ]
   try --max 60 --delay 0.5 -- says_no_image
   field pod/chart-web-app-0 '.status.containerStatuses[0].state.waiting.message' | grep 'web-app:nowhere'
-  # A failed release can be put right.
+  # A failed release can be repaired by an upgrade.
   helm upgrade chart "$CHART" --set replicaCount=1,preStopSleepSeconds=0 >/dev/null
   kubectl delete pod chart-web-app-0 --wait=false >/dev/null
   try --max 90 --delay 1 -- wait_ready chart-web-app-0 1

@@ -9,14 +9,14 @@ crash() {
     --workers "$2" --rounds "$3" -- --sync "$1" 3>&-
 }
 
-# keeps_all SYNC WORKERS: it goes through, and says how much was at stake.
+# keeps_all SYNC WORKERS: no round loses a visit; prints how many were acknowledged.
 keeps_all() {
   local rounds
   rounds=$(rounds 60 1500)
   run crash "$1" "$2" "$rounds"
   echo "# $output" >&3
   assert_success
-  assert_output --regexp "^seed [0-9]+ rounds $rounds answered [0-9]{3,} lines [0-9]+$"
+  assert_output --regexp "^seed [0-9]+ rounds $rounds acknowledged [0-9]{3,} lines [0-9]+$"
 }
 
 @test "kill -9 under load or at the start, with --sync=always: no acknowledged visit is lost, no number given twice" {
@@ -25,7 +25,7 @@ keeps_all() {
 
 @test "the same with four workers" { keeps_all always 4; }
 
-@test "the same with --sync=none: what was written before the acknowledgement outlives the process" { keeps_all none 1; }
+@test "the same with --sync=none: a line that was written before its acknowledgement outlives the process" { keeps_all none 1; }
 
 @test "the same with --sync=none and four workers" { keeps_all none 4; }
 
@@ -37,7 +37,7 @@ keeps_all() {
   assert_output --partial "acknowledged visits are lost"
 }
 
-@test "control: a program that takes up counting one too low is found out" {
+@test "control: a program that starts to count one too low is found out" {
   mutant counts-one-too-low
   run crash none 1 10
   assert_failure 1

@@ -1,4 +1,4 @@
-# Volumes that run full, and that go read-only: refused and not ready, nothing lost, ready again by itself.
+# Volumes that run full or turn read-only: visits are refused, none is lost, and the program becomes ready by itself.
 
 load ../lib/faults
 
@@ -15,7 +15,7 @@ FULL="No space left on device"
 ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
 wait_ready_is() { try --max 50 --delay 0.1 -- ready_is "$1" || fail "readyz is not: $1"; }
 
-# fill: takes all the room that is left on the volume.
+# fill: takes all free space of the volume.
 fill() {
   local left
   left=$(($(stat -f -c '%a * %S' "$volume")))
@@ -27,21 +27,21 @@ free_up() { rm -f "$volume/ballast" "$volume/rest"; }
 
 refused_by_load() { awk '{ print $4 }' "$BATS_TEST_TMPDIR/summary"; }
 
-answered_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
+acknowledged_are() { [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -ge "$1" ]; }
 
-# end_load: ends it, and asserts that each visit was acknowledged or refused, and that the file holds the
+# end_load: ends the load, and asserts that each visit was acknowledged or refused, and that the file holds the
 # acknowledged ones and no others.
 end_load() {
   kill "$background"
   wait "$background"
   echo "# $(cat "$BATS_TEST_TMPDIR/summary")" >&3
-  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused [1-9][0-9]* errors 0 unanswered 0$' || return
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^acknowledged [0-9]+ refused [1-9][0-9]* errors 0 unanswered 0$' || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   assert_visits "$(wc -l <"$BATS_TEST_TMPDIR/out")"
 }
 
-# runs_full FILE-SYSTEM SIZE: the volume runs full under load and is freed, three times. Returns at the first thing
-# that is wrong, also for the control.
+# runs_full FILE-SYSTEM SIZE: three times the volume runs full under load and gets space again. Returns at the first
+# failure, for the control.
 runs_full() {
   volume "$1" "$2"
   DATA=$volume/data start_web_app
@@ -55,16 +55,16 @@ runs_full() {
     wait_ready_is ready || return
     visit | jq -r '"\(.visit)\t\(.time)"' >>"$BATS_TEST_TMPDIR/out" || return
   done
-  ! log_has '^web-app: reopened ' || fail "what a failed write left was still there later" || return
+  ! log_has '^web-app: reopened ' || fail "a partial write was still there later" || return
   end_load || return
   wait_log "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$" || return
   wait_log "^web-app: ready again: $data/visits.txt is writable$" || return
-  # Those of the load, and the one of each round.
+  # Those of the load, and one for each round.
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" $(($(refused_by_load) + 3)) || return
   stop_web_app
 }
 
-@test "a tmpfs of 1 MiB that runs full: 503, not ready, alive; ready by itself when there is room" { runs_full tmpfs 1M; }
+@test "on a full tmpfs of 1 MiB: 503, not ready, alive; ready by itself when there is space" { runs_full tmpfs 1M; }
 
 @test "the same on ext4" {
   requires_loop_devices
@@ -87,16 +87,16 @@ recovers_alone() {
   volume tmpfs 1M
   DATA=$volume/data start_web_app
   fill
-  # What room there is in the last page of the file is still used.
+  # The last page of the file still has room for some visits.
   refused() { [ "$(status_of /)" = 503 ]; }
   try --max 200 --delay 0 -- refused
   free_up
   wait_ready_is ready
 }
 
-@test "it finds out that there is room again without a visitor's being refused for it" { recovers_alone; }
+@test "it notices free space by itself, without a visit that is refused first" { recovers_alone; }
 
-@test "visits alone fill a volume to its last byte, and are all there" {
+@test "visits alone fill a volume to its last byte, and none is lost" {
   volume tmpfs 256k
   DATA=$volume/data start_web_app
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
@@ -105,13 +105,13 @@ recovers_alone() {
   stop_web_app
 }
 
-@test "a file that meets its size limit: refused as if the volume were full, and SIGXFSZ does not end it" {
+@test "at the limit of a file's size visits are refused as on a full volume, and SIGXFSZ does not end it" {
   local before
   requires command:prlimit
   start_web_app
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 120
-  try --max 400 --delay 0.02 -- answered_are 200
-  # The limit is in the middle of a line, so that there is a part of one to be cut off.
+  try --max 400 --delay 0.02 -- acknowledged_are 200
+  # The limit is in the middle of a line, so that there is a partial write to truncate.
   prlimit --pid "$pid" --fsize=$(($(count_visits) * 33 + 33 * 1000 + 7)):unlimited
   wait_ready_is "not ready: File too large"
   assert_equal "$(admin /healthz)" ok
@@ -119,13 +119,13 @@ recovers_alone() {
   before=$(wc -l <"$BATS_TEST_TMPDIR/out")
   prlimit --pid "$pid" --fsize=unlimited:unlimited
   wait_ready_is ready
-  try --max 400 --delay 0.02 -- answered_are $((before + 100))
+  try --max 400 --delay 0.02 -- acknowledged_are $((before + 100))
   end_load
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" "$(refused_by_load)"
   stop_web_app
 }
 
-@test "a torn end on a full volume stays where it is until there is room to keep it" {
+@test "on a full volume a torn line stays in the file until there is space for its copy" {
   local line="2022-11-28 22:54:26.913511+03:00"
   volume tmpfs 1M
   mkdir "$volume/data"
@@ -144,7 +144,7 @@ recovers_alone() {
   assert_equal "$(cat "$data"/visits.txt.torn-*)" "2022-11-28 22:5"
 }
 
-# hole_at_the_end: what a power cut may leave of a file that was growing, or an operator's truncate.
+# hole_at_the_end: a file that ends in a hole, as a power loss or an operator's truncate may leave it.
 hole_at_the_end() {
   local line="2022-11-28 22:54:26.913511+03:00"
   volume tmpfs 1M
@@ -158,27 +158,27 @@ hole_at_the_end() {
   assert_equal "$(stat -c %s "$data"/visits.txt.torn-*)" $((200 * 1024 * 1024 - 33))
 }
 
-@test "a hole at the end that is larger than the volume is repaired, and kept as a hole" { hole_at_the_end; }
+@test "a hole at the end that is larger than the volume is removed, and its copy is a hole too" { hole_at_the_end; }
 
-@test "control: a program that fills up the hole it keeps is found out" {
+@test "control: a program that writes out the NULs of the hole is found out" {
   mutant fills-up-hole
   run hole_at_the_end
   assert_failure
   assert_output --partial "it is not ready"
 }
 
-@test "an ext4 that goes read-only after an error: refused, not ready or exit code 3, and what was acknowledged before is there" {
+@test "if ext4 turns read-only after an error, it is not ready or exits with 3, and visits acknowledged before are kept" {
   requires_loop_devices
   volume ext4 32M
   DATA=$volume/data start_web_app
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 8 --seconds 60
-  try --max 400 --delay 0.02 -- answered_are 200
+  try --max 400 --delay 0.02 -- acknowledged_are 200
   cp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/before"
   mount -o remount,abort "$volume" || true
   gave_up() { ! kill -0 "$pid" 2>/dev/null || curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '^not ready: '; }
   try --max 100 --delay 0.1 -- gave_up
   end_visitor
-  # The log is told once a second.
+  # The program logs its state once a second.
   wait_log "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   status=0
   stop_web_app 2>/dev/null || status=$?
@@ -191,14 +191,14 @@ hole_at_the_end() {
   visit
 }
 
-@test "control: a program that leaves half a line on a full volume is found out" {
+@test "control: a program that leaves a partial write on a full volume is found out" {
   mutant leaves-partial-line
   run runs_full tmpfs 1M
   assert_failure
   assert_output --regexp "was still there later|is in the file as|actual +: [0-9]+ lines"
 }
 
-@test "control: a program that waits for a visitor to find out that there is room is found out" {
+@test "control: a program that notices free space only by a visit is found out" {
   mutant never-probes
   run recovers_alone
   assert_failure

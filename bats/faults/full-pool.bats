@@ -1,5 +1,5 @@
-# A thin pool that runs full below a volume: write(2) succeeds, and the sync that follows does not. Then Linux keeps
-# in its page cache what is not on the disk, as if it were; bats/tools/pool.py tells how a restart is put to the test.
+# A thin pool that runs full below a volume: write(2) succeeds, but the sync after it fails. Then Linux keeps data in
+# its page cache, as if it were on the disk, which it is not. bats/tools/pool.py explains how a restart is tested.
 
 load ../lib/faults
 
@@ -10,14 +10,14 @@ teardown() {
   unmount_all
 }
 
-# fills_pool FILE-SYSTEM SYNC [--kill]
+# fills_pool FILE-SYSTEM SYNC [--kill]: see bats/tools/pool.py.
 fills_pool() {
   local work
   work=$(mktemp -d -p "$BATS_TEST_TMPDIR")
   "$TOOLS/pool.py" --program "$WEB_APP" --work "$work" --file-system "$1" --sync "$2" "${@:3}" 3>&-
 }
 
-# keeps_all FILE-SYSTEM: with both modes that sync, after a failed sync and after kill -9 in the middle of one.
+# keeps_all FILE-SYSTEM: with both modes that sync, after a failed sync and after kill -9 during one, no visit is lost.
 keeps_all() {
   local sync kill job jobs=() out=$BATS_TEST_TMPDIR/out failed=0
   [ "$1" != fuse ] || requires command:bindfs || return
@@ -39,7 +39,7 @@ keeps_all() {
 @test "a full pool below btrfs: after a failed sync no visit is lost or gets another line" { keeps_all btrfs; }
 @test "a full pool below FUSE: after a failed sync no visit is lost or gets another line" { keeps_all fuse; }
 
-# loses FILE-SYSTEM SYNC [--kill]: what keeps_all would fail on.
+# loses FILE-SYSTEM SYNC [--kill]: the opposite: some visits are lost.
 loses() {
   run fills_pool "$@"
   echo "# $output" >&3
@@ -47,7 +47,7 @@ loses() {
   assert_output --regexp 'not at their line [1-9][0-9]*$'
 }
 
-@test "control: a program that believes its page cache at the start loses visits" {
+@test "control: a program that trusts its page cache at the start loses visits" {
   mutant believes-page-cache
   loses ext4 always --kill
   loses xfs interval

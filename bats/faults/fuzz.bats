@@ -1,9 +1,9 @@
-# What comes from outside, made up by libFuzzer: the bytes of a connection and of a response, a file of visits, the
-# options. What each target demands of the program stands in app/test/fuzz.
+# Input made by libFuzzer: the bytes of a connection, the bytes of a response, files of visits, and options. What each
+# target demands of the program is in app/test/fuzz.
 
 load ../lib/mutants
 
-# All targets at once; the tests look at what came of it.
+# All targets run at once; the tests look at the results.
 setup_file() {
   local target running=()
   build_as build_fuzz
@@ -14,14 +14,14 @@ setup_file() {
   for target in "${running[@]}"; do wait "$target"; done
 }
 
-# fuzz_in_background TARGET: for the time that there is. Its exit code goes to a file.
+# fuzz_in_background TARGET: fuzzes for fuzz_seconds; the exit code goes to the file TARGET.code.
 fuzz_in_background() {
   local code=0
   fuzz "$BUILD/fuzz/$1" "$1" -max_total_time="$(fuzz_seconds)" || code=$?
   echo "$code" >"$BATS_FILE_TMPDIR/$1.code"
 }
 
-# fuzz_seconds: a minute for each target in CI.
+# fuzz_seconds: prints the seconds for each target.
 fuzz_seconds() {
   if [ -n "${FUZZ_SECONDS:-}" ]; then
     echo "$FUZZ_SECONDS"
@@ -34,22 +34,23 @@ fuzz_seconds() {
   fi
 }
 
-# fuzz PROGRAM TARGET [OPTION...]: the committed corpus first, then what can be made of it. What it crashes on is kept.
+# fuzz PROGRAM TARGET [OPTION...]: tries the committed corpus, then inputs derived from it. An input that crashes the
+# program is saved in build/fuzz/crashes.
 fuzz() {
-  local program=$1 target=$2 folder memory code=0
+  local program=$1 target=$2 directory memory code=0
   shift 2
-  folder=$(scratch)/$target
+  directory=$(scratch)/$target
   memory=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || scratch)")
-  mkdir -p "$folder" "$BUILD/fuzz/crashes"
-  # Without what is set for people, so that one input means one thing.
+  mkdir -p "$directory" "$BUILD/fuzz/crashes"
+  # With a clean environment, so that an input always means the same.
   (cd "$memory" && exec env -i PATH="$PATH" TMPDIR="$memory" ASAN_OPTIONS=detect_leaks=1 \
     "$program" -max_len=2048 -timeout=20 -rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1 \
-    -artifact_prefix="$BUILD/fuzz/crashes/$target-" "$@" "$folder" "$ROOT/app/test/fuzz/corpus/$target") 2>&1 || code=$?
+    -artifact_prefix="$BUILD/fuzz/crashes/$target-" "$@" "$directory" "$ROOT/app/test/fuzz/corpus/$target") 2>&1 || code=$?
   rm -rf "$memory"
   return "$code"
 }
 
-# withstands TARGET: nothing was found, and to good purpose: so many inputs were tried.
+# withstands TARGET: the fuzzer found nothing, with at least 500 inputs.
 withstands() {
   local output=$BATS_FILE_TMPDIR/$1.output tried
   [ "$(cat "$BATS_FILE_TMPDIR/$1.code")" = 0 ] || fail "$(tail -n 40 "$output")"
@@ -58,7 +59,7 @@ withstands() {
   echo "# $1: $tried inputs in $(fuzz_seconds) s" >&3
 }
 
-# is_found TARGET MUTANT REPORT: the bug of that mutant, within a minute.
+# is_found TARGET MUTANT REPORT: the fuzzer finds the bug of MUTANT within a minute, with REPORT.
 is_found() {
   mutant "$2" fuzz
   run fuzz "$MUTANT/$1" "$1" -max_total_time=60 -artifact_prefix="$BATS_TEST_TMPDIR/"
@@ -66,15 +67,15 @@ is_found() {
   grep -qE "$3" <<<"$output" || fail "$(tail -n 40 <<<"$output")"
 }
 
-@test "no bytes on a connection make the parsers read past them, or accept what RFC 9112 has them refuse" {
+@test "no bytes on a connection make the parsers read past their end, or accept what RFC 9112 forbids" {
   withstands request
 }
 
-@test "no bytes of a response are read past their end, framed otherwise than RFC 9112 has it, or changed by how they come" {
+@test "no response is read past its end, framed other than by RFC 9112, or read differently in other pieces" {
   withstands client_response
 }
 
-@test "no file of visits loses a line that may be a visit, or any byte, by its repair" {
+@test "no repair of a file loses a line that may be a visit, or any byte" {
   withstands recovery
 }
 
@@ -82,42 +83,42 @@ is_found() {
   withstands options
 }
 
-@test "control: a colon that is looked for past the end is found" {
+@test "control: a parser that looks for a colon past the end of its line is found out" {
   is_found request seeks-colon-past-end "AddressSanitizer|does not hold"
 }
 
-@test "control: a bare LF that is let through is found" {
+@test "control: a parser that accepts a bare LF is found out" {
   is_found request accepts-bare-lf "no bare LF is accepted"
 }
 
-@test "control: a Transfer-Encoding that is let through is found" {
+@test "control: a parser that accepts a Transfer-Encoding is found out" {
   is_found request accepts-transfer-encoding "no coding is accepted"
 }
 
-@test "control: a response that is framed in two ways and let through is found" {
+@test "control: a client that accepts a response framed in two ways is found out" {
   is_found client_response accepts-two-framings "no response is framed in two ways"
 }
 
-@test "control: a body that is copied past its room is found" {
+@test "control: a client that copies a body past the end of its buffer is found out" {
   is_found client_response copies-body-past-room "AddressSanitizer|runtime error"
 }
 
-@test "control: a response whose end depends on how its bytes come is found" {
+@test "control: a client whose result depends on the pieces of a response is found out" {
   is_found client_response loses-lone-byte "does not hold"
 }
 
-@test "control: a repair that forgets what crosses the end of its buffer is found" {
+@test "control: a repair that forgets a line across the end of its buffer is found out" {
   is_found recovery forgets-long-line "does not hold"
 }
 
-@test "control: a repair that cuts off damage before a visit is found" {
+@test "control: a repair that truncates damage before a visit is found out" {
   is_found recovery removes-damage-before-visit "does not hold"
 }
 
-@test "control: a message that is written past its room is found" {
+@test "control: a message that is written past the end of its buffer is found out" {
   is_found options writes-message-past-room "AddressSanitizer: heap-buffer-overflow"
 }
 
-@test "control: a number that is not held to its limits is found" {
+@test "control: an option that accepts a number past its limit is found out" {
   is_found options accepts-65-workers "there are 1 to 64 workers"
 }

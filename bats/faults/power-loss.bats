@@ -1,5 +1,5 @@
-# Power loss on real file systems: a disk is copied at one moment under load, and what its journal gives back has
-# every visit that was acknowledged before. bats/tools/power.py tells how.
+# Power loss on real file systems: a disk is copied at one moment under load; after the journal's replay the copy has
+# every visit that was acknowledged before. bats/tools/power.py explains how.
 
 load ../lib/faults
 
@@ -10,7 +10,7 @@ teardown() {
   unmount_all
 }
 
-# cut_power FILE-SYSTEM CUTS SYNC WORKERS [OPTION...]
+# cut_power FILE-SYSTEM CUTS SYNC WORKERS [OPTION...]: see bats/tools/power.py.
 cut_power() {
   requires "command:mkfs.$1" command:mkfs.xfs
   mkdir -p "$BATS_TEST_TMPDIR/work"
@@ -18,21 +18,21 @@ cut_power() {
     --workers "$4" "${@:5}" -- --sync "$3" 3>&-
 }
 
-# keeps_all FILE-SYSTEM WORKERS
+# keeps_all FILE-SYSTEM WORKERS: with --sync=always no cut loses a visit.
 keeps_all() {
   cuts=$(rounds 12 300)
   run cut_power "$1" "$cuts" always "$2"
   echo "# $output" >&3
   assert_success
-  assert_output --regexp "^$1 seed [0-9]+ cuts $cuts answered [0-9]{3,} lost 0$"
+  assert_output --regexp "^$1 seed [0-9]+ cuts $cuts acknowledged [0-9]{3,} lost 0$"
 }
 
-# loses_some FILE-SYSTEM SYNC WORKERS [CUTS]: what keeps_all would fail on.
+# loses_some FILE-SYSTEM SYNC WORKERS [CUTS]: the opposite: some acknowledged visits are lost.
 loses_some() {
   run cut_power "$1" "${4:-4}" "$2" "$3"
   echo "# $output" >&3
   assert_failure 1
-  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} answered [0-9]+ lost [1-9][0-9]*$"
+  assert_output --regexp "^$1 seed [0-9]+ cuts ${4:-4} acknowledged [0-9]+ lost [1-9][0-9]*$"
 }
 
 @test "power loss on ext4: every acknowledged visit is there" { keeps_all ext4 1; }
@@ -47,29 +47,29 @@ loses_some() {
 @test "control: without a sync xfs loses acknowledged visits" { loses_some xfs none 1; }
 @test "control: without a sync btrfs loses acknowledged visits" { loses_some btrfs none 1; }
 
-@test "control: a program that acknowledges visits while its sync still runs is found out" {
+@test "control: a program that acknowledges a visit before its sync is found out" {
   mutant acknowledges-before-sync
   loses_some ext4 always 1
 }
 
-@test "control: a worker that takes what others wrote during its sync for synced is found out" {
-  # It takes its time, for others to write after each second sync, and for the power to fail before the next one.
+@test "control: a worker that takes lines written during its sync for durable is found out" {
+  # The mutant sleeps, so that others write after each second sync, and the power can fail before the next one.
   mutant takes-later-writes-for-synced
   loses_some ext4 always 4 30
 }
 
-@test "with --sync=interval power loss takes the visits of the last seconds, and no others" {
+@test "with --sync=interval a power loss takes the visits of the last seconds, and no others" {
   run cut_power ext4 "$(rounds 4 40)" interval 1 --seconds 3 --grace 2
   echo "# $output" >&3
   assert_success
 }
 
-# has_given_up: the program has ended by itself, or says that it is not ready.
+# has_given_up: the program has ended by itself, or is not ready.
 has_given_up() { ! kill -0 "$pid" 2>/dev/null || [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "not ready: I/O error" ]; }
 
-# shut_down FILE-SYSTEM WORKERS: what the kernel does to a file system after an error in its journal: from here on every
-# write and sync fails, and what was not on the disk stays away from it. Whether a write or a sync is the first to
-# meet that is chance; after a sync the program must end, after a write it may.
+# shut_down FILE-SYSTEM WORKERS: shuts the file system down, as the kernel does after an error in its journal: from then
+# on every write and sync fails, and data that is not on the disk never gets there. The first call that fails may be a
+# write or a sync; after a sync the program must end, after a write it may.
 shut_down() {
   requires command:xfs_io
   volume "$1" 512M
@@ -81,7 +81,7 @@ shut_down() {
   xfs_io -x -c shutdown "$volume"
   try --max 100 --delay 0.1 -- has_given_up
   end_visitor
-  # The log is told once a second.
+  # The program logs its state once a second.
   wait_log "^web-app: (cannot write|fdatasync of) $data/visits.txt"
   status=0
   stop_web_app 2>/dev/null || status=$?
@@ -97,8 +97,8 @@ shut_down() {
   visit
 }
 
-@test "an ext4 that is shut down under load: exit code 3 or not ready, and what was acknowledged before is there" { shut_down ext4 1; }
-@test "an xfs that is shut down under load: exit code 3 or not ready, and what was acknowledged before is there" { shut_down xfs 1; }
+@test "if ext4 shuts down under load, it exits with 3 or is not ready, and visits acknowledged before are kept" { shut_down ext4 1; }
+@test "if xfs shuts down under load, it exits with 3 or is not ready, and visits acknowledged before are kept" { shut_down xfs 1; }
 
-@test "the same of an ext4 under four workers" { shut_down ext4 4; }
-@test "the same of an xfs under four workers" { shut_down xfs 4; }
+@test "the same on ext4 with four workers" { shut_down ext4 4; }
+@test "the same on xfs with four workers" { shut_down xfs 4; }

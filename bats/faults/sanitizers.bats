@@ -1,5 +1,4 @@
-# The program and the tests of it once under the address and undefined-behaviour sanitizers, once under the thread
-# sanitizer.
+# The program and its tests under the address and undefined-behaviour sanitizers, and again under the thread sanitizer.
 # shellcheck disable=SC2034,SC2120 # variables and functions are used by name
 
 load ../lib/mutants
@@ -17,20 +16,20 @@ setup() {
   export TSAN_OPTIONS=second_deadlock_stack=1
 }
 
-# thread_sanitizer: what has to go before a program with it. It cannot place its memory where addresses are more
-# random than it expects.
+# thread_sanitizer: prints the command that must start a program with this sanitizer, if any. With more address
+# randomization than it expects, it cannot place its memory.
 thread_sanitizer() {
   [ "$(sysctl -n vm.mmap_rnd_bits)" -le 28 ] || echo "setarch -R"
 }
 
-# until_stopped COMMAND...: again and again, until the file `stop` is there.
+# until_stopped COMMAND...: repeats it until the file `stop` exists.
 until_stopped() {
   until [ -e "$BATS_TEST_TMPDIR/stop" ]; do "$@" || true; done
 }
 
 scrape() { admin /metrics && admin /readyz && get '/visits?format=json&tail=100' && get /visits && get / && get /none; }
 
-# read_slowly: 20 readers of the listing that stop reading, 20 that go on at a low rate, and as many slow heads.
+# read_slowly: 20 clients that stop reading the listing, 20 with slow heads, and 4 that read the listing at a low rate.
 read_slowly() {
   local kind
   for kind in reader head; do
@@ -58,7 +57,7 @@ EOF
 
 has_reopened() { log_has "^web-app: reopened $data/visits.txt: "; }
 
-# replace_file: as an operator would, under load. What was open goes on as `before`.
+# replace_file: replaces visits.txt under load, as an operator would. The old file stays as `before`.
 replace_file() {
   ln "$data/visits.txt" "$data/before"
   printf '%s\n' "$LINE" "$LINE" "$LINE" >"$data/new"
@@ -66,8 +65,8 @@ replace_file() {
   try --max 400 --delay 0.05 -- has_reopened
 }
 
-# drive: everything at once that the program does at some time, to SIGTERM under load. Fails unless the program ends
-# well, has lost no visit, and has said nothing but its own lines.
+# drive: makes the program do everything at the same time, until SIGTERM under load. Fails unless the program exits
+# with 0, loses no visit, and logs only its own lines.
 drive() {
   data=$BATS_TEST_TMPDIR/data out=$BATS_TEST_TMPDIR/out status=0
   mkdir -p "$data"
@@ -93,35 +92,35 @@ drive() {
   wait "$visitors" || status="$status, that of the visitors $?"
   assert_equal "exit code $status" "exit code 0" || return
   assert_equal "$(grep -v '^web-app: ' "$log")" "" || return
-  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^answered [0-9]+ refused 0 errors 0 unanswered 0$' || return
+  assert_regex "$(cat "$BATS_TEST_TMPDIR/summary")" '^acknowledged [0-9]+ refused 0 errors 0 unanswered 0$' || return
   assert_kept
 }
 
-# assert_kept: each acknowledged visit is in the file that was open then.
+# assert_kept: each acknowledged visit is in the old file or in the new one.
 assert_kept() {
   run awk -F '\t' '
     FILENAME != ARGV[3] { line[FILENAME, FNR] = $0; next }
     line[ARGV[1], $1] != $2 && line[ARGV[2], $1] != $2 { print "visit", $1, "of", $2, "is in neither file"; wrong++ }
-    { answered++ }
-    END { exit wrong > 0 || answered < 300 }' "$data/before" "$data/visits.txt" "$out"
+    { acknowledged++ }
+    END { exit wrong > 0 || acknowledged < 300 }' "$data/before" "$data/visits.txt" "$out"
   assert_success || return
   local wrong
-  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvxE -- "$STAMP") || true
+  wrong=$(cat "$data/before" "$data/visits.txt" | grep -cvxE -- "$TIMESTAMP_SHAPE") || true
   assert_equal "$wrong damaged lines" "0 damaged lines"
 }
 
-# finds BUILD MUTANT REPORT: drive fails on that mutant, with that report.
+# finds BUILD MUTANT REPORT: on MUTANT, drive fails with REPORT.
 finds() {
   mutant "$2" "$1"
   run drive_alone
   assert_failure
   assert_output --partial "$3"
   refute_output --partial "BUG:"
-  # What was asked for is no failure of this test.
+  # These reports are wanted; teardown must not find them.
   rm "$BATS_TEST_TMPDIR"/web-app.*.log
 }
 
-# drive_alone: leaves nothing running, though `run` makes it a subshell.
+# drive_alone: drive, and then ends what it started, because `run` makes it a subshell.
 drive_alone() {
   local result=0
   drive || result=$?
@@ -130,11 +129,12 @@ drive_alone() {
   return "$result"
 }
 
-# suite_passes PROGRAM: the tests of options, visits, HTTP, signals and event loops, each process of it under a sanitizer.
+# suite_passes PROGRAM: the tests of options, visits, HTTP, signals, check and event loops pass with PROGRAM, and no
+# sanitizer reports anything.
 suite_passes() {
   local files=("$ROOT"/bats/app/{options,visits,http,signals,check,workers}.bats) result=0 reports=$BATS_TEST_TMPDIR/report
   [ "${LONG:-}" != 1 ] || files+=("$ROOT"/bats/app/{slow,data-directory}.bats)
-  # Without what the bats around it has set.
+  # Without the environment of the outer bats.
   env -i PATH="$PATH" HOME="${HOME:-/}" LANG="${LANG:-C.UTF-8}" CI="${CI:-}" WEB_APP="$1" \
     ASAN_OPTIONS="$ASAN_OPTIONS:log_path=$reports" UBSAN_OPTIONS="$UBSAN_OPTIONS:log_path=$reports" \
     TSAN_OPTIONS="$TSAN_OPTIONS:log_path=$reports" \
@@ -144,12 +144,12 @@ suite_passes() {
   assert_equal "$(grep -c '^ok' "$BATS_TEST_TMPDIR/tap")" "$(sed -n 's/^1\.\.//p' "$BATS_TEST_TMPDIR/tap")"
 }
 
-@test "under ASan and UBSan: load, slow readers, wrong requests, a replaced file and SIGTERM at once, and no report" {
+@test "under ASan and UBSan load, slow readers, wrong requests, a replaced file and SIGTERM at once give no report" {
   WEB_APP=$BUILD/sanitized/web-app
   drive
 }
 
-@test "under TSan the same" {
+@test "under TSan they give none either" {
   WEB_APP=$BUILD/thread-sanitized/web-app
   IN_FRONT=$(thread_sanitizer) drive
 }

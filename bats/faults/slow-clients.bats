@@ -1,5 +1,5 @@
-# Thousands of slow clients of slowhttptest, more than there is room for, and too few descriptors: visitors are served
-# all the same, the admin port answers, nothing spins, and memory stays small.
+# Thousands of slow clients of slowhttptest, more than the limit of connections, and too few descriptors: visitors are
+# served all the same, the admin port responds, nothing spins, and memory stays small.
 # shellcheck disable=SC2034 # start_web_app reads WEB_APP and IN_FRONT
 
 load ../lib/mutants
@@ -14,7 +14,7 @@ setup() {
   [ "$(ulimit -n)" -ge 10000 ] || ulimit -n 10000 || skip_or_fail "this machine lacks 10,000 open files"
 }
 
-# start_long_web_app: whose listing is long enough for it to be read slowly.
+# start_long_web_app: starts the program with a listing that is long enough to be read slowly.
 start_long_web_app() {
   data=$BATS_TEST_TMPDIR/data
   mkdir -p "$data"
@@ -22,7 +22,7 @@ start_long_web_app() {
   DATA=$data start_web_app
 }
 
-# besiege OPTION...: 4,000 connections of slowhttptest.
+# besiege OPTION...: opens 4,000 connections with slowhttptest.
 besiege() {
   # shellcheck disable=SC2119
   in_background "$BATS_TEST_TMPDIR/slowhttptest" "$SLOWHTTPTEST" -c 4000 -r 2000 -l 60 -p 3 -v 1 \
@@ -31,25 +31,25 @@ besiege() {
 
 connections_are() { test "$(metric web_app_connections)" "$@"; }
 
-# assert_admin_answers: 50 requests, each on a connection of its own; half of them at once, and none starves.
-assert_admin_answers() {
+# assert_admin_responds: to 50 requests, each on a connection of its own: half of them within 0.25 s, all within 5 s.
+assert_admin_responds() {
   local times
   times=$(admin '/readyz?[1-50]' -o /dev/null -H 'Connection: close' -w '%{http_code} %{time_total}\n' | sort) || return
   awk '$1 != 200 || $2 > 5 { late++ } NR == 25 { median = $2 }
     END { exit NR != 50 || late > 0 || median > 0.25 }' <<<"$times" || fail "the admin port took too long: $times"
 }
 
-# assert_visitors_served: each of 400 visits by 8 visitors, within seconds, and each counted once.
+# assert_visitors_served: 400 visits by 8 visitors are acknowledged within 20 s, and each is counted once.
 assert_visitors_served() {
   local before out=$BATS_TEST_TMPDIR/out
   before=$(count_visits)
   run timeout 20 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$out" --connections 8 --requests 400
-  assert_output "answered 400 refused 0 errors 0 unanswered 0" || return
+  assert_output "acknowledged 400 refused 0 errors 0 unanswered 0" || return
   assert_recorded "$out" || return
   assert_visits $((before + 400))
 }
 
-# assert_fresh_visitor_served: by a connection that has to find room first.
+# assert_fresh_visitor_served: 5 visitors with new connections are served, though another must be evicted for each.
 assert_fresh_visitor_served() {
   local before
   before=$(count_visits)
@@ -62,17 +62,17 @@ assert_fresh_visitor_served() {
 
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
 
-# assert_no_spin: in four seconds in which only slow clients do anything, one of processor time at most.
+# assert_no_spin: in four seconds with slow clients only, the program uses at most one second of processor time.
 assert_no_spin() {
   local before ticks
   before=$(cpu_ticks)
-  # The time itself is what is tested.
+  # This test is about the time, so there is no condition to wait for.
   command sleep 4
   ticks=$(($(cpu_ticks) - before))
   [ "$ticks" -le "$(getconf CLK_TCK)" ] || fail "$ticks ticks of processor time in 4 s"
 }
 
-# assert_memory_bounded: 64 MiB of its own, and 256 KiB of the kernel for what one client has not read.
+# assert_memory_bounded: at most 64 MiB are resident, and the kernel buffers at most 256 KiB for one client.
 assert_memory_bounded() {
   local resident queued
   resident=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
@@ -83,22 +83,22 @@ assert_memory_bounded() {
 
 counted() { metric "web_app_http_requests_total{$1}" || echo 0; }
 
-# have_come NUMBER: so many are there, or were let go after their time; or so many have asked for the listing.
+# have_come NUMBER: NUMBER clients are connected or got a 408; or NUMBER have requested the listing.
 have_come() {
   [ $(($(metric web_app_connections) + $(counted 'path="other",code="408"'))) -ge "$1" ] ||
     [ "$(counted 'path="/visits",code="200"')" -ge "$1" ]
 }
 
-# assert_holds_out: while they come, at their most, and after it.
+# assert_holds_out: all is well while the clients connect, and once almost all of them have connected.
 assert_holds_out() {
   try --max 800 --delay 0.05 -- connections_are -ge 1500 || return
-  assert_admin_answers || return
+  assert_admin_responds || return
   assert_visitors_served || return
   assert_memory_bounded || return
   try --max 800 --delay 0.05 -- have_come 3900 || return
   assert_no_spin || return
   assert_memory_bounded || return
-  assert_admin_answers || return
+  assert_admin_responds || return
   kill -0 "$background" || fail "slowhttptest has ended: $(cat "$BATS_TEST_TMPDIR/slowhttptest")"
 }
 
@@ -108,14 +108,14 @@ assert_holds_out() {
   assert_holds_out
 }
 
-# refused NUMBER: so many requests for their method.
+# refused NUMBER: NUMBER requests or more were refused for their method.
 refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')" -ge "$1" ]; }
 
 @test "4,000 slow bodies (slowhttptest -B) are refused by their heads" {
   start_web_app
   besiege -B -i 1 -s 8192
   try --max 400 --delay 0.05 -- refused 1000
-  assert_admin_answers
+  assert_admin_responds
   assert_visitors_served
   try --max 400 --delay 0.05 -- refused 4000
   try --max 400 --delay 0.05 -- connections_are -lt 100
@@ -129,7 +129,7 @@ refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')"
   assert_holds_out
 }
 
-@test "control: buffers that the kernel may let grow are noticed" {
+@test "control: a program that lets the kernel's buffers grow is found out" {
   mutant unbounded-send-buffer plain
   start_long_web_app
   besiege -X -w 512 -y 1024 -n 2 -z 32 -k 3
@@ -139,18 +139,18 @@ refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="405"}')"
   assert_output --regexp "the kernel keeps [0-9]+ bytes for one client"
 }
 
-# flood [OPTION...]: eight times as many slow heads as there is room for, of which the last have come.
+# flood [OPTION...]: slow heads, eight times as many as the limit, until the limit is reached.
 flood() {
   start_web_app --max-connections 500 "$@"
   besiege -H -i 1 -x 24
   try --max 400 --delay 0.05 -- connections_are -ge 490
 }
 
-# assert_flood_is_harmless [OPTION...]: no visitor is kept out by it.
+# assert_flood_is_harmless [OPTION...]: during a flood every visitor is served.
 assert_flood_is_harmless() {
   flood "$@"
   assert_fresh_visitor_served
-  assert_admin_answers
+  assert_admin_responds
   connections_are -le 500
   assert_no_spin
   assert_memory_bounded
@@ -161,11 +161,11 @@ assert_flood_is_harmless() {
   assert_flood_is_harmless
 }
 
-@test "nor with several event loops" {
+@test "the same with several event loops" {
   assert_flood_is_harmless --workers 4
 }
 
-@test "control: visitors are kept out where nobody has to make room" {
+@test "control: a program that evicts no connection keeps visitors out" {
   mutant evicts-nobody plain
   flood
   PATIENCE=4 run assert_fresh_visitor_served
@@ -173,13 +173,13 @@ assert_flood_is_harmless() {
   assert_output --partial "a visitor was not served"
 }
 
-# newcomers_at_once: eight visitors whom the program finds in its queue together, when slow heads have taken all room.
-newcomers_at_once() {
+# clients_at_once: the program finds eight visitors in the backlog at once, while slow heads hold all connections.
+clients_at_once() {
   local out=$BATS_TEST_TMPDIR/out
   start_web_app --max-connections 10
   in_background "$BATS_TEST_TMPDIR/heads" "$TOOLS/slow.py" --port "$port" --connections 10 --kind head
   try --max 100 --delay 0.05 -- connections_are -ge 10
-  # Until all of the heads may be let go.
+  # Until all of the heads may be evicted.
   since=$SECONDS
   try --max 100 --delay 0.05 -- has_been_slow_for_a_while
   kill -STOP "$pid"
@@ -187,26 +187,26 @@ newcomers_at_once() {
   try --max 200 --delay 0.05 -- are_queued 18 || return
   kill -CONT "$pid"
   wait "$background" || return
-  assert_equal "$(cat "$BATS_TEST_TMPDIR/summary")" "answered 8 refused 0 errors 0 unanswered 0"
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/summary")" "acknowledged 8 refused 0 errors 0 unanswered 0"
 }
 
 has_been_slow_for_a_while() { [ $((SECONDS - since)) -ge 3 ]; }
 
 are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1" ]; }
 
-@test "newcomers do not push out each other before they are heard" {
-  newcomers_at_once
+@test "new connections do not evict each other before their first request is read" {
+  clients_at_once
 }
 
-@test "control: they do where they are given no time" {
+@test "control: a program that evicts new connections at once is found out" {
   mutant evicts-unheard-newcomers plain
-  run newcomers_at_once
+  run clients_at_once
   assert_failure
-  assert_output --regexp "answered [0-7] refused 0 errors [1-9]"
+  assert_output --regexp "acknowledged [0-7] refused 0 errors [1-9]"
 }
 
-# with_few_descriptors COMMAND...: $FILES are allowed, or 64, of which 18 are taken already, whatever the test itself has open: too few
-# for the connections that both ports have room for.
+# with_few_descriptors COMMAND...: runs it with a limit of $FILES (64) descriptors, 18 of them open already, whatever the
+# test itself has open. That is too few for the limit of connections on both ports.
 with_few_descriptors() {
   local fd
   for fd in "/proc/$BASHPID/fd/"*; do
@@ -219,7 +219,7 @@ with_few_descriptors() {
   exec prlimit --nofile="${FILES:-64}:${FILES:-64}" "$@"
 }
 
-# run_out_of_descriptors [OPTION...]: both ports have more connections than there are descriptors.
+# run_out_of_descriptors [OPTION...]: opens more connections to each port than there are descriptors.
 run_out_of_descriptors() {
   requires command:prlimit
   IN_FRONT=with_few_descriptors start_web_app "$@"
@@ -232,7 +232,7 @@ run_out_of_descriptors() {
   try --max 400 --delay 0.05 -- descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
 }
 
-# have_taken_in: nobody is left in the queue of a port, to wait for those before to be let go.
+# have_taken_in: the backlogs of both ports are empty.
 have_taken_in() { [ "$(ss -Hltn "sport = :$port or sport = :$admin_port" | awk '{ print $2 }' | sort -u)" = 0 ]; }
 
 descriptors_used() {
@@ -240,27 +240,27 @@ descriptors_used() {
   [ "${#used[@]}" -ge $((${FILES:-64} - 2)) ]
 }
 
-# goes_on_without_descriptors [OPTION...]: and serves.
+# goes_on_without_descriptors [OPTION...]: without a free descriptor the program serves visitors and both ports.
 goes_on_without_descriptors() {
   run_out_of_descriptors "$@"
   try --max 800 --delay 0.05 -- have_taken_in
   descriptors_used || fail "descriptors are left: $(ls -l "/proc/$pid/fd")"
   assert_fresh_visitor_served
-  assert_admin_answers
+  assert_admin_responds
   assert_no_spin
   assert_memory_bounded
   assert_fresh_visitor_served
 }
 
-@test "out of descriptors (EMFILE) both ports go on, and nothing spins" {
+@test "out of descriptors (EMFILE) both ports keep serving, and nothing spins" {
   goes_on_without_descriptors
 }
 
-@test "with several event loops as well" {
+@test "out of descriptors several event loops keep serving too" {
   FILES=80 goes_on_without_descriptors --workers 4
 }
 
-@test "out of descriptors unprepared, nothing spins either" {
+@test "out of descriptors without lowering its limit first, nothing spins either" {
   mutant ignores-descriptor-limit plain
   run_out_of_descriptors
   assert_no_spin
@@ -268,7 +268,7 @@ goes_on_without_descriptors() {
   assert_fresh_visitor_served
 }
 
-@test "control: a program that asks again at once when it has no descriptor is seen to spin" {
+@test "control: a program that retries accept at once without a descriptor is found out to spin" {
   mutant retries-accept-at-once plain
   run_out_of_descriptors
   run assert_no_spin

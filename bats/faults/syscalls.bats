@@ -1,8 +1,8 @@
-# Each system call of the visit log, failed in turn; bats/tools/faults.py tells how, and what must hold after each.
+# Each system call of the visit log is made to fail in turn; bats/tools/faults.py explains how, and what must hold then.
 
 load ../lib/faults
 
-# Folders of a test, in memory where that can be: an fsync that does not fail is not what is tested here.
+# The data is in memory if possible: only failing syncs are tested here, and successful ones would take time.
 setup() {
   work=$BATS_TEST_TMPDIR/work
   mkdir "$work"
@@ -15,48 +15,49 @@ teardown() {
   rm -rf "$work"
 }
 
-# fail_each SUITE [OPTION...]: the loops of that suite of faults.py, or of the program $BY.
+# fail_each SUITE [OPTION...]: runs that suite of faults.py, or of the tool $BY.
 fail_each() {
   requires command:strace
   run timeout 600 "$TOOLS/${BY:-faults.py}" --program "$WEB_APP" --work "$work" "${@:2}" "$1" 3>&-
   echo "# ${lines[-1]}" >&3
 }
 
-# fail_each_of_several SUITE [OPTION...]: the same of several.py.
+# fail_each_of_several SUITE [OPTION...]: the same with several.py.
 fail_each_of_several() { BY=several.py fail_each "$@"; }
 
+# kept_all: the suite passed, and at least ten faults were met.
 kept_all() {
   assert_success
-  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits answered, 0 wrong$'
+  assert_output --regexp 'in all: [0-9]+ loops, [0-9]+ runs, [0-9]{2,} faults, [0-9]+ visits acknowledged, 0 wrong$'
 }
 
-# found_out REGEX: the same of a mutant.
+# found_out REGEX: the suite failed, as it must on a mutant, with a line `wrong: REGEX`.
 found_out() {
   assert_failure 1
   assert_line --regexp "^wrong: $1"
 }
 
-@test "a failed write of a visit: 503, not ready, nothing of it is left; then it goes on with the next number" {
+@test "a failed write of a visit gives 503 and not ready, and leaves nothing; then the next number follows" {
   fail_each write
   kept_all
 }
 
-@test "a short write of any length is cut off; where that fails nobody sees it, and it is cut off later" {
+@test "a short write of any length is truncated; if that fails it stays hidden, and is truncated later" {
   fail_each short
   kept_all
 }
 
-@test "a failed fdatasync: 503 to all that wait for it, none is made again, exit code 3, the restart keeps all" {
+@test "a failed fdatasync gives 503 to all that wait for it and exit code 3, is never repeated, and a restart keeps all" {
   fail_each sync
   kept_all
 }
 
-@test "a failed call at the start: a line that says so and exit code 1 or 3, or not ready until it succeeds" {
+@test "a failed call at the start gives a line that says so and exit code 1 or 3, or not ready until it succeeds" {
   fail_each start
   kept_all
 }
 
-@test "a failed call while the start copies the file, as it does on FUSE: the same" {
+@test "so does a failed call while the start copies the file, as it does on FUSE" {
   requires root command:bindfs
   mkdir "$work/below" "$work/fuse"
   bindfs "$work/below" "$work/fuse"
@@ -65,12 +66,12 @@ found_out() {
   kept_all
 }
 
-@test "a failed call while a replaced file is taken up: the same" {
-  fail_each anew
+@test "so does a failed call while a replaced file is reopened" {
+  fail_each reopen
   kept_all
 }
 
-@test "a failed read of a listing: it is refused or visibly broken off, never short without a word" {
+@test "a listing with a failed read is refused or visibly aborted, never silently short" {
   fail_each listing
   kept_all
 }
@@ -80,18 +81,18 @@ found_out() {
   kept_all
 }
 
-@test "with several workers a short write leaves nothing of its batch, nor of those that follow while there is no room" {
+@test "with several workers a short write leaves nothing of its batch, nor of later ones while space is lacking" {
   fail_each_of_several short
   kept_all
 }
 
-@test "with several workers a failed fdatasync: exit code 3, and the file has the acknowledged visits and no refused one" {
+@test "with several workers a failed fdatasync gives exit code 3, and the file has all acknowledged visits and no refused one" {
   fail_each_of_several sync
   assert_success
-  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits answered, 0 wrong$'
+  assert_output --regexp 'in all: 3 loops, [0-9]+ runs, [0-9]+ faults, [0-9]+ visits acknowledged, 0 wrong$'
 }
 
-@test "with several workers a failed call while a replaced file is opened: the same as with one" {
+@test "with several workers a failed call while a replaced file is reopened has the same result as with one" {
   fail_each_of_several reopen
   kept_all
 }
@@ -103,23 +104,23 @@ fail_one_sync() {
   echo "# ${lines[-1]}" >&3
 }
 
-@test "whichever sync of several workers fails under load, exactly the visits that were acknowledged are in the file" {
+@test "whichever sync of several workers fails under load, the file has exactly the acknowledged visits" {
   runs=$(rounds 40 1000)
   fail_one_sync "$runs"
   assert_success
-  assert_output --regexp "^seed 4711 runs $runs answered [0-9]{3,} refused [0-9]{3,} wrong 0$"
+  assert_output --regexp "^seed 4711 runs $runs acknowledged [0-9]{3,} refused [0-9]{3,} wrong 0$"
 }
 
-@test "control: several workers that leave in the file what they refuse are found out" {
+@test "control: several workers that leave refused visits in the file are found out" {
   mutant keeps-unsynced-lines
   fail_one_sync 5
   assert_failure 1
-  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were answered; '
+  assert_line --regexp '^seed 4711 run [1-5]: the file has [0-9]+ lines, and [0-9]+ visits were acknowledged; '
   fail_each_of_several sync --only 'always, EIO'
   found_out 'fdatasync of several workers, --sync=always, EIO, N = [0-9]+: there are [0-9]+ lines more for '
 }
 
-@test "control: several workers that leave half of a short write in the file, or append without a lock, are found out" {
+@test "control: several workers that leave a partial write in the file, or append without a lock, are found out" {
   mutant leaves-partial-line
   fail_each_of_several short
   found_out 'short writes of several workers, N = 1: there are [0-9]+ lines more for '
@@ -128,15 +129,15 @@ fail_one_sync() {
   found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
 }
 
-# syncs_slowly: a client has begun its request; while the sync of somebody else's visit takes longer than it may take for
-# that, the rest comes.
+# syncs_slowly: a client has sent half a request. Another client's visit is synced for longer than the time limit of a
+# request; meanwhile the first client sends the rest.
 syncs_slowly() {
   requires command:strace
   local half
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=11000000:when=1" start_web_app
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n' >&"$half"
-  # The program has read it once the loop that answers this has gone round.
+  # The event loop has read it once it responds to this later request.
   get /healthz >/dev/null
   in_background "$BATS_TEST_TMPDIR/other" visit
   try --max 100 --delay 0.05 -- visits_are 1 || return
@@ -148,7 +149,7 @@ syncs_slowly() {
 
 visits_are() { [ "$(count_visits)" = "$1" ]; }
 
-@test "a sync that takes eleven seconds: what has come meanwhile is in time" { syncs_slowly; }
+@test "bytes that arrive during a sync of eleven seconds are in time" { syncs_slowly; }
 
 @test "control: a program that takes a slow sync for its clients' silence is found out" {
   mutant takes-slow-sync-for-silence
@@ -157,7 +158,7 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
   assert_output --partial "HTTP/1.1 408"
 }
 
-# ends_in_time: a head that comes a byte at a time is refused, though there is always a byte that came during a sync.
+# ends_in_time: a head that arrives byte by byte is refused, though some byte of it has arrived during every sync.
 ends_in_time() {
   requires command:strace
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=100000" start_web_app
@@ -168,16 +169,16 @@ ends_in_time() {
 
 heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="408"}')" = 1 ]; }
 
-@test "slow syncs give nobody more than ten seconds for a head that comes a byte at a time" { ends_in_time; }
+@test "slow syncs give no client more than ten seconds for a head that arrives byte by byte" { ends_in_time; }
 
-@test "control: a program that waits as long as another byte has come is found out" {
+@test "control: a program that waits as long as more bytes come is found out" {
   mutant accepts-bytes-past-deadline
   run ends_in_time
   assert_failure
   assert_output --partial "gave up after 190 attempts"
 }
 
-# free_loops: those which no slow sync holds up get the clients that come meanwhile.
+# free_loops: new clients go to the loops that no slow sync holds up.
 free_loops() {
   requires command:strace
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=12000000:when=1" start_web_app --workers 3
@@ -185,31 +186,31 @@ free_loops() {
   echo "# $output" >&3
 }
 
-@test "clients that come while a slow sync holds up a loop do not wait for it" {
+@test "clients that connect while a slow sync holds up a loop do not wait for it" {
   free_loops
   assert_success
 }
 
-@test "control: a program that gives them to that loop too is found out" {
+@test "control: a program that passes new clients to a held-up loop is found out" {
   mutant hands-over-to-held-up-loop
   free_loops
   assert_failure
 }
 
-# refused_and_gone: a visit whose sync fails is not in the file any more when its 503 comes.
+# refused_and_gone: when a visit gets 503 because its sync failed, its line is already removed from the file.
 refused_and_gone() {
   requires command:strace
   local half
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:error=EIO:when=2" start_web_app
   visit >/dev/null
-  # Somebody whose request has begun holds up the program's end, for a moment.
+  # A client with half a request delays the end of the program for a moment.
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\n' >&"$half"
   get /healthz >/dev/null
   assert_equal "$(status_of /; count_visits)" "503"$'\n'"1"
 }
 
-@test "a visit that is refused since its sync failed is out of the file by then, and no later one is counted from it" {
+@test "a visit refused because of a failed sync is removed from the file before its 503, and its number is given again" {
   refused_and_gone
   local code=0
   wait "$pid" || code=$?
@@ -219,15 +220,15 @@ refused_and_gone() {
   assert_visits 2
 }
 
-@test "control: a program that leaves it there is found out" {
+@test "control: a program that leaves the line of such a visit is found out" {
   mutant keeps-unsynced-lines
   run refused_and_gone
   assert_failure
   assert_line --regexp "^ *2$"
 }
 
-# A crowd that comes while a sync takes its time: crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...]. SCENE='--others 9'
-# sets options of the scene.
+# crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...]: many clients send requests during a slow sync; see bats/tools/crowd.py.
+# SLOW-SYNCS are the syncs that take MICROSECONDS, in strace's notation. SCENE='--others 9' sets options of the scene.
 crowd() {
   requires command:strace
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=$3:when=$2" start_web_app "${@:4}"
@@ -236,32 +237,32 @@ crowd() {
   echo "# $output" >&3
 }
 
-@test "SIGTERM during a slow sync: whoever has asked by then is answered, however many they are" {
+@test "with SIGTERM during a slow sync all requests sent by then get their responses, however many" {
   crowd drain 1..3 700000 --drain 60s
   assert_success
   wait "$pid"
   assert_visits 700
 }
 
-@test "at the limit of connections nobody is closed whose request came during a slow sync" {
+@test "at the limit no connection is evicted whose request came during a slow sync" {
   crowd limit 1..2 3000000 --max-connections 60
   assert_success
   assert_visits 80
 }
 
-@test "the drain time ends during a slow sync: who has come by then is answered, however many they are" {
-  crowd last-call 1 3000000 --drain 100ms
+@test "if the drain time ends during a slow sync, all clients in the backlog are served, however many" {
+  crowd drain-backlog 1 3000000 --drain 100ms
   assert_success
   wait "$pid"
   assert_visits 301
 }
 
-@test "clients that never fall silent do not keep it from ending" {
+@test "clients that never stop sending do not keep it from ending" {
   crowd noise 1 1 --drain 0s
   assert_success
 }
 
-@test "clients that send nothing but empty lines, or half of one at a time, do not keep it from ending" {
+@test "clients that send only empty lines, or half of one at a time, do not keep it from ending" {
   crowd noise 1 1 --drain 60s
   assert_success
   crowd halves 1 1 --drain 60s
@@ -275,27 +276,28 @@ crowd() {
   assert_output "it is still there after 15 s"
 }
 
-# read_on: a client goes on to read a listing during a slow sync, after the requests of so many others that epoll(7) tells
-# of them first; then it has had no response for longer than it may be silent, or than it is spared at the limit.
+# read_on: during a slow sync a client reads on in its listing, after the requests of so many others that epoll(7)
+# reports those first. By then the program has seen no progress of it for longer than the write timeout, or than the time
+# for which it is not evicted at the limit.
 read_on() {
   old_visits 200000
   crowd reader 1 "$@"
 }
 
-# old_visits LINES: of an earlier time.
+# old_visits LINES: a data directory whose visits.txt has LINES old visits.
 old_visits() {
   mkdir -p "$BATS_TEST_TMPDIR/data"
   yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
 }
 
-# lingers: a client sends more while it reads its last response, a short listing, and a slow sync holds up the program.
+# lingers: while a slow sync holds up the program, a client sends more and still reads its last response, a short listing.
 lingers() {
   old_visits 1000
   crowd lingerer 1 2500000
 }
 
-@test "a listing that is read all the time is not ended by a sync that takes eleven seconds, nor at the limit by a short one" {
-  # With ten seconds for a step of the client, so that a sync of eleven is longer.
+@test "a client that keeps reading a listing is closed neither by a sync of eleven seconds nor, at the limit, by a short one" {
+  # This build has a write timeout of ten seconds, so that a sync of eleven is longer.
   mutant ten-second-write-timeout
   read_on 11000000
   assert_success
@@ -304,7 +306,7 @@ lingers() {
   assert_success
 }
 
-@test "control: a program that does not look what was read meanwhile ends the listing" {
+@test "control: a program that does not look at what the client has read meanwhile is found out" {
   mutant ignores-what-was-read
   read_on 11000000
   assert_failure 1
@@ -315,7 +317,7 @@ lingers() {
   assert_output --regexp '^only [0-9]+ bytes of 6600000 were listed|ConnectionResetError'
 }
 
-@test "what comes after the last request of a connection does not reset it, neither before the response nor after" {
+@test "bytes after the last request of a connection do not reset it, neither before the response nor after" {
   crowd last-bytes 1..2 1500000
   assert_success
   stop_started
@@ -323,7 +325,7 @@ lingers() {
   assert_success
 }
 
-@test "control: a program that closes at once, or without reading what has come, is found out" {
+@test "control: a program that closes with unread input, or lingers without reading, is found out" {
   mutant closes-with-input-unread
   crowd last-bytes 1..2 1500000
   assert_failure 1
@@ -335,14 +337,14 @@ lingers() {
   assert_output --partial "ConnectionResetError"
 }
 
-@test "control: a program that ends only when all is silent is found out" {
+@test "control: a program that drains until all clients are silent is found out" {
   mutant drain-waits-for-silence
   crowd noise 1 1 --drain 0s
   assert_failure 1
   assert_output "it is still there after 15 s"
 }
 
-@test "control: a program that closes whom it takes for idle, without a look, resets the connections of a crowd" {
+@test "control: a program that closes idle connections without a look for a request is found out" {
   mutant closes-idle-without-look
   crowd drain 1..3 700000 --drain 60s
   assert_failure 1
@@ -353,56 +355,56 @@ lingers() {
   assert_output --partial "ConnectionResetError"
 }
 
-@test "control: a program that looks only at idle ones closes those that were in the middle of a request" {
+@test "control: a program that evicts half-sent requests without a look for the rest is found out" {
   mutant looks-only-at-idle
   crowd limit 1..2 3000000 --max-connections 60
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
 
-@test "control: a drain that takes 64 of the backlog, or that ends by the clock, leaves a crowd without responses" {
+@test "control: a drain that accepts only 64 clients of the backlog, or ends by the clock, is found out" {
   mutant drains-64-of-backlog
-  crowd last-call 1 3000000 --drain 100ms
+  crowd drain-backlog 1 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
   stop_started
   mutant drain-ends-by-clock
-  crowd last-call 1..9 3000000 --drain 100ms
+  crowd drain-backlog 1..9 3000000 --drain 100ms
   assert_failure 1
   assert_output --partial "ConnectionResetError"
 }
 
-@test "control: failed syncs that are taken for good ones are found out" {
+@test "control: a program that takes failed syncs for good ones is found out" {
   mutant ignores-failed-syncs
   fail_each sync --only always
   found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
   found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
-  fail_each start --only 'fsync with a new folder, EIO'
-  found_out 'fsync with a new folder, EIO, N = 1: it ended with 0 and not with \[3\]'
-  found_out 'fsync with a new folder, EIO, N = 3: it ended with 0'
-  fail_each anew --only 'fdatasync'
+  fail_each start --only 'fsync with a new directory, EIO'
+  found_out 'fsync with a new directory, EIO, N = 1: it ended with 0 and not with \[3\]'
+  found_out 'fsync with a new directory, EIO, N = 3: it ended with 0'
+  fail_each reopen --only 'fdatasync'
   found_out 'fdatasync with three lines, EIO, N = [0-9]+: it ended with 0 and not with \[3\]'
 }
 
-@test "control: a short write that is not cut off is found out" {
+@test "control: a program that does not truncate a short write is found out" {
   mutant leaves-partial-line
   fail_each short
   found_out 'short writes of every length, N = 1: '
 }
 
-@test "control: copies of the torn end that multiply are found out" {
+@test "control: a program that leaves a copy of torn bytes at each failed attempt is found out" {
   mutant keeps-failed-torn-copies
   fail_each start --only 'ftruncate with a torn line, EIO for a while'
   found_out 'ftruncate with a torn line, EIO for a while, N = 1: there are [0-9]+ copies'
 }
 
-@test "control: a listing that ends where a read failed is found out" {
+@test "control: a program whose listing ends where a read failed is found out" {
   mutant listing-ends-at-failed-read
   fail_each listing --only EIO
   found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
 }
 
-@test "control: a failed sync that is tried again, and a failed write that is acknowledged, are found out" {
+@test "control: a program that repeats a failed sync, and one that acknowledges a failed write, are found out" {
   mutant retries-failed-sync
   fail_each sync --only 'always, EIO'
   found_out 'fdatasync with --sync=always, EIO, N = 1: '

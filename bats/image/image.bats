@@ -1,16 +1,16 @@
-# The image: what is in it, and docker run as the README has it.
+# The image: its content, and the docker commands of README.md.
 
 load ../lib/common
 
 setup_file() {
   requires docker
   VERSION=$(version)
-  # Another may be named, to see these tests fail.
+  # IMAGE may name another image, to see these tests fail.
   export VERSION IMAGE=${IMAGE:-web-app:$VERSION}
   docker image inspect "$IMAGE" >/dev/null || fail "there is no image $IMAGE; make it with ./build.sh image"
 }
 
-# Names that no other run has, so that only what this test has made is removed.
+# Names that no other run uses, so that cleanup removes only objects of this test.
 setup() {
   name=web-app-test-$(printf '%04x%04x' $RANDOM $RANDOM)
   containers=() volumes=()
@@ -24,8 +24,8 @@ teardown() {
 
 docker() { command docker "$@" </dev/null 3>&-; }
 
-# start_container OPTION... [-- ARGUMENT...]: in the background, its ports on free ones of the loopback; sets $port
-# and $admin_port once it is ready.
+# start_container OPTION... [-- ARGUMENT...]: starts it in the background, with its ports on free ports of the loopback;
+# sets $port and $admin_port, and waits until it is ready.
 start_container() {
   local options=()
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -40,7 +40,7 @@ start_container() {
   try --max 100 --delay 0.1 -- admin /readyz || fail "not ready: $(docker logs "$name" 2>&1)"
 }
 
-# stop_container: with SIGTERM, and removes it. Its exit code is the status.
+# stop_container: stops it with SIGTERM, removes it, and returns its exit code.
 stop_container() {
   docker stop --time 30 "$name" >/dev/null
   local code
@@ -51,11 +51,11 @@ stop_container() {
 
 exec_visits() { docker exec "$name" web-app visits "$@"; }
 
-# config TEMPLATE: of the image's configuration.
+# config TEMPLATE: prints the template, filled from the image's configuration.
 config() { docker image inspect -f "$1" "$IMAGE"; }
 
-# unpack_image: its layers one over the other in $BATS_TEST_TMPDIR/root, and their list in files: type, owner,
-# name, as tar prints them.
+# unpack_image: unpacks its layers, one over the other, into $BATS_TEST_TMPDIR/root, and lists type, owner and name of
+# each file, as tar prints them, in the file `files`.
 unpack_image() {
   local layer
   mkdir "$BATS_TEST_TMPDIR/saved" "$BATS_TEST_TMPDIR/root"
@@ -66,7 +66,7 @@ unpack_image() {
   done < <(jq -r '.[0].Layers[]' "$BATS_TEST_TMPDIR/saved/manifest.json") >"$BATS_TEST_TMPDIR/files"
 }
 
-@test "the image holds the program, the time zones and an empty data folder, and nothing else" {
+@test "the image holds the program, the time zones and an empty data directory, and nothing else" {
   unpack_image
   run awk '!/usr\/share\/zoneinfo\/./ { print $1, $2, $6 }' "$BATS_TEST_TMPDIR/files"
   assert_output "drwxr-xr-x 0/0 usr/
@@ -81,7 +81,7 @@ drwxr-xr-x 65532/65532 data/"
     fail "the image is of another build; make it again with ./build.sh image"
 }
 
-@test "its time zones are compiled zones of the IANA, for everybody to read" {
+@test "its time zones are compiled IANA zones that every user may read" {
   unpack_image
   local zones=$BATS_TEST_TMPDIR/root/usr/share/zoneinfo zone wrong
   for zone in Europe/Moscow UTC America/New_York Asia/Kathmandu; do assert [ -s "$zones/$zone" ]; done
@@ -97,7 +97,7 @@ drwxr-xr-x 65532/65532 data/"
   [ "$size" -le 614400 ] || fail "$size bytes"
 }
 
-@test "its configuration: who runs what, where, and how its health is asked" {
+@test "its configuration has the right user, command, directory, ports and health check" {
   assert_equal "$(config '{{.Config.User}}')" 65532:65532
   assert_equal "$(config '{{json .Config.Entrypoint}} {{json .Config.Cmd}}')" '["web-app"] null'
   assert_equal "$(config '{{.Config.WorkingDir}}')" /
@@ -112,7 +112,7 @@ drwxr-xr-x 65532/65532 data/"
   assert_regex "$(config '{{index .Config.Labels "org.opencontainers.image.revision"}}')" '^([0-9a-f]{40}|unknown)$'
 }
 
-@test "with a bind mount visits outlive containers, and the file is its owner's" {
+@test "with a bind mount visits outlive containers, and the directory's owner owns the file" {
   data=$BATS_TEST_TMPDIR/data
   mkdir "$data"
   start_container -v "$data:/data" --user "$(id -u):$(id -g)"
@@ -142,7 +142,7 @@ drwxr-xr-x 65532/65532 data/"
   assert_equal "$(stat -c %u:%g "$data/visits.txt")" 12345:54321
 }
 
-@test "without the right to write, one line says what to do, and the exit code is 1" {
+@test "without write permission, one line names the remedy, and the exit code is 1" {
   requires root
   mkdir "$BATS_TEST_TMPDIR/data"
   containers+=("$name")
@@ -150,7 +150,7 @@ drwxr-xr-x 65532/65532 data/"
   assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)".$'
 }
 
-@test "a named volume belongs to the program by itself, also with a read-only root and no capability" {
+@test "a named volume is writable without preparation, even with a read-only root and no capability" {
   docker volume create "$name" >/dev/null
   volumes+=("$name")
   local hardened=(--read-only --cap-drop ALL --security-opt no-new-privileges -v "$name:/data")
@@ -163,18 +163,18 @@ drwxr-xr-x 65532/65532 data/"
   stop_container
 }
 
-@test "without a volume it serves too, and a time zone can be named" {
+@test "it serves without a volume too, and a time zone can be given" {
   start_container -- --timezone America/New_York
   run visit
   assert_regex "$(jq -r .time <<<"$output")" '-0[45]:00$'
-  # As process 1 it hears SIGINT as well.
+  # As process 1 it obeys SIGINT too.
   docker kill --signal INT "$name" >/dev/null
   assert_equal "$(docker wait "$name")" 0
   run docker logs "$name"
   assert_line --regexp '^web-app: stopped with 1 visits recorded$'
 }
 
-@test "SIGTERM ends it within the drain time although a visitor is still there" {
+@test "SIGTERM ends it within the drain time although a visitor is still connected" {
   start_container -e WEB_APP_DRAIN=1s
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\n' >&"$half"
@@ -182,7 +182,7 @@ drwxr-xr-x 65532/65532 data/"
   exec {half}>&-
 }
 
-@test "docker finds it healthy, and unhealthy when it is not ready" {
+@test "docker reports it as healthy, and as unhealthy while it is not ready" {
   start_container --health-interval 1s
   health_is() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$name")" = "$1" ]; }
   try --max 100 --delay 0.2 -- health_is healthy
@@ -205,7 +205,7 @@ drwxr-xr-x 65532/65532 data/"
   try --max 100 --delay 0.2 -- health_is unhealthy
 }
 
-@test "help, version and a wrong option work in it as outside" {
+@test "help, version and a wrong option work in it as outside of it" {
   assert_equal "$(docker run --rm "$IMAGE" version)" "web-app $VERSION"
   assert_equal "$(docker run --rm "$IMAGE" help)" "$("$BUILD/web-app" help)"
   run docker run --rm "$IMAGE" --sync=often

@@ -1,4 +1,4 @@
-# The words of the chart's tests: what `helm template` makes of the values, as JSON. Needs no cluster.
+# The test language of the chart's tests: resources that `helm template` renders, as JSON. Needs no cluster.
 # shellcheck shell=bash
 
 load ../lib/common
@@ -12,7 +12,7 @@ render() {
   yq ea --no-colors --output-format json '[.]' "$RENDERED.yaml" >"$RENDERED"
 }
 
-# rendered KIND[/NAME] FILTER: what the jq filter says of the one resource of that kind and name.
+# rendered KIND[/NAME] FILTER: prints the output of the jq filter for the one resource of that kind and name.
 rendered() {
   local kind=${1%%/*} name=chart-web-app
   [ "$kind" = "$1" ] || name=${1#*/}
@@ -27,12 +27,12 @@ kinds() {
   jq -r '.[] | "\(.kind)/\(.metadata.name)"' "$RENDERED" | LC_ALL=C sort
 }
 
-# notes [HELM ARGUMENT...]: what an install would print.
+# notes [HELM ARGUMENT...]: prints the notes of an install.
 notes() {
   helm install chart "$CHART" --namespace test --dry-run=client "$@" | sed -n '/^NOTES:/,$p'
 }
 
-# refused [HELM ARGUMENT...]: rendering fails, and $output says why.
+# refused [HELM ARGUMENT...]: rendering fails; $output has the reason.
 refused() {
   run helm template chart "$CHART" --namespace test "$@"
   [ "$status" != 0 ] || fail "helm template $* was not refused"

@@ -4,7 +4,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$ROOT/build
 PATH=$BUILD/tools/bin:$PATH
-# What is visited is on this machine, whatever proxy leads out of it.
+# The programs under test are on this machine, so no proxy may be used.
 no_proxy=127.0.0.1,::1,localhost NO_PROXY=$no_proxy
 export ROOT BUILD PATH no_proxy NO_PROXY
 
@@ -17,7 +17,7 @@ bats_load_library bats-file
 # shellcheck source=bats/lib/try.bash
 source "$ROOT/bats/lib/try.bash"
 
-# version: the program's.
+# version: prints VERSION of build.sh.
 version() { bash -euo pipefail -c 'source "$1/build.sh"; echo "$VERSION"' version "$ROOT"; }
 
 # requires WHAT...: skips the test where the machine lacks something, except in CI, where that is a failure.
@@ -42,20 +42,20 @@ skip_or_fail() {
 # rounds USUAL LONG: prints how many times to do something; LONG=1 asks for the larger number.
 rounds() { if [ "${LONG:-}" = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
-# --- The program on this machine. WEB_APP may name another build of it, such as build/sanitized/web-app.
+# --- The program on this machine. WEB_APP may name another build, such as build/sanitized/web-app.
 
 WEB_APP=${WEB_APP:-$BUILD/web-app}
 TOOLS=$ROOT/bats/tools
 
-# A line of visits.txt, without its newline. Other clocks may have written a leap second.
-STAMP='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
+# A line of visits.txt, without its newline. Another program may have written a leap second.
+TIMESTAMP_SHAPE='[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}[+-][0-9]{2}:[0-5][0-9]'
 
 # web_app [ARGUMENT...]: the program in the foreground; it has 20 s.
 web_app() { timeout 20 "$WEB_APP" "$@" 3>&-; }
 
 # start_web_app [OPTION...]: serves in the background, on free ports of the loopback, with visits in $DATA or
-# the test's own folder `data`. Returns when it serves, with $pid, $port, $admin_port, $data and $log set.
-# Start it anew with the same $data by `DATA=$data start_web_app`. IN_FRONT='strace ...' goes before it.
+# the test's own directory `data`. Returns when it serves, with $pid, $port, $admin_port, $data and $log set.
+# `DATA=$data start_web_app` starts it again on the same $data. IN_FRONT='strace ...' goes before the command.
 start_web_app() {
   data=${DATA:-$(scratch)/data}
   log=$(mktemp "$(scratch)/web-app.XXXXXX.log")
@@ -74,13 +74,13 @@ start_web_app() {
 
 has_started() { grep -q 'serving on' "$2" || ! kill -0 "$1" 2>/dev/null; }
 
-# scratch: the folder of this test or, in setup_file, of this file.
+# scratch: the directory of this test or, in setup_file, of this file.
 scratch() { echo "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}"; }
 
 # log_has REGEX: the log of the last started program has such a line.
 log_has() { grep -qE -- "$1" "$log"; }
 
-# wait_log REGEX: waits until it has.
+# wait_log REGEX: waits until the log has such a line.
 wait_log() { try --max 200 --delay 0.05 -- log_has "$1" || fail "no line $1 in the log: $(cat "$log")"; }
 
 # stop_web_app [SIGNAL]: ends the last started program with SIGTERM or another signal, and returns its exit
@@ -90,8 +90,8 @@ stop_web_app() {
   wait "$pid"
 }
 
-# stop_started: ends what the test has left running; for a teardown. Only what start_web_app, in_background and
-# started have noted is touched, each by its id.
+# stop_started: ends what the test has left running; for a teardown. It ends only processes that start_web_app,
+# in_background and started have noted, by their ids.
 stop_started() {
   local one
   [ -e "$(scratch)/started" ] || return 0
@@ -109,7 +109,7 @@ started() { printf '%s\n' "$@" >>"$(scratch)/started"; }
 in_background() {
   local output=$1
   shift
-  : >"$output" # now, so that nobody takes an earlier command's output for this one's
+  : >"$output" # here, so that the caller cannot read the output of an earlier command
   "$@" >"$output" 2>&1 </dev/null 3>&- &
   background=$!
   started "$background"
@@ -121,7 +121,7 @@ teardown() {
   [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
 }
 
-# refute_sanitizer: no sanitizer has found anything, where WEB_APP names a build that has them.
+# refute_sanitizer: no sanitizer of the build that WEB_APP names has reported anything.
 refute_sanitizer() { ! grep -E 'Sanitizer|runtime error:' "$(scratch)"/web-app.*.log 2>/dev/null; }
 
 # get PATH [CURL-OPTION...]: the body of a response on the public port; fails unless its status is 200.
@@ -133,40 +133,40 @@ admin() { curl -sS --fail-with-body --max-time 20 "${@:2}" "http://127.0.0.1:$ad
 # status_of PATH [CURL-OPTION...]: the status alone.
 status_of() { curl -sS -o /dev/null -w '%{http_code}\n' --max-time 20 "${@:2}" "http://127.0.0.1:$port$1"; }
 
-# metric NAME: its value; NAME with its labels, as it is exported.
+# metric NAME: prints its value. NAME includes the labels, as /metrics exports them.
 metric() { admin /metrics | awk -v name="$1" '$1 == name { print $2; found = 1 } END { exit !found }'; }
 
-# visit [N]: visits the page N times over one connection and prints each response, which is JSON.
+# visit [N]: visits the page N times over one connection and prints each response as JSON.
 visit() {
   local urls=() i
   for ((i = 0; i < ${1:-1}; i++)); do urls+=("http://127.0.0.1:$port/"); done
   curl -sS --fail --max-time 20 -H 'Accept: application/json' "${urls[@]}"
 }
 
-# visitor OUT OPTION...: bats/tools/visitor.py on the last started program; acknowledged visits go to OUT.
+# visitor OUT OPTION...: runs bats/tools/visitor.py on the last started program; acknowledged visits go to OUT.
 visitor() { "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$@"; }
 
 # visitor_in_background OUT OPTION...: the same beside the test; its summary goes to the file `summary` of the
-# test's folder, and its id to $background.
+# test's directory, and its id to $background.
 visitor_in_background() {
   in_background "$(scratch)/summary" "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$@"
 }
 
-# count_visits: how many lines visits.txt has.
+# count_visits: prints the number of lines of visits.txt.
 count_visits() { wc -l <"$data/visits.txt"; }
 
-# assert_stamp LINE: it is a line of visits.txt, without its newline.
-assert_stamp() { assert_regex "$1" "^$STAMP\$"; }
+# assert_timestamp LINE: LINE is a valid line of visits.txt, without its newline.
+assert_timestamp() { assert_regex "$1" "^$TIMESTAMP_SHAPE\$"; }
 
 # assert_visits N: visits.txt has N lines, and nothing else.
 assert_visits() {
   local wrong
-  wrong=$(grep -cvxE -- "$STAMP" "$data/visits.txt") || true
+  wrong=$(grep -cvxE -- "$TIMESTAMP_SHAPE" "$data/visits.txt") || true
   assert_equal "$(count_visits) lines, $wrong of them damaged" "$1 lines, 0 of them damaged" || return
   assert_equal "$(wc -c <"$data/visits.txt")" $((33 * $1))
 }
 
-# assert_recorded OUT: each visit that visitor.py has noted as acknowledged is in visits.txt under its number, and no
+# assert_recorded OUT: each acknowledged visit that visitor.py has noted in OUT is in visits.txt under its number, and no
 # number was given twice.
 assert_recorded() {
   run awk -F '\t' '
@@ -177,8 +177,8 @@ assert_recorded() {
   assert_success
 }
 
-# assert_complaint STATUS REGEX: after `run --separate-stderr`: that exit code, nothing on stdout, and one line on
-# stderr, which matches.
+# assert_complaint STATUS REGEX: after `run --separate-stderr`, the exit code is STATUS, stdout is empty, and stderr is
+# one line that matches.
 assert_complaint() {
   assert_equal "$status" "$1" || return
   assert_equal "$output" "" || return

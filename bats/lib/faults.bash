@@ -1,4 +1,4 @@
-# The words of the tests of faults, beside those of common.bash and mutants.bash: file systems of a test's own.
+# The test language of the suite faults, besides common.bash and mutants.bash: file systems of a test's own.
 # shellcheck shell=bash
 
 load ../lib/mutants
@@ -9,12 +9,12 @@ requires_loop_devices() {
   losetup --find >/dev/null 2>&1 || skip_or_fail "this machine lacks loop devices (see losetup(8) and the kernel's module loop)"
 }
 
-# unmount_all: whatever the test has mounted in its folder, the innermost first; for a teardown.
+# unmount_all: unmounts everything below the test's directory, the innermost first; for a teardown.
 unmount_all() {
   local path
-  # The loop device inside of one may be held open for a moment by a program that looks at all of them.
+  # A program that scans all loop devices may keep one open for a moment.
   while IFS= read -r path; do try --max 200 --delay 0.1 -- umount "$path"; done < <(
-    awk -v folder="$(realpath "$(scratch)")/" 'index($5, folder) == 1 { print $5 }' /proc/self/mountinfo | tac
+    awk -v directory="$(realpath "$(scratch)")/" 'index($5, directory) == 1 { print $5 }' /proc/self/mountinfo | tac
   )
 }
 
@@ -35,22 +35,22 @@ volume() {
   mount -o loop "$volume.img" "$volume"
 }
 
-# end_visitor: ends a visitor in the background that may be about to end by itself; then Python has put back the
-# signal's default already.
+# end_visitor: ends a visitor in the background. If it is about to end by itself, Python has already restored the
+# default action of SIGTERM, which gives status 143.
 end_visitor() {
   kill "$background" 2>/dev/null || true
   wait "$background" || [ $? = 143 ]
 }
 
-# assert_recorded_before BEFORE OUT MOST: every visit of BEFORE, which were acknowledged before the file system failed,
-# is recorded, and of all that were acknowledged, OUT, no more than MOST are missing, which is one sync's worth. Linux
-# may report the one fdatasync that is under way while it gives up a file system as done, though it was not: a bare
-# loop of write and fdatasync loses its last lines so, too, on ext4 in 3 of 15 runs and on xfs in 4 of 118 (6.18).
-# What the program could be blamed for is a second one.
+# assert_recorded_before BEFORE OUT MOST: every visit of BEFORE is recorded: it was acknowledged before the file system
+# failed. Of all acknowledged visits, OUT, at most MOST are missing, the visits of one sync. Linux may report success for
+# the one fdatasync that is under way while it shuts down a file system, although the data is lost: a bare loop of write
+# and fdatasync loses its last lines too, on ext4 in 3 of 15 runs and on xfs in 4 of 118 (6.18). A second lost sync would
+# be the program's fault.
 assert_recorded_before() {
   local missing
   assert_recorded "$1" || return
   missing=$(awk -F '\t' 'FNR == NR { line[FNR] = $0; next } line[$1] != $2' "$data/visits.txt" "$2" | wc -l)
-  echo "# answered before the failure $(wc -l <"$1"), lost 0; while it happened $(($(wc -l <"$2") - $(wc -l <"$1"))), lost $missing" >&3
+  echo "# acknowledged before the failure $(wc -l <"$1"), lost 0; during it $(($(wc -l <"$2") - $(wc -l <"$1"))), lost $missing" >&3
   [ "$missing" -le "$3" ] || fail "$missing visits are missing that were acknowledged while the file system failed"
 }

@@ -1,4 +1,4 @@
-# The words that the other tests are written in.
+# The test language that all other tests use.
 
 load ../lib/mutants
 
@@ -19,7 +19,7 @@ load ../lib/mutants
   assert_output --partial "gave up after 2 attempts"
 }
 
-@test "requires fails in CI where it would skip elsewhere, and knows its words" {
+@test "requires fails in CI where it would skip elsewhere, and refuses an unknown requirement" {
   run requires root command:bash
   assert_success
   CI=true run requires command:no-such-command
@@ -30,32 +30,32 @@ load ../lib/mutants
   assert_output --partial "BUG"
 }
 
-@test "assert_stamp knows a line of visits.txt from any other" {
-  assert_stamp "2022-11-28 22:54:26.913511+03:00"
-  assert_stamp "2022-11-28 22:54:26.000000-03:30"
+@test "assert_timestamp accepts a line of visits.txt and nothing else" {
+  assert_timestamp "2022-11-28 22:54:26.913511+03:00"
+  assert_timestamp "2022-11-28 22:54:26.000000-03:30"
   local line
   for line in "" "2022-11-28 22:54:26.91351+03:00" "2022-11-28T22:54:26.913511+03:00" "2022-11-28 22:54:26.913511Z" \
     "x2022-11-28 22:54:26.913511+03:00" "2022-11-28 22:54:26.913511+03:00 "; do
-    run assert_stamp "$line"
+    run assert_timestamp "$line"
     assert_failure
   done
 }
 
-@test "assert_visits and assert_recorded find what is lost, damaged, or numbered twice" {
+@test "assert_visits and assert_recorded find lost and damaged visits, and numbers given twice" {
   data=$BATS_TEST_TMPDIR
   printf '2022-11-28 22:54:2%d.913511+03:00\n' 1 2 3 >"$data/visits.txt"
   assert_visits 3
   run assert_visits 2
   assert_failure
-  printf '%s\t%s\n' 1 "2022-11-28 22:54:21.913511+03:00" 3 "2022-11-28 22:54:23.913511+03:00" >"$data/answered"
-  assert_recorded "$data/answered"
-  cp "$data/answered" "$data/twice"
+  printf '%s\t%s\n' 1 "2022-11-28 22:54:21.913511+03:00" 3 "2022-11-28 22:54:23.913511+03:00" >"$data/acknowledged"
+  assert_recorded "$data/acknowledged"
+  cp "$data/acknowledged" "$data/twice"
   printf '3\t2022-11-28 22:54:23.913511+03:00\n' >>"$data/twice"
   run assert_recorded "$data/twice"
   assert_failure
   assert_output --partial "number 3 was given twice"
-  printf '4\t2022-11-28 22:54:24.913511+03:00\n' >>"$data/answered"
-  run assert_recorded "$data/answered"
+  printf '4\t2022-11-28 22:54:24.913511+03:00\n' >>"$data/acknowledged"
+  run assert_recorded "$data/acknowledged"
   assert_failure
   assert_output --partial "visit 4"
   echo "damage" >>"$data/visits.txt"
@@ -63,8 +63,8 @@ load ../lib/mutants
   assert_failure
 }
 
-@test "assert_complaint wants one line, the exit code, and silence on standard output" {
-  # complain STATUS STDERR STDOUT: a program that ends so; then the assert, with 2 and --sync.
+@test "assert_complaint demands one line, the exit code, and an empty standard output" {
+  # complain STATUS STDERR STDOUT: runs a program with this result, and then the assert with 2 and --sync.
   complain() {
     speak() { printf '%b' "$2" >&2 && printf '%b' "$3" && return "$1"; }
     run --separate-stderr speak "$@"
@@ -93,7 +93,7 @@ load ../lib/mutants
   assert_output --partial "--workers=0"
 }
 
-@test "stop_started ends what was started, in a subshell too" {
+@test "stop_started ends what was started, even in a subshell" {
   run start_web_app
   assert_success
   start_web_app
@@ -105,30 +105,30 @@ load ../lib/mutants
   for one in "${ids[@]}"; do try --max 100 --delay 0.05 -- gone "$one"; done
 }
 
-@test "visitor.py notes each acknowledged visit, pipelined or not, and what was not answered" {
+@test "visitor.py notes each acknowledged visit, pipelined or not, and counts failed connections" {
   start_web_app
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 50
   assert_success
-  assert_output "answered 50 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 50 refused 0 errors 0 unanswered 0"
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30 --pipeline 5
   assert_success
-  assert_output "answered 30 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 30 refused 0 errors 0 unanswered 0"
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 20 --pipeline 2 --visits-per-connection 3
   assert_success
-  assert_output "answered 20 refused 0 errors 0 unanswered 0"
+  assert_output "acknowledged 20 refused 0 errors 0 unanswered 0"
   assert_visits 100
   assert_equal "$(cut -f 1 "$BATS_TEST_TMPDIR/out" | sort -n | uniq | wc -l)" 100
   assert_recorded "$BATS_TEST_TMPDIR/out"
   stop_web_app KILL || true
   run visitor "$BATS_TEST_TMPDIR/out" --connections 2 --requests 30
   assert_success
-  assert_output "answered 0 refused 0 errors 2 unanswered 0"
+  assert_output "acknowledged 0 refused 0 errors 2 unanswered 0"
 }
 
-@test "raw.py finds a response without Date, with a body to HEAD, or one too many" {
-  # serve ANSWER: a server that says it to whoever comes.
+@test "raw.py finds a response without Date, one with a body to HEAD, and one too many" {
+  # serve RESPONSE: a server that sends RESPONSE to its first client.
   serve() {
-    printf '%b' "$1" >"$BATS_TEST_TMPDIR/answer"
+    printf '%b' "$1" >"$BATS_TEST_TMPDIR/response"
     in_background "$BATS_TEST_TMPDIR/server" python3 -c '
 import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ print(listener.getsockname()[1], flush=True)
 connection = listener.accept()[0]
 connection.recv(65536)
 connection.sendall(open(sys.argv[1], "rb").read())
-connection.close()' "$BATS_TEST_TMPDIR/answer"
+connection.close()' "$BATS_TEST_TMPDIR/response"
     try --max 100 --delay 0.05 -- test -s "$BATS_TEST_TMPDIR/server"
     port=$(cat "$BATS_TEST_TMPDIR/server")
   }
@@ -166,7 +166,7 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   assert_output --partial "without Allow"
 }
 
-@test "each mutant says what it does wrong, applies to the sources, and is run by a test" {
+@test "each mutant's patch says what the program does wrong, applies to the sources, and is used by a test" {
   local patch name
   for patch in "$MUTANTS"/*.patch; do
     name=$(basename "$patch" .patch)
@@ -176,7 +176,7 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   done
 }
 
-@test "control: a patch that does not apply as it stands, or changes nothing, is refused" {
+@test "control: a patch that does not apply exactly, or changes nothing, is refused" {
   local patch=$BATS_TEST_TMPDIR/bad.patch
   refused() {
     run plant "$patch" "$BATS_TEST_TMPDIR/planted"
@@ -193,8 +193,8 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   refused
 }
 
-@test "the README's table of knobs has what the scripts read from the environment" {
-  # Beside them: what bats, the shell and compilers know, and what one script or word hands to another.
+@test "the README's table of knobs has the variables that the scripts read from the environment" {
+  # Except those of bats, the shell and compilers, and those that one script or helper passes to another.
   local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
   others+='|DATA|IN_FRONT|BY|FILES|PATIENCE|SCENE|ZONES'
   assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
@@ -202,7 +202,7 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
       grep -oE '[A-Z][A-Z0-9_]*' | sort -u | grep -vxE "$others")"
 }
 
-@test "build.sh test refuses what does not exist, and says what does" {
+@test "build.sh test refuses an unknown suite, file or filter, and lists the existing ones" {
   refuses() {
     run "$ROOT/build.sh" test "$1"
     assert_failure 1
@@ -216,7 +216,7 @@ connection.close()' "$BATS_TEST_TMPDIR/answer"
   assert_line "  try repeats a command until it succeeds, and gives up after the last attempt"
 }
 
-@test "lint refuses an include against an arrow, files that include each other, and civetweb outside its file" {
+@test "lint refuses an include against an arrow, a circle of files, and civetweb's header outside its one file" {
   source "$ROOT/bats/lint.sh"
   run lint_arrows "$ROOT/app"
   assert_success
@@ -244,7 +244,7 @@ EOT
   assert_output step
 }
 
-@test "the order of the end-to-end tests has all of them" {
+@test "the order of the end-to-end files names all of them" {
   run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" | sort' _ "$ROOT"
   assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
 }

@@ -1,13 +1,13 @@
 # Mutants: builds of the program with one bug each, which a test must notice: a test that cannot fail proves nothing.
-# bats/faults/mutants/NAME.patch has the bug, and says above it what the program does wrong.
+# bats/faults/mutants/NAME.patch has the bug, below a text that says what the program then does wrong.
 # shellcheck shell=bash
 
 load ../lib/common
 
 MUTANTS=$ROOT/bats/faults/mutants
 
-# build_as FUNCTION [FOLDER]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of
-# app/test, for this project or for a copy of it in FOLDER. It waits while another test file builds.
+# build_as FUNCTION [DIRECTORY]: build_sanitized, build_thread_sanitized, build_static, build_plain or build_fuzz of
+# app/test, for this project or for a copy of it in DIRECTORY. It waits while another test file builds.
 build_as() {
   local root=${2:-$ROOT} output
   mkdir -p "$root/build"
@@ -16,22 +16,22 @@ build_as() {
     >"$output" 2>&1 </dev/null 3>&- || fail "$1 fails: $(tail -n 20 "$output")"
 }
 
-# mutant NAME [BUILD]: builds that mutant and points WEB_APP at it. BUILD is static, with the C library of the program
-# that ships and the default, or plain, sanitized, thread-sanitized or fuzz: see build_as. What was built is in the
-# folder $MUTANT.
+# mutant NAME [BUILD]: builds that mutant and points WEB_APP at it. BUILD is static (the default, with the C library of
+# the released program), plain, sanitized, thread-sanitized or fuzz: see build_as. The result is in the directory
+# $MUTANT.
 mutant() {
-  local build=${2:-static} folder
-  folder=$BUILD/mutants/$build/$1
-  mkdir -p "${folder%/*}"
-  # A test of another file may want the same one at the same time.
-  (flock 9 && make_mutant "$MUTANTS/$1.patch" "$build" "$folder") 9>"$folder.lock" || return
-  MUTANT=$folder/build/$build
+  local build=${2:-static} directory
+  directory=$BUILD/mutants/$build/$1
+  mkdir -p "${directory%/*}"
+  # A test of another file may build the same mutant at the same time.
+  (flock 9 && make_mutant "$MUTANTS/$1.patch" "$build" "$directory") 9>"$directory.lock" || return
+  MUTANT=$directory/build/$build
   # shellcheck disable=SC2034 # start_web_app runs it
   WEB_APP=$MUTANT/web-app
 }
 
-# make_mutant PATCH BUILD FOLDER: unless it is there from these sources and this patch. The objects of the program come
-# along, so that only what the patch changes is compiled.
+# make_mutant PATCH BUILD DIRECTORY: builds it unless it is there from the same sources and patch. The program's objects
+# are copied first, so that only changed sources are compiled.
 make_mutant() {
   local function=build_${2//-/_} key
   key=$(find "$ROOT/app" "$ROOT/bats/lib/mutants.bash" "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum) ||
@@ -43,7 +43,7 @@ make_mutant() {
   printf '%s' "$key" >"$3/key"
 }
 
-# plant PATCH FOLDER: makes the folder a copy of the sources with that patch. One that does not apply as it stands, or
+# plant PATCH DIRECTORY: makes DIRECTORY a copy of the sources with that patch. A patch that does not apply exactly, or
 # that changes nothing, is a bug of the tests.
 plant() {
   local output

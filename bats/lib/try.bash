@@ -1,8 +1,8 @@
-# The loop of all who wait for something. Sourced by the test language and by the cluster's verbs.
+# The one retry loop. Sourced by the test language and by the cluster's verbs.
 # shellcheck shell=bash
 
-# try --max N --delay SECONDS -- COMMAND...: repeats it until it succeeds, N times at most. Prints the
-# last attempt's output and returns its status.
+# try --max N --delay SECONDS -- COMMAND...: repeats COMMAND until it succeeds, N times at most. Prints the output of the
+# last attempt and returns its status.
 try() {
   local max=30 delay=1 attempt out status=0
   while [ $# -gt 0 ]; do

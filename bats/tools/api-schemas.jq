@@ -1,7 +1,7 @@
 # One JSON schema for each of the $kinds of a Kubernetes API description (swagger.json), as lines of
 # {"file": "statefulset-apps-v1.json", "schema": {...}}. Unknown fields are refused.
 
-# What the description says less exactly than the API server reads it.
+# Types that the description leaves open, though the API server does not.
 def exact:
   .definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = {type: ["string", "integer"]}
   | .definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = {type: ["string", "number"]};

@@ -1,4 +1,4 @@
-# The servers of the bench, each answering on loopback a page of the same size and logging every request. Sourced by
+# The servers of the bench. Each serves a page of the same size on loopback, and logs every request. Sourced by
 # bench, which sets web_app and work.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # used by bench
@@ -13,8 +13,8 @@ stop_all() {
   wait 2>/dev/null || true
 }
 
-# start NAME COMMAND...: a server of $port; its address is then in url[NAME], its process in pid[NAME]. Waits until it
-# answers.
+# start NAME COMMAND...: starts a server on $port and waits until it responds. Sets url[NAME] to its address and pid[NAME]
+# to its process.
 start() {
   local name=$1 attempt
   shift
@@ -26,7 +26,7 @@ start() {
     sleep 0.05
   done
   cat "$work/$name.log" >&2
-  echo "bench: nothing answers at ${url[$name]}" >&2
+  echo "bench: nothing responds at ${url[$name]}" >&2
   return 1
 }
 
@@ -65,7 +65,7 @@ http {
   server { listen 127.0.0.1:$port; location / { root $work/www; default_type text/html; } }
 }
 END
-  # The worker is another user where the master is root.
+  # If the master is root, the worker runs as another user.
   chmod 755 "$work" "$work/www"
   start nginx /usr/sbin/nginx -c "$work/nginx.conf"
 }

@@ -3,13 +3,13 @@
 
     crash.py --program P --data D --rounds N --work W [--seed S] [--workers M] [-- OPTION...]
 
-Each round starts P on the data folder D, which its predecessor left as it was, and kills it: in every fifth
-round while it starts, else under the load of visitor.py. After each round: what was acknowledged is in the file
-under its number, no number was given twice, and the program counts on from the lines that are there. Prints
+Each round starts P on the data directory D, as the round before left it, and kills P: in every fifth round while it
+starts, else under the load of visitor.py. After each round every acknowledged visit must be in the file under its
+number, no number may be given twice, and P must count on from the lines in the file. Prints
 
-    seed 4711 rounds 100 answered 51234 lines 51411
+    seed 4711 rounds 100 acknowledged 51234 lines 51411
 
-or says what was lost and exits with 1; of several workers also if only one was busy.
+or says what was lost and exits with 1. With several workers it also fails if only one was busy.
 """
 
 import argparse
@@ -37,10 +37,10 @@ def kill_while_starting(options, rng):
 
 
 def kill_under_load(options, rng, expected, spread):
-    """Returns what was acknowledged."""
-    answers_path = os.path.join(options.work, "crash.answers")
-    if os.path.exists(answers_path):
-        os.unlink(answers_path)
+    """Returns the acknowledged visits."""
+    acknowledged_path = os.path.join(options.work, "crash.acknowledged")
+    if os.path.exists(acknowledged_path):
+        os.unlink(acknowledged_path)
     server = ledger.Server(options.program, options.data, os.path.join(options.work, "crash.log"),
                            options.options)
     visitor = None
@@ -50,10 +50,10 @@ def kill_under_load(options, rng, expected, spread):
         if expected is not None and server.count != expected:
             raise ledger.Broken("the file has %d lines, and the program counts %d" % (expected, server.count))
         visitor = subprocess.Popen(
-            [sys.executable, VISITOR, "--url", "http://%s/" % server.address, "--out", answers_path,
+            [sys.executable, VISITOR, "--url", "http://%s/" % server.address, "--out", acknowledged_path,
              "--connections", str(CONNECTIONS), "--seconds", "30", *(ledger.SPREAD if options.workers > 1 else [])],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        ledger.wait_for("a visit was answered", lambda: ledger.read_answers(answers_path) or visitor.poll() is not None,
+        ledger.wait_for("a visit was acknowledged", lambda: ledger.read_acknowledged(acknowledged_path) or visitor.poll() is not None,
                         seconds=10, pause=0.002)
         time.sleep(rng.uniform(0, LOAD_SECONDS_MAX))
         spread.note(server)
@@ -61,22 +61,22 @@ def kill_under_load(options, rng, expected, spread):
         server.end(signal.SIGKILL)
         status = visitor.wait(timeout=30) if visitor else 0
     if status != 0:
-        raise ledger.Broken("the visitor was answered with something else; it exits with %d" % status)
-    return ledger.read_answers(answers_path)
+        raise ledger.Broken("the visitor got no proper response; it exits with %d" % status)
+    return ledger.read_acknowledged(acknowledged_path)
 
 
 def check_round(path, fresh, kept):
-    """KEPT are the lines before the round. Returns those after it."""
-    lines = ledger.read_lines(path)
+    """KEPT: the lines before the round. Returns the lines after it."""
+    lines = ledger.read_lines(path, torn=True)
     if lines[:len(kept)] != kept:
         raise ledger.Broken("lines of earlier rounds have changed")
     ledger.check_numbers(fresh)
     ledger.check_kept(fresh, lines)
     if any(number <= len(kept) for number, _ in fresh):
         raise ledger.Broken("a number of an earlier round was given again")
-    # What was on its way when the program died may be in the file without having been acknowledged.
+    # Visits that were in flight when the program died may be in the file without an acknowledgement.
     if len(lines) > len(kept) + len(fresh) + CONNECTIONS:
-        raise ledger.Broken("%d lines for %d answers" % (len(lines) - len(kept), len(fresh)))
+        raise ledger.Broken("%d lines for %d acknowledged visits" % (len(lines) - len(kept), len(fresh)))
     return lines
 
 
@@ -85,7 +85,7 @@ def parse_options():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--work", required=True, help="an existing folder for logs and answers")
+    parser.add_argument("--work", required=True, help="an existing directory for logs and acknowledged visits")
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--workers", type=int, default=1)
@@ -99,7 +99,7 @@ def main():
     options = parse_options()
     rng = random.Random(options.seed)
     path = os.path.join(options.data, "visits.txt")
-    lines, answered, spread = [], 0, ledger.Spread()
+    lines, acknowledged, spread = [], 0, ledger.Spread()
     for number in range(options.rounds):
         try:
             if number % 5 == 0:
@@ -112,8 +112,8 @@ def main():
         except ledger.Broken as error:
             print("seed %d round %d: %s" % (options.seed, number + 1, error))
             return 1
-        answered += len(fresh)
-    print("seed %d rounds %d answered %d lines %d" % (options.seed, options.rounds, answered, len(lines)))
+        acknowledged += len(fresh)
+    print("seed %d rounds %d acknowledged %d lines %d" % (options.seed, options.rounds, acknowledged, len(lines)))
     return 0
 
 

@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""A crowd whose requests come while a slow sync holds the program up. All of them must be answered.
+"""Send many requests while a slow sync holds up the program. Each must get its response.
 
     crowd.py drain     --port P --pid ID --visits FILE    700 kept connections, SIGTERM during the sync
-    crowd.py limit     --port P --visits FILE             60 kept connections, which are as many as may be, half of them
-                                                          in the middle of a request, and 20 newcomers
-    crowd.py last-call --port P --pid ID --visits FILE    300 newcomers while the drain time ends
+    crowd.py limit     --port P --visits FILE             60 kept connections, the limit, half of them in the middle of
+                                                          a request, and 20 new ones
+    crowd.py drain-backlog --port P --pid ID --visits FILE
+                                                          300 new connections while the drain time ends
     crowd.py noise     --port P --pid ID --visits FILE    300 that send empty lines for ever, from before SIGTERM
-    crowd.py halves    --port P --pid ID --visits FILE    3 that send a half of an empty line at a time, for ever
+    crowd.py halves    --port P --pid ID --visits FILE    3 that send half an empty line at a time, for ever
     crowd.py reader    --port P --visits FILE [--others N] [--late M]
-                                                          N kept connections, whose requests come before one that reads
-                                                          /visits goes on, and M that come late
+                                                          one that reads /visits, N kept ones whose requests come
+                                                          before it reads on, and M new ones
     crowd.py last-bytes --port P --visits FILE            3 that send more after the last request of their connection
     crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last response
 
-FILE is the program's visits.txt: a line is there before its sync begins. Prints `answered N of M` and how the others
-ended; exits with 1 unless all were answered, each with a number of its own. But noise and halves are not to be
-answered: it exits with 1 unless the program ends.
+FILE is the program's visits.txt, to which a line is written before its sync begins. Prints `acknowledged N of M` and
+how the others ended; exits with 1 unless all visits were acknowledged, each with a number of its own. The clients of
+noise and halves get no response: with these it exits with 1 unless the program ends.
 """
 
 import argparse
@@ -42,24 +43,24 @@ class Crowd:
     def __init__(self, options):
         self.options = options
         self.visitors = []
-        self.leaving = set()  # of them: those whose connection is to end, which is read up to there
+        self.leaving = set()  # those of them whose connection is read to its end
         self.bytes_before = os.stat(options.visits).st_size
 
     def comes(self, count):
-        """That many new connections; nothing is sent yet."""
+        """COUNT new connections; nothing is sent yet."""
         new = [socket.create_connection(("127.0.0.1", self.options.port), PATIENCE_SECONDS) for _ in range(count)]
         self.visitors += new
         return new
 
     def is_known(self, count):
-        """That many connections that were answered once, and stay."""
+        """COUNT connections that got a response, and stay open."""
         new = self.comes(count)
         for visitor in new:
-            is_answered(visitor)
+            get_response(visitor)
         return new
 
     def wait_for_lines(self, count):
-        """Returns once so many more visits are written, so that the sync of the last has begun."""
+        """Returns once COUNT more visits are written, so that the sync of the last one has begun."""
         end = time.monotonic() + PATIENCE_SECONDS
         while os.stat(self.options.visits).st_size < self.bytes_before + count * 33:
             if time.monotonic() > end:
@@ -70,20 +71,20 @@ class Crowd:
         os.kill(self.options.pid, signal.SIGTERM)
 
     def ends(self):
-        """What became of each."""
+        """Reads each visitor's response and prints the outcome."""
         fates, numbers = collections.Counter(), set()
         for visitor in self.visitors:
             try:
-                answer = hear(visitor, visitor in self.leaving)
+                response = hear(visitor, visitor in self.leaving)
             except OSError as error:
                 fates[type(error).__name__] += 1
                 continue
-            number = re.search(rb'HTTP/1.1 200 .*"visit": (\d+)', answer, re.DOTALL)
+            number = re.search(rb'HTTP/1.1 200 .*"visit": (\d+)', response, re.DOTALL)
             if number and number[1] not in numbers:
                 numbers.add(number[1])
             else:
-                fates["no answer" if not answer else answer.split(b"\r\n")[0].decode()] += 1
-        print("answered %d of %d" % (len(numbers), len(self.visitors)), dict(fates) or "")
+                fates["no response" if not response else response.split(b"\r\n")[0].decode()] += 1
+        print("acknowledged %d of %d" % (len(numbers), len(self.visitors)), dict(fates) or "")
         return len(numbers) == len(self.visitors)
 
 
@@ -92,18 +93,18 @@ def ask(visitors, request=VISIT):
         visitor.sendall(request)
 
 
-def is_answered(visitor):
+def get_response(visitor):
     visitor.sendall(NO_VISIT)
     if b" 200 OK" not in visitor.recv(65536):
-        sys.exit("crowd: no answer before anything was slow")
+        sys.exit("crowd: no response before anything was slow")
 
 
 def hear(visitor, to_the_end):
-    answer = more = visitor.recv(65536)
+    response = more = visitor.recv(65536)
     while to_the_end and more:
         more = visitor.recv(65536)
-        answer += more
-    return answer
+        response += more
+    return response
 
 
 def drain(crowd):
@@ -121,7 +122,7 @@ def limit(crowd):
         visitor.sendall(VISIT[:20])
     ask([first])
     crowd.wait_for_lines(1)
-    # Found together by the turn after this sync: it syncs once more, and only then looks at the newcomers.
+    # The iteration after this sync finds them all: it syncs once more, and only then accepts the new connections.
     ask([second])
     ask(crowd.comes(20))
     crowd.wait_for_lines(2)
@@ -130,7 +131,7 @@ def limit(crowd):
     ask(others[1::2])
 
 
-def last_call(crowd):
+def drain_backlog(crowd):
     ask(crowd.comes(1))
     crowd.wait_for_lines(1)
     crowd.tell_to_stop()
@@ -176,11 +177,11 @@ def comes_to_read(crowd, buffer_bytes, request):
 
 
 def is_full(client, probe):
-    """Returns once no more of the answer comes, since the client does not read."""
+    """Returns once no more of the response arrives, because the client does not read."""
     before, now = b"", client.recv(1 << 20, socket.MSG_PEEK)
     while before != now:
         for _ in range(20):
-            is_answered(probe)
+            get_response(probe)
         before, now = now, client.recv(1 << 20, socket.MSG_PEEK)
 
 
@@ -213,7 +214,7 @@ def lingerer(crowd):
     ask(others)
     ask([client])
     for other in others:
-        select.select([other], [], [], PATIENCE_SECONDS)  # all have been answered before it goes on
+        select.select([other], [], [], PATIENCE_SECONDS)  # all have their response before the client reads on
     reads_all(client, crowd.bytes_before)
 
 
@@ -222,7 +223,7 @@ def last_bytes(crowd):
     crowd.leaving.update(others + crowd.comes(1))
     ask([first])
     crowd.wait_for_lines(1)
-    # Found together by the turn after this sync, which syncs once more.
+    # The iteration after this sync finds them all, and syncs once more.
     ask(others, LAST_VISIT)
     ask(crowd.visitors[-1:], LAST_VISIT.replace(b"HTTP/1.1", b"HTTP/1.0"))
     crowd.wait_for_lines(4)
@@ -230,7 +231,7 @@ def last_bytes(crowd):
 
 
 def make(data, visitors):
-    """As much of it as each connection takes now."""
+    """Sends as much of DATA as each connection takes without blocking."""
     for visitor in visitors:
         try:
             visitor.send(data)
@@ -240,7 +241,7 @@ def make(data, visitors):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    scenes = {"drain": drain, "limit": limit, "last-call": last_call, "noise": noise, "halves": halves,
+    scenes = {"drain": drain, "limit": limit, "drain-backlog": drain_backlog, "noise": noise, "halves": halves,
               "reader": reader, "last-bytes": last_bytes, "lingerer": lingerer}
     parser.add_argument("scene", choices=scenes)
     parser.add_argument("--port", type=int, required=True)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Fail every system call of the visit log in turn, and see what becomes of the visits.
+"""Fail every system call of the visit log in turn, and check what happens to the visits.
 
-    faults.py --program build/web-app --work FOLDER SUITE...
+    faults.py --program build/web-app --work DIRECTORY SUITE...
 
-For each call, errno and state of the data folder the program is started under strace, which lets the Nth of
-these calls fail; N is 1, 2, ... until a run has met no fault (the loop that SQLite tests itself with). A few
-visits are made, the program is ended, and started once more without a fault. Whatever was hit:
+For each call, errno and state of the data directory the program is started under strace, which makes the Nth of
+these calls fail; N is 1, 2, ... until a run meets no fault (as SQLite does in its own tests). A few visits are
+made, the program is ended, and started once more without a fault. Whichever call has failed:
 
-- a visit that was acknowledged is in the file, under its number, and what was there before is there still;
-- what is in the file is whole lines, and the numbers go on from there;
-- the program ends with exit code 0, 1 or 3, and says in a line why; no signal ends it.
+- every acknowledged visit is in the file, under its number, and earlier lines are still there;
+- the file holds only whole lines, and the numbers continue from them;
+- the program ends with exit code 0, 1 or 3, and a line that says why; no signal ends it.
 
-A suite demands more than that; see its function. Prints a line for each loop, and exits with 1 if anything
+Each suite demands more than that; see its function. Prints a line for each loop, and exits with 1 if anything
 was wrong.
 """
 
@@ -51,11 +51,11 @@ class Program(ledger.Server):
 
     numbers = itertools.count()
 
-    def __init__(self, options, folder, injections=(), only=(), arguments=(), data="data"):
-        self.folder = os.path.join(folder, data)
-        self.file = os.path.join(self.folder, "visits.txt")
-        self.trace_path = os.path.join(folder, "trace")
-        self.answered = []  # (number, stamp)
+    def __init__(self, options, directory, injections=(), only=(), arguments=(), data="data"):
+        self.directory = os.path.join(directory, data)
+        self.file = os.path.join(self.directory, "visits.txt")
+        self.trace_path = os.path.join(directory, "trace")
+        self.acknowledged = []  # (number, timestamp)
         self.statuses = []
         self.code = None
         self.traced = bool(injections)
@@ -66,12 +66,12 @@ class Program(ledger.Server):
             for one in injections:
                 strace += ["-e", "inject=" + one]
             for one in only:
-                strace += ["-P", one.replace("DATA", self.folder)]
-        # An address for each: nobody else answers there when it has ended and others start beside it.
+                strace += ["-P", one.replace("DATA", self.directory)]
+        # An address for each: nothing else listens there when it has ended and others start beside it.
         number = next(Program.numbers)
         host = "127.1.%d.%d" % (number // 250, number % 250 + 1)
-        log = os.path.join(folder, "log.%d" % len(glob.glob(folder + "/log.*")))
-        super().__init__(options.program, self.folder, log, arguments, strace, host)
+        log = os.path.join(directory, "log.%d" % len(glob.glob(directory + "/log.*")))
+        super().__init__(options.program, self.directory, log, arguments, strace, host)
         self.connection = None
         try:
             self.serving = self.wait_serving(PATIENCE_SECONDS)
@@ -92,7 +92,7 @@ class Program(ledger.Server):
         return self.trace().count("(INJECTED)")
 
     def pid(self):
-        """The program's own id; strace is its parent."""
+        """The program's own process id; strace is its parent."""
         if not self.traced:
             return self.process.pid
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as children:
@@ -102,8 +102,8 @@ class Program(ledger.Server):
         connection = http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 
@@ -118,7 +118,7 @@ class Program(ledger.Server):
         return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
     def visit(self):
-        """One visit over the connection that is kept; its status, or None if the program hung up."""
+        """One visit over the kept connection; its status, or None if the program closed the connection."""
         self.connection = self.connection or self.connect()
         status = self.visit_over(self.connection)
         if status is None:
@@ -126,33 +126,33 @@ class Program(ledger.Server):
         return status
 
     def visit_over(self, connection):
-        """The same over another; any thread may call it. Closes what the program hung up."""
+        """The same over CONNECTION; any thread may call it. Closes it if the program has closed it."""
         try:
             connection.request("GET", "/", headers={"Accept": "application/json"})
-            answer = connection.getresponse()
-            body = answer.read()
+            response = connection.getresponse()
+            body = response.read()
         except (OSError, http.client.HTTPException):
             connection.close()
             self.statuses.append(None)
             return None
-        self.statuses.append(answer.status)
-        if answer.status == 200:
+        self.statuses.append(response.status)
+        if response.status == 200:
             visit = json.loads(body)
-            self.answered.append((visit["visit"], visit["time"]))
+            self.acknowledged.append((visit["visit"], visit["time"]))
         else:
-            demand(answer.status == 503, "a visit was answered with %d", answer.status)
-            demand("error" in json.loads(body), "a refused visit was answered with %r", body)
-        return answer.status
+            demand(response.status == 503, "a visit got status %d", response.status)
+            demand("error" in json.loads(body), "a refused visit got the response %r", body)
+        return response.status
 
     def visit_until_ready(self):
-        """Waits until it has recovered by itself, which must show in both places. False if it has ended."""
+        """Waits until the program is ready again by itself. False if it has ended."""
         def recovered():
             return self.process.poll() is not None or self.ready_or_gone()
         ledger.wait_for("it was ready again; its log: %s" % self.log(), recovered)
         return self.process.poll() is None
 
     def visit_until_taken(self):
-        """Visits until one is answered, since each thread meets its own Nth fault. False if it has ended."""
+        """Visits until one is acknowledged: each thread meets its own Nth fault. False if the program has ended."""
         def taken():
             return self.visit() == 200 or self.process.poll() is not None
         ledger.wait_for("a visit was taken; its log: %s" % self.log(), taken)
@@ -165,7 +165,7 @@ class Program(ledger.Server):
             return False
 
     def end(self, number=signal.SIGTERM):
-        """Its exit code, negative for a signal."""
+        """Ends the program; returns its exit code, negative for a signal."""
         if self.connection:
             self.connection.close()
         if self.process.poll() is None:
@@ -186,16 +186,16 @@ class Program(ledger.Server):
 
 
 def check_kept(program, before):
-    """What was there before is there still, and every acknowledged visit is there under its number."""
+    """The earlier lines are still there, and every acknowledged visit is there under its number."""
     content = program.content() if os.path.exists(program.file) else b""
     demand(content.startswith(before), "the lines that were there before are not there any more: %r", content)
     lines = content.split(b"\n")
     seen = set()
-    for number, stamp in program.answered:
+    for number, timestamp in program.acknowledged:
         demand(number not in seen, "number %d was given twice", number)
         seen.add(number)
         found = lines[number - 1] if number <= len(lines) else b"nothing"
-        demand(found == stamp.encode(), "acknowledged visit %d of %s is lost: there is %r", number, stamp, found)
+        demand(found == timestamp.encode(), "acknowledged visit %d of %s is lost: there is %r", number, timestamp, found)
     return content
 
 
@@ -204,12 +204,12 @@ def check_end(program, codes):
     demand(program.code in codes, "it ended with %s and not with %s: %s", program.code, codes, log)
     demand(all(line.startswith("web-app: ") for line in log.splitlines()), "its log has other lines: %s", log)
     if program.code != 0:
-        demand(program.folder in log.splitlines()[-1], "its last line does not name the folder: %s", log)
+        demand(program.directory in log.splitlines()[-1], "its last line does not name the directory: %s", log)
 
 
-def check_next_start(options, folder, program, before, torn=b""):
-    """Without a fault it starts on what is there, keeps all of it, and goes on with the next number."""
-    following = Program(options, folder)
+def check_next_start(options, directory, program, before, torn=b""):
+    """Without a fault the program starts on the file, keeps all of it, and continues with the next number."""
+    following = Program(options, directory)
     try:
         demand(following.serving, "it does not start any more: %s", following.log())
         demand(following.visit() == 200, "no visit is taken after a restart: %s", following.log())
@@ -218,8 +218,8 @@ def check_next_start(options, folder, program, before, torn=b""):
     content = check_kept(program, before)
     ledger.read_lines(program.file)
     count = content.count(b"\n")
-    demand(following.answered[0][0] == count, "visit %d after a restart is not the last of %d lines",
-           following.answered[0][0], count)
+    demand(following.acknowledged[0][0] == count, "visit %d after a restart is not the last of %d lines",
+           following.acknowledged[0][0], count)
     check_kept(following, before)
     if torn:
         kept = [open(name, "rb").read() for name in glob.glob(program.file + ".torn-*")]
@@ -228,16 +228,16 @@ def check_next_start(options, folder, program, before, torn=b""):
 
 
 def mark_of(content):
-    """visits.txt.durable as a program leaves it that has synced CONTENT."""
+    """visits.txt.durable as the program writes it after a sync of CONTENT."""
     checksum = 0xcbf29ce484222325
     for byte in content[-4096:]:
         checksum = (checksum ^ byte) * 0x100000001b3 % (1 << 64)
     return b"%020d %016x\n" % (len(content), checksum)
 
 
-def prepare(folder, before, rest=b"", known=True):
-    """A data folder with BEFORE, which is KNOWN to be durable, and with REST, which is not."""
-    data = os.path.join(folder, "data")
+def prepare(directory, before, rest=b"", known=True):
+    """A data directory whose file is BEFORE and REST. With KNOWN, BEFORE is marked as durable."""
+    data = os.path.join(directory, "data")
     if before is None:
         return b""
     os.mkdir(data)
@@ -250,19 +250,19 @@ def prepare(folder, before, rest=b"", known=True):
 
 
 class Loop:
-    """One call and errno, failed for N = 1, 2, ... while any fault is met. N_MAX bounds what never ends."""
+    """One call and errno, failed for N = 1, 2, ... until a run meets no fault, or N is N_MAX."""
 
     def __init__(self, name, run, n_max=N_MAX, n_min=1):
         self.name, self.run, self.n_max, self.n_min = name, run, n_max, n_min
-        self.faults = self.answered = self.refused = self.runs = 0
+        self.faults = self.acknowledged = self.refused = self.runs = 0
         self.wrongs = []
 
     def work(self, options):
         for n in range(1, self.n_max + 1):
-            folder = tempfile.mkdtemp(dir=options.work)
+            directory = tempfile.mkdtemp(dir=options.work)
             programs = []
             try:
-                hits = self.run(options, folder, n, programs)
+                hits = self.run(options, directory, n, programs)
             except (ledger.Broken, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as wrong:
                 self.wrongs.append("%s, N = %d: %s" % (self.name, n, str(wrong) or repr(wrong)))
                 hits = 1 if n < 6 else 0
@@ -270,9 +270,9 @@ class Loop:
                 for program in programs:
                     program.kill()
             for program in programs:
-                self.answered += len(program.answered)
+                self.acknowledged += len(program.acknowledged)
                 self.refused += sum(status != 200 for status in program.statuses)
-            shutil.rmtree(folder)
+            shutil.rmtree(directory)
             self.runs += 1
             self.faults += hits
             if not hits:
@@ -284,38 +284,39 @@ class Loop:
 # --- write(2) of the visits.
 
 def write_loop(error):
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["write:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["write:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
         programs.append(program)
         for _ in range(5):
             if program.visit() != 200:
-                # A probe may have found out already that it was the only fault.
+                # A probe write may have succeeded already, as this was the only fault.
                 demand(not program.ready() or '"####' in program.trace(), "it is ready after a failed write")
-                demand(program.content().count(b"\n") == 3 + len(program.answered), "a failed write left a line")
+                demand(program.content().count(b"\n") == 3 + len(program.acknowledged), "a failed write left a line")
         hits = program.hits()
-        # Without those of a probe, which a second that ends between two visits may bring.
+        # Without the failed probe writes: the program may probe once a second.
         of_visits = sum("(INJECTED)" in line and '"####' not in line for line in program.trace().splitlines())
         refused = sum(status == 503 for status in program.statuses)
         demand(refused == (0 if error == "EINTR" else of_visits), "%d visits were refused for %d failed writes",
                refused, of_visits)
-        numbers = [number for number, _ in program.answered]
+        numbers = [number for number, _ in program.acknowledged]
         demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         program.end()
         check_end(program, [0])
         content = check_kept(program, before)
         demand(len(content) == 33 * (3 + len(numbers)), "there are %d bytes for %d visits", len(content), len(numbers))
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("write of a visit, " + error, run)
 
 
 def landing_loop():
-    """Nobody knows where a line has landed: it is refused, though it is there, and the file read anew."""
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["lseek:error=EIO:when=%d" % n], ["DATA/visits.txt"])
+    """After a failed lseek the place of a line is unknown: the visit is refused, though its line is there, and the file
+    is read again."""
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["lseek:error=EIO:when=%d" % n], ["DATA/visits.txt"])
         programs.append(program)
         for _ in range(5):
             demand(program.visit() == 200 or program.visit_until_taken(), "it does not recover: %s", program.log())
@@ -325,35 +326,35 @@ def landing_loop():
         program.end()
         check_end(program, [0])
         content = check_kept(program, before)
-        demand(content.count(b"\n") == 3 + len(program.answered) + hits, "the file has %d lines", content.count(b"\n"))
-        check_next_start(options, folder, program, before)
+        demand(content.count(b"\n") == 3 + len(program.acknowledged) + hits, "the file has %d lines", content.count(b"\n"))
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("lseek behind a visit, EIO", run)
 
 
 def lasting_write_loop(error):
     """A disk that stays broken for a while: not ready all that time, alive, and ready again by itself."""
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["write:error=%s:when=1..4" % error], ["DATA/visits.txt"])
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["write:error=%s:when=1..4" % error], ["DATA/visits.txt"])
         programs.append(program)
         demand(program.ready(), "it is not ready before the fault")
-        demand(program.visit() == 503, "a visit that could not be written was answered")
+        demand(program.visit() == 503, "a visit that could not be written was acknowledged")
         demand(not program.ready(), "it is ready while nothing can be written")
         demand(program.get(program.address, "/readyz")[0] == 503, "/readyz of the public port says otherwise")
         demand(program.get(program.admin, "/healthz")[0] == 200, "it is not alive")
         demand(program.content() == before, "the failed write left something")
-        # Its probes, of another thread, are failed four times too.
+        # Its probe writes, of another thread, fail four times too.
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         demand(program.trace().count("(INJECTED)") >= 4, "it was ready before its probe succeeded")
         ledger.wait_for("it said that it is ready", lambda: "ready again: %s is writable" % program.file in program.log())
         while program.visit() != 200:
             demand(len(program.statuses) < 6, "it does not recover: %s", program.statuses)
-        demand(program.answered[0][0] == 4, "the first visit after the fault is number %d", program.answered[0][0])
+        demand(program.acknowledged[0][0] == 4, "the first visit after the fault is number %d", program.acknowledged[0][0])
         program.end()
         check_end(program, [0])
         check_kept(program, before)
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return program.hits()
     return Loop("writes fail for a while, " + error, run, n_max=1, n_min=4)
 
@@ -363,10 +364,10 @@ def limit_file(program, size):
 
 
 def short_loop():
-    """A limit on the file's size makes short writes that are real; of one line, and of a batch of three."""
-    def run(options, folder, _n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder)
+    """A limit on the file's size causes real short writes: of one line, and of a batch of three."""
+    def run(options, directory, _n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory)
         programs.append(program)
         hits = 0
         for lines in 1, 3:
@@ -376,11 +377,11 @@ def short_loop():
                 with program.connection_of_its_own() as batch:
                     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n%s\r\n"
                     batch.sendall((request % b"") * (lines - 1) + request % b"Connection: close\r\n")
-                    answers = b"".join(iter(lambda: batch.recv(65536), b""))
-                refused = answers.count(b"HTTP/1.1 503")
-                # Three requests of one connection may be of several batches; what fitted was answered.
+                    responses = b"".join(iter(lambda: batch.recv(65536), b""))
+                refused = responses.count(b"HTTP/1.1 503")
+                # Three requests of one connection may be in several batches; those that fitted were acknowledged.
                 kept = len(program.content()) - size
-                demand(refused + answers.count(b"HTTP/1.1 200") == lines and refused > 0 and
+                demand(refused + responses.count(b"HTTP/1.1 200") == lines and refused > 0 and
                        kept == 33 * (lines - refused), "of %d visits %d were refused, %d bytes with room for %d are kept",
                        lines, refused, kept, extra)
                 hits += refused
@@ -390,21 +391,21 @@ def short_loop():
         program.end()
         check_end(program, [0])
         check_kept(program, before)
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("short writes of every length", run, n_max=1, n_min=66)
 
 
 def uncut_loop(kill):
-    """A real short write whose rest cannot be cut off: ftruncate(2) fails N times in each thread."""
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["ftruncate:error=EIO:when=1..%d" % n], ["DATA/visits.txt"])
+    """A real short write that cannot be truncated: ftruncate(2) fails N times in each thread."""
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["ftruncate:error=EIO:when=1..%d" % n], ["DATA/visits.txt"])
         programs.append(program)
         demand(program.visit() == 200, "the first visit failed")
         limit_file(program, 33 * 4 + 20)
-        demand(program.visit() == 503, "a visit that was written in part was answered")
-        demand(len(program.content()) == 33 * 4 + 20, "the rest of a line was cut off by a failed ftruncate")
+        demand(program.visit() == 503, "a visit that was written in part was acknowledged")
+        demand(len(program.content()) == 33 * 4 + 20, "a failed ftruncate truncated the partial write")
         demand(not program.ready(), "it is ready with a broken line at the end")
         demand(program.get(program.address, "/visits?format=raw")[1] == program.content()[:33 * 4],
                "the broken line is shown")
@@ -413,14 +414,14 @@ def uncut_loop(kill):
             for _ in range(n + 1):
                 program.visit()
             demand(program.statuses[-1] == 200, "it does not recover: %s", program.statuses)
-            numbers = [number for number, _ in program.answered]
+            numbers = [number for number, _ in program.acknowledged]
             demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
         hits = program.hits()
         program.end(signal.SIGKILL if kill else signal.SIGTERM)
         if not kill:
             check_end(program, [0])
         check_kept(program, before)
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("ftruncate after a short write, EIO" + (", then kill -9" if kill else ""), run, n_max=3)
 
@@ -441,7 +442,7 @@ def syncs(trace):
 
 
 def check_durability_lost(program):
-    """The end after a failed sync: exit code 3, and no second attempt that would claim a success."""
+    """The end after a failed sync: exit code 3, and no second sync, which might wrongly succeed."""
     check_end(program, [3])
     demand("fdatasync of %s failed" % program.file in program.log(), "it does not say why: %s", program.log())
     before, failed, after = program.trace().partition("(INJECTED)")
@@ -450,9 +451,9 @@ def check_durability_lost(program):
 
 
 def sync_loop(error, mode):
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["fdatasync:error=%s:when=%d" % (error, n)], (), ["--sync", mode])
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["fdatasync:error=%s:when=%d" % (error, n)], (), ["--sync", mode])
         programs.append(program)
         for _ in range(4):
             if program.visit() is None:
@@ -466,22 +467,22 @@ def sync_loop(error, mode):
                 first = next((i for i, status in enumerate(program.statuses) if status != 200), None)
                 demand(first == n - 1, "visit %d was to be refused first: %s", n, program.statuses)
                 demand(program.statuses[first] == 503 and 200 not in program.statuses[first:],
-                       "after a failed sync a visit was answered: %s", program.statuses)
+                       "after a failed sync a visit was acknowledged: %s", program.statuses)
             check_durability_lost(program)
         else:
             demand(program.statuses == [200] * 4, "a visit was refused: %s", program.statuses)
             check_end(program, [0])
         check_kept(program, before)
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("fdatasync with --sync=%s, %s" % (mode, error), run)
 
 
 def waiters_loop(workers, waiters=16):
-    """All that wait for the sync which fails are refused, whichever thread waits for them."""
-    def run(options, folder, _n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
+    """All visits that wait for a sync are refused if it fails, whichever thread they belong to."""
+    def run(options, directory, _n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["fdatasync:error=EIO:when=1:delay_enter=300000"], (),
                           ["--workers", str(workers)])
         programs.append(program)
         clients = [http.client.HTTPConnection(program.address, timeout=PATIENCE_SECONDS)
@@ -497,12 +498,12 @@ def waiters_loop(workers, waiters=16):
             return client.getresponse().status
         with concurrent.futures.ThreadPoolExecutor(waiters) as pool:
             program.statuses += pool.map(ask, clients)
-        demand(program.statuses == [503] * waiters, "the waiters were answered with %s", program.statuses)
+        demand(program.statuses == [503] * waiters, "the waiters got %s", program.statuses)
         program.code = program.process.wait(PATIENCE_SECONDS)
         check_durability_lost(program)
         demand(syncs(program.trace()) == 1, "there was more than one sync: %s", program.trace())
         check_kept(program, before)
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         for client in clients:
             client.close()
         return program.hits()
@@ -515,12 +516,12 @@ def suite_sync():
     return loops + [waiters_loop(1), waiters_loop(4)]
 
 
-# --- What is done at the start, and when the file is taken up anew.
+# --- The calls at the start, and when the file is reopened.
 
-RETRIED = {"EINTR"}  # errnos after which the call is simply made again
-FOLDER = ("DATA", "DATA/visits.txt")
-STATES = {  # what is in the file, whole lines and the rest
-    "a new folder": (None, b""),
+RETRIED = {"EINTR"}  # errnos after which the program repeats the call
+DIRECTORY = ("DATA", "DATA/visits.txt")
+STATES = {  # the content of the file: whole lines, and the rest
+    "a new directory": (None, b""),
     "three lines": (LINES, b""),
     "a torn line": (LINES, TORN),
     "a lost newline": (LINES[:66], LINES[66:98]),
@@ -528,17 +529,17 @@ STATES = {  # what is in the file, whole lines and the rest
 
 
 
-def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, arguments=(), crowd=None,
+def start_loop(state, call, error, only=DIRECTORY, n_max=N_MAX, replace=False, arguments=(), crowd=None,
                copies=False):
-    """Exit code 1 or 3, or not ready for a while; with REPLACE also when the file is replaced as it runs, between
-    two visits of a CROWD if there is one; with COPIES on a file system where the start copies the file."""
-    def run(options, folder, n, programs):
+    """Exit code 1 or 3, or not ready for a while. With REPLACE the file is also replaced while the program runs,
+    between two visits of the CROWD, if any. COPIES: on a file system where the start copies the file."""
+    def run(options, directory, n, programs):
         lines, rest = STATES[state]
-        before = prepare(folder, lines, rest, known=replace)
-        if copies:  # it is to have the owner and the mode of the file
-            os.chown(os.path.join(folder, "data", "visits.txt"), 1, 1)
-            os.chmod(os.path.join(folder, "data", "visits.txt"), 0o664)
-        program = Program(options, folder, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
+        before = prepare(directory, lines, rest, known=replace)
+        if copies:  # the copy must get this owner and mode
+            os.chown(os.path.join(directory, "data", "visits.txt"), 1, 1)
+            os.chmod(os.path.join(directory, "data", "visits.txt"), 0o664)
+        program = Program(options, directory, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
         late = False
         if program.serving:
@@ -558,56 +559,56 @@ def start_loop(state, call, error, only=FOLDER, n_max=N_MAX, replace=False, argu
         hits = program.hits()
         program.end()
         lost = call in ("fsync", "fdatasync") and hits and error not in RETRIED and not rest.startswith(TORN)
-        # A copy that cannot be synced is simply made once more.
+        # A copy that cannot be synced is made once more.
         check_end(program, [0, 3] if lost and copies else [3] if lost else [0] if error in RETRIED or not hits else [0, 1, 3])
-        # What started late has read the file anew, and so has the last line of a file that lacked its newline.
-        check_next_start(options, folder, program, content if replace else before, TORN if rest == TORN else b"")
+        # A program that started late has read the file again, and has restored a missing newline.
+        check_next_start(options, directory, program, content if replace else before, TORN if rest == TORN else b"")
         return hits
     return Loop("%s with %s, %s" % (call, state, error), run, n_max)
 
 
 def self_replace(program, content):
-    """An operator puts a copy with a line more in place of the file; returns what is in it."""
+    """Replaces the file by a copy with one line more, as an operator would; returns the new content."""
     content += LINE
     with open(program.file + ".new", "wb") as new:
         new.write(content)
     os.rename(program.file + ".new", program.file)
-    def taken_up():
+    def reopened():
         return program.process.poll() is not None or "/visits.txt: %d visits" % content.count(b"\n") in program.log()
-    ledger.wait_for("the new file was taken up; the log: %s" % program.log(), taken_up)
+    ledger.wait_for("the new file was reopened; the log: %s" % program.log(), reopened)
     if program.process.poll() is None and program.visit_until_ready():
         if not program.visit_until_taken():
             return content
-        demand(program.answered[-1][0] == content.count(b"\n") + 1, "visit %d follows %d lines",
-               program.answered[-1][0], content.count(b"\n"))
+        demand(program.acknowledged[-1][0] == content.count(b"\n") + 1, "visit %d follows %d lines",
+               program.acknowledged[-1][0], content.count(b"\n"))
     check_kept(program, content)
     return content
 
 
 def uncut_start_loop():
-    """While the torn end cannot be cut off it is not ready, and does not fill the disk with copies."""
-    def run(options, folder, _n, programs):
-        before = prepare(folder, LINES, TORN)
-        program = Program(options, folder, ["ftruncate:error=EIO:when=1..3"], ())
+    """While a torn line cannot be truncated the program is not ready, and does not fill the disk with copies."""
+    def run(options, directory, _n, programs):
+        before = prepare(directory, LINES, TORN)
+        program = Program(options, directory, ["ftruncate:error=EIO:when=1..3"], ())
         programs.append(program)
         demand(program.serving and not program.ready(), "it is ready: %s", program.log())
-        demand(program.visit() == 503, "a visit was answered")
+        demand(program.visit() == 503, "a visit was acknowledged")
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         demand(program.visit() == 200, "no visit is taken: %s", program.log())
         copies = len(glob.glob(program.file + ".torn-*"))
         demand(copies == 1, "there are %d copies of the torn bytes", copies)
         program.end()
         check_end(program, [0])
-        check_next_start(options, folder, program, before, TORN)
+        check_next_start(options, directory, program, before, TORN)
         return program.hits()
     return Loop("ftruncate with a torn line, EIO for a while", run, n_max=1, n_min=3)
 
 
 def listing_loop(error):
-    """GET /visits is whole and right, or an answer that says that it is not: never cut without a word."""
-    def run(options, folder, n, programs):
-        before = prepare(folder, LINES)
-        program = Program(options, folder, ["pread64:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
+    """GET /visits is complete and right, or it is refused or visibly aborted: never silently short."""
+    def run(options, directory, n, programs):
+        before = prepare(directory, LINES)
+        program = Program(options, directory, ["pread64:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
         programs.append(program)
         if program.serving and program.visit_until_ready():
             for path, wanted in (("/visits?format=raw", LINES), ("/visits?format=raw&tail=2", LINES[33:])):
@@ -621,7 +622,7 @@ def listing_loop(error):
         hits = program.hits()
         program.end()
         check_end(program, [0])
-        check_next_start(options, folder, program, before)
+        check_next_start(options, directory, program, before)
         return hits
     return Loop("pread64 of a listing, " + error, run)
 
@@ -637,30 +638,30 @@ def suite_start():
     }
     for state, of_state in calls.items():
         for call, errors in of_state.items():
-            only = () if call in ("fsync", "mkdir", "ftruncate", "renameat", "unlinkat") else FOLDER
+            only = () if call in ("fsync", "mkdir", "ftruncate", "renameat", "unlinkat") else DIRECTORY
             loops += [start_loop(state, call, error, only) for error in errors.split()]
-    # The copy of the torn bytes is the first that is written at all, and it has no name that is known before.
+    # The copy of the torn bytes is the first write of all; it cannot be selected by a name, which depends on the time.
     loops += [start_loop(torn, "write", error, (), 1) for error in ("EIO", "ENOSPC", "EINTR")]
-    loops += [start_loop(newline, "write", error, FOLDER, 1) for error in ("EIO", "ENOSPC", "EINTR")]
+    loops += [start_loop(newline, "write", error, DIRECTORY, 1) for error in ("EIO", "ENOSPC", "EINTR")]
     return loops
 
 
 def suite_copy():
-    """On a file system where nothing can be known of the disk (FUSE): the start makes a copy of the file."""
+    """On a file system whose disk is not visible (FUSE) the start makes a copy of the file."""
     calls = {"write": "EIO ENOSPC EPERM EINTR", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC EACCES",
              "renameat": "EIO ENOSPC EBUSY", "unlinkat": "EIO", "pread64": "EIO EINTR", "?fstat,?newfstatat": "EIO",
              "fchown": "EPERM", "fchmod": "EIO", "flock": "EIO", "fstatfs": "EIO"}
-    files = FOLDER + ("DATA/visits.txt.copying",)
+    files = DIRECTORY + ("DATA/visits.txt.copying",)
     by_name = ("write", "openat", "pread64", "?fstat,?newfstatat")
     return [start_loop("three lines", call, error, files if call in by_name else (), copies=True)
             for call, errors in calls.items() for error in errors.split()]
 
 
-def suite_anew():
+def suite_reopen():
     lines = list(STATES)[1]
     calls = {"open": "EIO", "openat": "EIO ENOSPC", "flock": "EIO", "fsync": "EIO", "fdatasync": "EIO",
              "pread64": "EIO", "fstat": "EIO", "newfstatat": "EIO", "stat": "EIO"}
-    return [start_loop(lines, call, error, () if call in ("fsync", "fdatasync") else FOLDER, 12, True)
+    return [start_loop(lines, call, error, () if call in ("fsync", "fdatasync") else DIRECTORY, 12, True)
             for call, errors in calls.items() for error in errors.split()]
 
 
@@ -669,7 +670,7 @@ def suite_listing():
 
 
 SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start": suite_start, "copy": suite_copy,
-          "anew": suite_anew, "listing": suite_listing}
+          "reopen": suite_reopen, "listing": suite_listing}
 
 
 def main(description=__doc__):
@@ -677,7 +678,7 @@ def main(description=__doc__):
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--jobs", type=int, default=6)
-    parser.add_argument("--only", default="", help="loops whose name has this in it")
+    parser.add_argument("--only", default="", help="only loops whose name contains this")
     parser.add_argument("suites", nargs="+", choices=SUITES)
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)
@@ -686,15 +687,15 @@ def main(description=__doc__):
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda loop: loop.work(options), loops))
     for loop in loops:
-        print("%s: %d runs, %d faults, %d visits answered, %d refused, %s"
-              % (loop.name, loop.runs, loop.faults, loop.answered, loop.refused,
+        print("%s: %d runs, %d faults, %d visits acknowledged, %d refused, %s"
+              % (loop.name, loop.runs, loop.faults, loop.acknowledged, loop.refused,
                  "%d wrong" % len(loop.wrongs) if loop.wrongs else "all kept"))
     wrongs = [wrong for loop in loops for wrong in loop.wrongs]
     for wrong in wrongs:
         print("wrong: " + wrong)
-    print("in all: %d loops, %d runs, %d faults, %d visits answered, %d wrong"
+    print("in all: %d loops, %d runs, %d faults, %d visits acknowledged, %d wrong"
           % (len(loops), sum(loop.runs for loop in loops), sum(loop.faults for loop in loops),
-             sum(loop.answered for loop in loops), len(wrongs)))
+             sum(loop.acknowledged for loop in loops), len(wrongs)))
     return 1 if wrongs else 0
 
 

@@ -4,8 +4,8 @@
 usage: late_visitor.py PORT ADMIN_PORT [--silent]
 
 Connects to the loopback's PORT and sends all of a request but its last bytes, prints `waiting`, waits until
-/readyz on ADMIN_PORT says that the pod is stopping, sends the rest, and prints the answer's status and body.
---silent: the rest is never sent. Exits with 1 when there is no answer.
+/readyz on ADMIN_PORT says that the pod is stopping, sends the rest, and prints the response's status and body.
+--silent: the rest is never sent. Exits with 1 when there is no response.
 """
 
 import http.client
@@ -24,7 +24,7 @@ def half_a_request(port):
 
 
 def is_stopping(admin_port):
-    """Whether the pod has been told to stop: it answers 503 then, or no longer."""
+    """Whether the pod was told to stop: /readyz then responds with 503, or not at all."""
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=2)
     try:
         connection.request("GET", "/readyz")
@@ -50,14 +50,14 @@ def main():
             older, visitor, begun = visitor, half_a_request(port), now
             older.close()
         time.sleep(0.05)
-    answer = http.client.HTTPResponse(visitor)
+    response = http.client.HTTPResponse(visitor)
     try:
         if not silent:
             visitor.sendall(b"Connection: close\r\n\r\n")
-        answer.begin()
+        response.begin()
     except (OSError, http.client.HTTPException) as error:
-        sys.exit(f"no answer: {error!r}")
-    print(answer.status, answer.read().decode().strip(), flush=True)
+        sys.exit(f"no response: {error!r}")
+    print(response.status, response.read().decode().strip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a program under test has promised, held against what its file says.
+"""Compares the visits that a program under test has acknowledged with its file.
 
-A visit is promised once its answer was read: visitor.py notes it then as `NUMBER<TAB>TIME`. The file keeps the
-promise if line NUMBER of it is exactly TIME.
+A visit is acknowledged once its response was read: visitor.py then notes it as `NUMBER<TAB>TIME`. It is kept if line
+NUMBER of the file is exactly TIME.
 """
 
 import os
@@ -11,16 +11,17 @@ import time
 import urllib.error
 import urllib.request
 
+LINE_LENGTH = 33
 LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d")
 SERVING = re.compile(r"serving on http://(\S+)/ \(admin (\S+)\), visits in .* \((\d+) so far\)")
 
 
 class Broken(Exception):
-    """A promise that was not kept."""
+    """The program did not do what it must."""
 
 
 def wait_for(what, condition, seconds=60, pause=0.01):
-    """What CONDITION says once it is true."""
+    """Returns the value of CONDITION as soon as it is true."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         result = condition()
@@ -30,8 +31,8 @@ def wait_for(what, condition, seconds=60, pause=0.01):
     raise Broken("waited in vain until %s" % what)
 
 
-def read_answers(path):
-    """[(number, time)] of a file of visitor.py's; a last line without its newline was not noted yet."""
+def read_acknowledged(path):
+    """[(number, time)] from a file of visitor.py; a last line without its newline does not count yet."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -41,8 +42,9 @@ def read_answers(path):
     return [(int(number), text) for number, text in rows]
 
 
-def read_lines(path, whole=True):
-    """The lines of visits.txt; each must be a visit's and have its newline, unless not WHOLE."""
+def read_lines(path, whole=True, torn=False):
+    """The lines of visits.txt; each must be a visit's and have its newline, unless not WHOLE. TORN: the last one may be
+    incomplete, since a killed process can end a write(2) at any page of the file."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -50,7 +52,7 @@ def read_lines(path, whole=True):
         return []
     lines = data.split(b"\n")
     rest = lines.pop()
-    if whole and rest:
+    if whole and rest and not (torn and len(rest) < LINE_LENGTH):
         raise Broken("%s ends in %r" % (path, rest))
     for number, line in enumerate(lines, 1):
         if whole and not LINE.fullmatch(line):
@@ -58,35 +60,35 @@ def read_lines(path, whole=True):
     return lines
 
 
-def check_numbers(answers):
+def check_numbers(acknowledged):
     """No number was given twice."""
     seen = {}
-    for number, text in answers:
+    for number, text in acknowledged:
         if seen.setdefault(number, text) is not text:
             raise Broken("number %d was given twice: %r and %r" % (number, seen[number], text))
 
 
-def lost(answers, lines):
-    """The answers whose line is not where their number says."""
-    return [(number, text) for number, text in answers
+def lost(acknowledged, lines):
+    """The acknowledged visits whose line is not where their number says."""
+    return [(number, text) for number, text in acknowledged
             if not 1 <= number <= len(lines) or lines[number - 1] != text]
 
 
-def check_kept(answers, lines):
-    missing = lost(answers, lines)
+def check_kept(acknowledged, lines):
+    missing = lost(acknowledged, lines)
     if missing:
         number, text = missing[0]
         found = lines[number - 1] if 1 <= number <= len(lines) else "no line"
         raise Broken("%d of %d acknowledged visits are lost; visit %d was acknowledged with %r, and the file has %r"
-                     % (len(missing), len(answers), number, text, found))
+                     % (len(missing), len(acknowledged), number, text, found))
 
 
-# What has visitor.py's connections spread over the workers, at the price of many more of them.
+# Options that spread visitor.py's connections over the workers, at the price of many more connections.
 SPREAD = ["--visits-per-connection", "5"]
 
 
 class Spread:
-    """Under how many loads several workers were busy. One that takes all connections would leave nothing to test."""
+    """Counts the loads under which several workers were busy. If one takes all connections, nothing is tested."""
 
     def __init__(self):
         self.loads = self.several = 0
@@ -112,7 +114,7 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
 
     def is_ready(self):
-        """What /readyz says, or None if nothing answers."""
+        """What /readyz says, or None if nothing responds."""
         try:
             with urllib.request.urlopen("http://%s/readyz" % self.admin, timeout=20):
                 return True
@@ -126,7 +128,7 @@ class Server:
             return file.read()
 
     def busy_workers(self):
-        """How many threads beside the first have waited again and again; an idle one has done so twice."""
+        """How many threads, besides the first, have waited at least 6 times; an idle thread has waited twice."""
         busy, tasks = 0, "/proc/%d/task" % self.process.pid
         for thread in os.listdir(tasks):
             with open("%s/%s/status" % (tasks, thread), encoding="ascii") as status:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Read a listing of /visits while something happens to it, and tell what came of it.
+"""Read a listing of /visits while something happens to the file or beside it, and check the outcome.
 
     listing.py --port P --file FILE replaced     another file takes the name of FILE while it is listed
-    listing.py --port P --file FILE shortened    FILE is shortened while it is listed, over HTTP/1.0 and 1.1
-    listing.py --port P --file FILE searched     visits are made while the first of many lines is searched for
-    listing.py --port P --file FILE long         visits are made while a long line, the second of three, is passed over
+    listing.py --port P --file FILE shortened    FILE is truncated while it is listed, over HTTP/1.0 and 1.1
+    listing.py --port P --file FILE searched     visits are made while the program searches for the first line to list
+    listing.py --port P --file FILE long         visits are made while the program skips a long line, the second of three
 
-But for the last FILE has many lines of one kind. Exits with 1, and says why, if a listing mixes two files, looks whole although it is
-not, or keeps visitors waiting.
+For all but the last, FILE has many equal lines. Exits with 1, and says why, if a listing mixes two files, looks whole
+although it is not, or keeps visitors waiting.
 """
 
 import argparse
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60
 
 
 class Wrong(Exception):
-    """What was read is not as it must be."""
+    """A listing is not as it must be."""
 
 
 def connect(port, receive_buffer=65536):
@@ -38,7 +38,7 @@ def ask(connection, path, version="1.1"):
 
 
 def read_rest(connection, data=b""):
-    """All that comes, and whether the connection ended in order: not by a reset."""
+    """The received bytes, and whether the connection ended without a reset."""
     try:
         while chunk := connection.recv(1 << 20):
             data += chunk
@@ -55,7 +55,7 @@ def replaced(options):
     with open(options.file + ".new", "wb") as new:
         new.write(NEW * (lines + 1))
     os.rename(options.file + ".new", options.file)
-    # The next visit finds that out, and the one that is taken is of the new file.
+    # The next visit makes the program notice; the first acknowledged one after that is in the new file.
     while True:
         other = connect(options.port)
         other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\nConnection: close\r\n\r\n")
@@ -73,7 +73,7 @@ def shortened(options):
     for version in "1.0", "1.1":
         with open(options.file, "wb") as file:
             file.write(OLD * 1000000)
-        while True:  # until the file that was written is the one that is listed
+        while True:  # until the program lists the new file
             other = connect(options.port)
             ask(other, "/visits?format=json&tail=1")
             if re.search(rb'"count": 1000000,', read_rest(other)[0]):
@@ -89,13 +89,13 @@ def shortened(options):
 
 
 def visit_until(options, path, has_come):
-    """Visits until HAS_COME of the body of PATH. A visit is answered in an iteration of the loop, or in the next, and
+    """Visits until HAS_COME is true of the body of PATH. The event loop acknowledges a visit within two iterations, and
     an iteration reads a bounded part of the file."""
     visitor = connect(options.port)
     listing = connect(options.port)
     ask(listing, path)
     listing.setblocking(False)
-    data, answered = b"", 0
+    data, acknowledged = b"", 0
     while True:
         try:
             data += listing.recv(4096)
@@ -105,10 +105,10 @@ def visit_until(options, path, has_come):
             break
         visitor.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         if b"HTTP/1.1 200" not in visitor.recv(65536):
-            raise Wrong("a visit was not answered with 200")
-        answered += 1
-    text = "%d visits were answered while a listing read what it does not show" % answered
-    if answered < 20:
+            raise Wrong("a visit did not get 200")
+        acknowledged += 1
+    text = "%d visits were acknowledged while a listing read what it does not show" % acknowledged
+    if acknowledged < 20:
         raise Wrong("only " + text)
     print(text)
 

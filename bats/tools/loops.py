@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Clients of a program with several event loops, each of which must be served whatever its loop does.
+"""Clients of a program with several event loops. Each client must be served, whatever its loop does.
 
-    loops.py spread   --port P --pid ID --connections N   N clients, each answered before the next connects
-    loops.py second   --port P                            two clients who ask by turns
+    loops.py spread   --port P --pid ID --connections N   N clients; each connects after the response to the one before
+    loops.py second   --port P                            two clients that send requests in alternation
     loops.py full     --port P --pid ID --connections N --idle I [--lately]
-                                                          N clients, as many as may be: those of loop I are idle, all
-                                                          others in the middle of requests, or were answered lately;
-                                                          then one more client, for whom one of the idle ones is closed
+                                                          N clients, the limit: those of loop I are idle, all others are
+                                                          in the middle of requests, or got a response a moment ago;
+                                                          then one more client: one of the idle ones must be evicted
     loops.py held-up  --port P --visits FILE              a client whose visit is synced slowly, then six others
-    loops.py queue    --port P --pid ID --log FILE --connections N
-                                                          N clients, as many as may be, in the middle of requests, and
-                                                          ten times as many in the kernel's queue; SIGTERM; the N leave
+    loops.py backlog  --port P --pid ID --log FILE --connections N
+                                                          N clients, the limit, in the middle of requests, and ten times
+                                                          as many in the backlog; SIGTERM; the N leave
 
-FILE is the program's visits.txt, where a line is there before its sync begins, or its log. Prints what has become of them; exits with 1
-if one of them was not answered, or had to wait.
+FILE is the program's visits.txt, to which a line is written before its sync begins, or the program's log. Prints the
+outcome; exits with 1 if a client got no response, or had to wait.
 """
 
 import argparse
@@ -30,9 +30,9 @@ REQUEST = b"GET /healthz HTTP/1.1\r\nHost: loops\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: loops\r\n\r\n"
 PATIENCE_SECONDS = 5.0
 SLOW_SECONDS = 60.0
-HALF_SECONDS = 0.3  # a request is not let go for another client before it is one second old
-IDLE_SECONDS = 0.5  # a connection is, after a tenth of that
-MUCH_LONGER_SECONDS = 2.0  # idle
+HALF_SECONDS = 0.3  # the program does not evict a request before it is 1 s old
+IDLE_SECONDS = 0.5  # it may evict an idle connection after a tenth of this
+MUCH_LONGER_SECONDS = 2.0  # of idling
 WAITS_SECONDS = 1.0
 
 
@@ -46,24 +46,24 @@ class Client:
         self.hear()
 
     def hear(self):
-        answer = self.socket.recv(65536)
-        if b" 200 OK" not in answer:
-            sys.exit("loops: a client got %r" % answer[:100])
+        response = self.socket.recv(65536)
+        if b" 200 OK" not in response:
+            sys.exit("loops: a client got %r" % response[:100])
 
     def is_silent(self):
         return not select.select([self.socket], [], [], 0)[0]
 
 
 def clients_of_loops(pid, port):
-    """The ports of the clients that each loop has, by what each epoll(7) watches."""
+    """The client ports of each loop, found by the descriptors that each epoll(7) instance watches."""
     clients = {}
     with open("/proc/net/tcp", encoding="ascii") as table:
         for row in table.read().splitlines()[1:]:
             local, remote, inode = (row.split()[i] for i in (1, 2, 9))
             if int(local.split(":")[1], 16) == port:
                 clients["socket:[%s]" % inode] = int(remote.split(":")[1], 16)
-    folder = "/proc/%d/fd/" % pid
-    files = {int(fd): os.readlink(folder + fd) for fd in os.listdir(folder)}
+    directory = "/proc/%d/fd/" % pid
+    files = {int(fd): os.readlink(directory + fd) for fd in os.listdir(directory)}
     loops = []
     for fd in sorted(fd for fd, name in files.items() if name == "anon_inode:[eventpoll]"):
         with open("/proc/%d/fdinfo/%d" % (pid, fd), encoding="ascii") as text:
@@ -73,7 +73,7 @@ def clients_of_loops(pid, port):
     return [loop for loop in loops if loop]
 
 
-def are_answered_one_by_one(options):
+def connect_one_by_one(options):
     clients = []
     for _ in range(options.connections):
         clients.append(Client(options.port))
@@ -82,7 +82,7 @@ def are_answered_one_by_one(options):
 
 
 def spread(options):
-    clients = are_answered_one_by_one(options)
+    clients = connect_one_by_one(options)
     closed = sum(not client.is_silent() for client in clients)
     print("closed %d" % closed, "of each loop", *sorted(map(len, clients_of_loops(options.pid, options.port))))
     return closed == 0
@@ -95,7 +95,7 @@ def second(options):
     for _ in range(20):
         other.ask()
         first.ask()
-    print("both are answered")
+    print("both got all responses")
     return True
 
 
@@ -105,7 +105,7 @@ def comes_in_the_middle(options, asking):
         client.socket.sendall(REQUEST[:9])
     late, came, ready = None, time.monotonic() + IDLE_SECONDS, False
     while not ready:
-        time.sleep(HALF_SECONDS / 2)  # now all loops wait, so that it is one that is woken
+        time.sleep(HALF_SECONDS / 2)  # now all loops wait, and one of them is woken
         if not late and time.monotonic() > came:
             late, came = Client(options.port), time.monotonic()
             late.socket.sendall(REQUEST)
@@ -116,12 +116,12 @@ def comes_in_the_middle(options, asking):
             client.socket.sendall(REQUEST[:9])
         ready = late and not late.is_silent()
         if time.monotonic() > came + PATIENCE_SECONDS:
-            sys.exit("loops: one client more is not answered")
+            sys.exit("loops: one client more got no response")
     return late
 
 
 def comes_after(options, asking):
-    """One client more, after these have been answered."""
+    """One client more, after all of these got a response."""
     time.sleep(MUCH_LONGER_SECONDS)
     for client in asking:
         client.ask()
@@ -132,14 +132,14 @@ def comes_after(options, asking):
 
 
 def full(options):
-    clients = are_answered_one_by_one(options)
+    clients = connect_one_by_one(options)
     loops = clients_of_loops(options.pid, options.port)
     idle = [client for client in clients if client.port in loops[options.idle]]
     others = [client for client in clients if client not in idle]
     late = (comes_after if options.lately else comes_in_the_middle)(options, others)
     late.hear()
     closed, wrong = (sum(not client.is_silent() for client in some) for some in (idle, others))
-    print("of each loop", *map(len, loops), "answered one more, closed %d idle, %d others" % (closed, wrong))
+    print("of each loop", *map(len, loops), "served one more, closed %d idle, %d others" % (closed, wrong))
     return (closed, wrong) == (1, 0)
 
 
@@ -156,12 +156,12 @@ def held_up(options):
         others[-1].ask()
     waits = slow.is_silent()
     slow.hear()
-    print("answered 6", "before" if waits else "after", "the sync was over")
+    print("served 6", "before" if waits else "after", "the end of the sync")
     return waits
 
 
-def queue(options):
-    """Those in the queue have time until the drain time is up, however few the limit has room for at a time."""
+def backlog(options):
+    """Clients in the backlog have time until the drain time is up, however few the limit lets in at a time."""
     first = [Client(options.port) for _ in range(options.connections)]
     for client in first:
         client.socket.sendall(VISIT[:-2])
@@ -179,13 +179,13 @@ def queue(options):
     for client in queued:
         client.socket.settimeout(SLOW_SECONDS)
         client.hear()
-    print("all %d in the queue were answered" % len(queued))
+    print("all %d in the backlog got a response" % len(queued))
     return True
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    scenes = {"spread": spread, "second": second, "full": full, "held-up": held_up, "queue": queue}
+    scenes = {"spread": spread, "second": second, "full": full, "held-up": held_up, "backlog": backlog}
     parser.add_argument("scene", choices=scenes)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pid", type=int)

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Let the pool below a volume run full, and see what a restart keeps of the visits.
+"""Let the pool below a volume run full, and check which visits a restart keeps.
 
     pool.py --program P --work W --file-system ext4|xfs|btrfs|fuse --sync always|interval [--kill]
 
-W/pool is a tmpfs, and a sparse file in it is the disk of a loop device: a thin pool, whose lack of space a file
-system learns of only when it writes its pages back, after write(2) has succeeded. `fuse` is bindfs on ext4, so
-that the page cache that matters is behind a server. When the pool is full, visits are made until a sync fails,
-or until one is under way and the program is killed (--kill). It is started again; the pool gets room; the volume
-is mounted again if its file system has given up; 400 visits are made, and the program is ended. Then the volume is
-unmounted and mounted, so that nothing but the disk is left of it. Prints
+W/pool is a tmpfs, and a sparse file in it is the disk of a loop device: a thin pool. A file system on it learns of
+the lack of space only when it writes its pages back, after write(2) has succeeded. `fuse` is bindfs on ext4: there
+the page cache is behind a FUSE server. When the pool is full, visits are made until a sync fails, or, with --kill,
+until a sync is under way, and then the program is killed. The program is started again; the pool gets space; the
+volume is mounted again if its file system has shut down; 400 visits are made, and the program is ended. Then the
+volume is unmounted and mounted again, so that only data on the disk is left. Prints
 
     ext4 interval failed: acknowledged before 250, then 400; gone 0, not at their line 0
 
-and exits with 1 unless the last two are 0. What --sync=interval acknowledged before its sync failed counts too, as
-long as the page cache has it.
+and exits with 1 unless the last two are 0. Visits that --sync=interval acknowledged before its sync failed count too,
+as long as the page cache has them.
 """
 
 import argparse
@@ -28,20 +28,20 @@ import time
 import ledger
 import volumes
 
-LINES = b"2022-11-28 22:54:26.913511+03:00\n" * 4096  # 33 blocks: what follows them is in blocks of its own
+LINES = b"2022-11-28 22:54:26.913511+03:00\n" * 4096  # 33 whole blocks, so that later lines are in other blocks
 MIB = 1 << 20
 PATIENCE_SECONDS = 60
 POOL_MIB = {"ext4": 48, "fuse": 48, "xfs": 96, "btrfs": 96}
 DISK_MIB = {"ext4": 32, "fuse": 32, "xfs": 320, "btrfs": 256}
-# Of ext4 every block that it will write of its own is to be there from the start.
+# ext4 must not need new blocks for its own metadata.
 MAKE = dict(volumes.MAKE, ext4=["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E",
                                 "nodiscard,lazy_journal_init=0,lazy_itable_init=0"])
 MAKE["fuse"] = MAKE["ext4"]
-servers = []  # all that were started
+servers = []  # all servers that were started
 
 
 class Volume:
-    """The file system of the data folder, in a pool that can be filled."""
+    """The file system of the data directory, in a pool that can be filled."""
 
     def __init__(self, options):
         self.kind = options.file_system
@@ -56,7 +56,7 @@ class Volume:
             disk.truncate(DISK_MIB[self.kind] * MIB)
         volumes.run(*MAKE[self.kind], self.disk)
         if "ext4" in MAKE[self.kind][0]:
-            # Its journal must not lack space: without holes at first, only free space is taken away by fill().
+            # The journal must not lack space. Written out, the image has no holes, so fill() takes only free space.
             with open(self.disk, "r+b") as disk:
                 content = disk.read()
                 disk.seek(0)
@@ -121,7 +121,7 @@ class Visits:
 
 
 def stops_in_a_sync(process):
-    """Does a thread of it wait in the fdatasync(2) that strace delays?"""
+    """Whether a thread waits in the fdatasync(2) that strace delays."""
     try:
         tasks = os.listdir("/proc/%d/task" % process.pid)
         return any(open("/proc/%d/task/%s/stat" % (process.pid, task), encoding="ascii").read()
@@ -160,7 +160,7 @@ def fail_under_visits(options, volume, visits):
 
 
 def serve_until_ready(options, volume):
-    """Starts the program as often as it ends by itself, which a supervisor does too."""
+    """Starts the program, again if it ends by itself, as a supervisor would."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         server = serve(options, volume)
@@ -175,7 +175,7 @@ def start_on_full_pool(options, volume):
     """Some starts while the pool is full: whether they end or are not ready, they must do no harm."""
     for _ in range(3):
         server = serve(options, volume)
-        ledger.wait_for("it ended or told whether it is ready",
+        ledger.wait_for("it ended or /readyz responded",
                  lambda: server.process.poll() is not None or server.is_ready() is not None)
         server.end(signal.SIGKILL)
 
@@ -183,7 +183,7 @@ def start_on_full_pool(options, volume):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
-    parser.add_argument("--work", required=True, help="an existing, empty folder")
+    parser.add_argument("--work", required=True, help="an existing, empty directory")
     parser.add_argument("--file-system", choices=sorted(MAKE), required=True)
     parser.add_argument("--sync", choices=["always", "interval"], required=True)
     parser.add_argument("--kill", action="store_true")

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Cut the power of a disk under load, and see what a file system gives back of the visits.
+"""Cut the power of a disk under load, and check which visits the file system then has.
 
     power.py --program P --work W --file-system ext4|xfs|btrfs --cuts N [--workers M] [-- OPTION...]
 
 W/outer is XFS on a loop device, and a file in it is the disk: a second loop device with the file system that
-holds the data folder. FICLONE copies that file within one lock, so the copy is the disk as it stood at one
-moment, whatever the page cache above it still held. Cuts come in pairs: one as soon as a new data folder has its
-first acknowledged visit, one at a random moment of the load that follows. At the end each copy is mounted, so that
-its journal is replayed, and the program is started on it. Each visit that was acknowledged before the copy began
-has to be there, under its number. Prints
+holds the data directory. FICLONE copies that file under one lock, so the copy is the disk at one moment, without
+the data that only the page cache has. Cuts come in pairs: one as soon as a new data directory has its first
+acknowledged visit, one at a random moment of the load after it. At the end each copy is mounted, which replays its
+journal, and the program is started on it. Each visit that was acknowledged before the copy began must be there,
+under its number. Prints
 
-    ext4 seed 4711 cuts 20 answered 20345 lost 0
+    ext4 seed 4711 cuts 20 acknowledged 20345 lost 0
 
-where `answered` is what was at stake, summed over the cuts, and exits with 1 if anything was lost. With
---grace S a visit may be lost that was acknowledged less than S seconds before its cut. Of several workers it fails also
-if only one was busy.
+where `acknowledged` is the number of visits that had to be there, summed over the cuts, and exits with 1 if any was
+lost. With --grace S visits that were acknowledged less than S seconds before a cut may be lost. With several workers
+it also fails if only one was busy.
 """
 
 import argparse
@@ -46,20 +46,20 @@ def clone(source, target):
 
 
 class Load:
-    """The program on a data folder, and visitors."""
+    """The program on a data directory, and visitors."""
 
-    def __init__(self, options, data, answers):
-        self.answers = answers
-        self.server = ledger.Server(options.program, data, answers + ".log", options.options)
+    def __init__(self, options, data, noted):
+        self.noted = noted
+        self.server = ledger.Server(options.program, data, noted + ".log", options.options)
         if not self.server.wait_serving():
             raise ledger.Broken("it does not start: " + self.server.log())
         self.visitor = subprocess.Popen(
-            [sys.executable, VISITOR, "--url", "http://%s/" % self.server.address, "--out", answers,
+            [sys.executable, VISITOR, "--url", "http://%s/" % self.server.address, "--out", noted,
              "--connections", "16", "--seconds", "600", *(ledger.SPREAD if options.workers > 1 else [])],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def wait_first(self):
-        ledger.wait_for("a visit was answered", lambda: ledger.read_answers(self.answers), seconds=20, pause=0.001)
+        ledger.wait_for("a visit was acknowledged", lambda: ledger.read_acknowledged(self.noted), seconds=20, pause=0.001)
 
     def end(self, number):
         self.server.end(number)
@@ -67,7 +67,7 @@ class Load:
 
 
 class Disk:
-    """The file system of the data folder, on a disk that can be copied under it."""
+    """The file system of the data directory, on a disk that can be copied under it."""
 
     def __init__(self, options):
         self.kind = options.file_system
@@ -87,7 +87,7 @@ class Disk:
         return path
 
     def mount_cut(self, path):
-        # One kernel knows a btrfs by its UUID alone, and a copy has the same.
+        # The kernel identifies a btrfs by its UUID, and a copy has the same UUID.
         if self.kind == "btrfs":
             volumes.run("btrfs", "device", "scan", "--forget")
         volumes.run("mount", "-o", "loop,nouuid" if self.kind == "xfs" else "loop", path, self.mounted)
@@ -97,22 +97,22 @@ class Disk:
 
 
 def cut_under_load(disk, options, rng):
-    """Returns [(copy, {data folder: its answers before the copy}, moment)]."""
-    cuts, answers, spread = [], {}, ledger.Spread()
+    """Returns [(copy, {data directory: visits acknowledged before the copy}, moment)]."""
+    cuts, noted, spread = [], {}, ledger.Spread()
     while len(cuts) < options.cuts:
         name = "data.%d" % len(cuts)
-        answers[name] = os.path.join(options.work, name)
-        load = Load(options, os.path.join(disk.mounted, name), answers[name])
+        noted[name] = os.path.join(options.work, name)
+        load = Load(options, os.path.join(disk.mounted, name), noted[name])
         try:
             load.wait_first()
             for _ in range(2):
-                before = {name: ledger.read_answers(path) for name, path in answers.items()}
+                before = {name: ledger.read_acknowledged(path) for name, path in noted.items()}
                 moment = time.time()
                 cuts.append((disk.cut(len(cuts)), before, moment))
                 time.sleep(options.seconds * rng.uniform(0.5, 1.5))
             spread.note(load.server)
         finally:
-            # A program that syncs now and then owes its last visits to the next cuts only if it may sync them.
+            # With --sync=interval SIGTERM lets it sync the last visits, which the next cuts then must have.
             load.end(signal.SIGTERM if options.grace else signal.SIGKILL)
     if options.workers > 1:
         spread.check()
@@ -120,15 +120,15 @@ def cut_under_load(disk, options, rng):
 
 
 def visit_once(server):
-    """The number of a visit."""
+    """Makes a visit and returns its number."""
     request = urllib.request.Request("http://%s/" % server.address, headers={"Accept": "application/json"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        text = answer.read().decode()
+    with urllib.request.urlopen(request, timeout=20) as response:
+        text = response.read().decode()
     return int(text.split('"visit": ')[1].split(",")[0])
 
 
 def restart(options, data):
-    """Starts the program on what a cut left. It has to count the lines and to go on behind them."""
+    """Starts the program on a copy. It must count the lines and continue behind them. Returns the lines."""
     server = ledger.Server(options.program, data, os.path.join(options.work, "restart.log"), options.options)
     try:
         if not server.wait_serving():
@@ -148,24 +148,24 @@ def moment_of(text):
 
 
 def compare(options, disk, before, moment):
-    """(answered, lost) of one copy, which is mounted."""
-    answered = missing = 0
-    for name, answers in before.items():
+    """(acknowledged, lost) of one copy, which is mounted."""
+    acknowledged = missing = 0
+    for name, noted in before.items():
         data = os.path.join(disk.mounted, name)
         lines = restart(options, data)
-        ledger.check_numbers(answers)
+        ledger.check_numbers(noted)
         if options.grace:
-            answers = [answer for answer in answers if moment_of(answer[1]) + 1 < moment - options.grace]
-        answered += len(answers)
-        missing += len(ledger.lost(answers, lines))
-    return answered, missing
+            noted = [visit for visit in noted if moment_of(visit[1]) + 1 < moment - options.grace]
+        acknowledged += len(noted)
+        missing += len(ledger.lost(noted, lines))
+    return acknowledged, missing
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
-    parser.add_argument("--work", required=True, help="an existing, empty folder")
+    parser.add_argument("--work", required=True, help="an existing, empty directory")
     parser.add_argument("--file-system", choices=sorted(volumes.MAKE), required=True)
     parser.add_argument("--cuts", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=0.15, help="between two cuts, on average")
@@ -181,8 +181,8 @@ def parse_options():
 
 def main():
     options = parse_options()
-    answered = missing = 0
-    # The stamps are to be compared with this machine's clock.
+    acknowledged = missing = 0
+    # The timestamps are compared with this machine's clock.
     os.environ["TZ"] = "UTC"
     time.tzset()
     options.options += ["--timezone", "UTC0"]
@@ -196,15 +196,15 @@ def main():
                 counts = compare(options, disk, before, moment)
             finally:
                 disk.unmount()
-            answered, missing = answered + counts[0], missing + counts[1]
+            acknowledged, missing = acknowledged + counts[0], missing + counts[1]
             os.unlink(path)
     except ledger.Broken as error:
         print("%s seed %d: %s" % (options.file_system, options.seed, error))
         return 1
     finally:
         volumes.unmount_all(options.work)
-    print("%s seed %d cuts %d answered %d lost %d"
-          % (options.file_system, options.seed, len(cuts), answered, missing))
+    print("%s seed %d cuts %d acknowledged %d lost %d"
+          % (options.file_system, options.seed, len(cuts), acknowledged, missing))
     return 1 if missing else 0
 
 

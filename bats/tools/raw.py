@@ -5,11 +5,11 @@
     raw.py [--host H] --port P [--split] --table    check rows from stdin: STATUS[,STATUS...] FATE BYTES
 
 BYTES are written with the escapes of Python's bytes (\\r \\n \\0 \\x80), and {N*c} is N times the character c.
-FATE is `open` or `closed`: after the responses another request is sent, and it is answered or it is not.
-Lines of a table that start with # are the claim of the row below them. With --split each byte is sent on
-its own. Of every response it is demanded that it has a status line, well-formed fields, a Date, its framing,
-no body where the request was HEAD, `Connection: close` if and only if the connection then closes; and that
-there are no more responses than requests. Exit 1 if anything is not as it should be.
+FATE is `open` if another request, sent after the responses, gets a response too, else `closed`. A line of a
+table that starts with # is the claim of the rows below it. With --split each byte is sent on its own. Every
+response must have a status line, well-formed fields, a Date, framing, no body if the request was HEAD, and
+`Connection: close` if and only if the connection then closes. There must be no more responses than requests.
+Exits with 1 if anything is wrong.
 """
 
 import argparse
@@ -25,10 +25,10 @@ FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x20-\x7e]*)")
 
 
 class Wrong(Exception):
-    """What came is not a response as it should be."""
+    """A response is not as it must be."""
 
 
-class Answer:
+class Response:
     def __init__(self, status, fields, body, text):
         self.status, self.fields, self.body, self.text = status, fields, body, text
 
@@ -45,7 +45,7 @@ class Wire:
         try:
             self.socket.sendall(data)
         except OSError:
-            pass  # what the server said before it closed can still be read
+            pass  # what the server sent before it closed can still be read
 
     def more(self):
         """Read some more; False at the end."""
@@ -103,7 +103,7 @@ class Wire:
             if name in fields:
                 raise Wrong("field %r twice" % name)
             fields[name] = field[2]
-        return Answer(status, fields, self.body(status, fields, head_only, http_1_0), text)
+        return Response(status, fields, self.body(status, fields, head_only, http_1_0), text)
 
     def body(self, status, fields, head_only, http_1_0):
         length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Tell what `web-app check` makes of raw responses.
+"""Check how `web-app check` reads raw responses.
 
     responder.py PROGRAM < TABLE
 
-A row is `EXIT | FATE | OUTPUT | BYTES`: the bytes (escapes as in Python) are sent as the response to any request, and
-then the connection is closed (FATE close), reset (reset), left open until the client closes it (open), or more bytes
-come without an end (endless). The program has to end with EXIT, and what it prints, stdout or stderr, has to match
-the regular expression OUTPUT as a whole; of a line on stderr what is before its URL's end is left out. Each response
-is sent at once, and in pieces of a byte but for endless ones. A line that starts with # is the claim of the rows
-behind it.
+A row is `EXIT | FATE | OUTPUT | BYTES`: BYTES (escapes as in Python) are sent as the response to any request. Then
+FATE: the connection is closed (close), reset (reset) or left open until the client closes it (open), or more bytes
+follow without end (endless). The program must end with EXIT, and its output, on stdout or stderr, must match the
+regular expression OUTPUT as a whole; the beginning of a line on stderr, up to the URL, is left out. Each response is
+sent in one piece, and again byte by byte unless it is endless. A line that starts with # is the claim of the rows
+after it.
 """
 
 import re

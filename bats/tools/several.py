@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""The faults of faults.py while several workers have batches of visits at the same time.
+"""Inject the faults of faults.py while several workers each have a batch of visits.
 
-    several.py --program build/web-app --work FOLDER SUITE...
+    several.py --program build/web-app --work DIRECTORY SUITE...
 
-Clients visit at once over connections that lie with different workers. Beside what faults.py demands after each
-fault, the file holds exactly the visits that were acknowledged: none that was refused is in it when the program has
-ended.
+Clients visit at the same time, over connections of different workers. Besides what faults.py demands after each
+fault, the file must hold exactly the acknowledged visits: no refused one is in it once the program has ended.
 """
 
 import re
@@ -23,14 +22,14 @@ VISITS = 5
 
 
 def crowd(program):
-    """The clients visit, each several times or until the program hangs up."""
+    """Each client visits VISITS times, or until the program closes its connection."""
     gate = threading.Barrier(CLIENTS)
     wrongs = []
 
     def client():
         connection = program.connect()
         try:
-            # All connections are with their workers before the first visit comes.
+            # All connections have been accepted by their workers before the first visit.
             connection.request("GET", "/healthz")
             connection.getresponse().read()
             gate.wait()
@@ -52,16 +51,16 @@ def crowd(program):
 
 
 def check_exact(program, before):
-    """What was acknowledged is in the file, each visit under its number, and nothing else is."""
+    """The file holds every acknowledged visit under its number, and nothing else."""
     content = faults.check_kept(program, before)
-    demand(len(content) == len(before) + len(faults.LINE) * len(program.answered),
-           "there are %d lines more for %d acknowledged visits; %d were refused, %d without an answer",
-           content.count(b"\n") - before.count(b"\n"), len(program.answered), program.statuses.count(503),
+    demand(len(content) == len(before) + len(faults.LINE) * len(program.acknowledged),
+           "there are %d lines more for %d acknowledged visits; %d were refused, %d without a response",
+           content.count(b"\n") - before.count(b"\n"), len(program.acknowledged), program.statuses.count(503),
            program.statuses.count(None))
 
 
 class Loop(faults.Loop):
-    """A loop that tests nothing unless a call was made by several threads of one program."""
+    """A loop that fails unless several threads of one program made the call: otherwise it tests nothing."""
 
     threads = 0
 
@@ -76,36 +75,36 @@ class Loop(faults.Loop):
 
 
 def write_loop(error, when, n_max=8):
-    def run(options, folder, n, programs):
-        before = faults.prepare(folder, faults.LINES)
-        program = faults.Program(options, folder, ["write:error=%s:when=%s" % (error, when % n)],
+    def run(options, directory, n, programs):
+        before = faults.prepare(directory, faults.LINES)
+        program = faults.Program(options, directory, ["write:error=%s:when=%s" % (error, when % n)],
                                  ["DATA/visits.txt"], WORKERS)
         programs.append(program)
         crowd(program)
         loop.note_threads(program, "write")
         check_exact(program, before)
-        # Without those of a probe, which a second that ends meanwhile may bring.
+        # Without the failed probe writes: the program may probe once a second.
         of_visits = sum("(INJECTED)" in line and '"####' not in line for line in program.trace().splitlines())
         demand((503 in program.statuses) == (of_visits > 0 and error != "EINTR"),
                "%d visits were refused for %d failed writes", program.statuses.count(503), of_visits)
-        demand(None not in program.statuses, "a visit was not answered")
+        demand(None not in program.statuses, "a visit got no response")
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         hits = program.hits()
         program.end()
         faults.check_end(program, [0])
         check_exact(program, before)
-        faults.check_next_start(options, folder, program, before)
+        faults.check_next_start(options, directory, program, before)
         return hits
     loop = Loop("write of visits of several workers, %s, %s" % (error, when.replace("%d", "N")), run, n_max)
     return loop
 
 
 def short_loop():
-    """Short writes that are real, of whichever batch meets the limit first, and of those that follow."""
-    def run(options, folder, _n, programs):
-        before = faults.prepare(folder, faults.LINES)
-        # Each write takes a while, for others to come meanwhile.
-        program = faults.Program(options, folder, ["write:delay_exit=200"], ["DATA/visits.txt"], WORKERS)
+    """Real short writes: of the batch that first reaches the limit, and of those that follow it."""
+    def run(options, directory, _n, programs):
+        before = faults.prepare(directory, faults.LINES)
+        # Each write takes a while, so that other visits come meanwhile.
+        program = faults.Program(options, directory, ["write:delay_exit=200"], ["DATA/visits.txt"], WORKERS)
         programs.append(program)
         for extra in range(0, 3 * len(faults.LINE), 9):
             refused = program.statuses.count(503)
@@ -116,23 +115,23 @@ def short_loop():
             check_exact(program, before)
             demand(program.visit() == 200, "no visit is taken once there is room")
         loop.note_threads(program, "write")
-        demand(None not in program.statuses, "a visit was not answered")
+        demand(None not in program.statuses, "a visit got no response")
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         program.end()
         faults.check_end(program, [0])
         check_exact(program, before)
-        faults.check_next_start(options, folder, program, before)
+        faults.check_next_start(options, directory, program, before)
         return program.statuses.count(503)
     loop = Loop("short writes of several workers", run, n_max=1, n_min=100)
     return loop
 
 
 def sync_loop(mode, error, n_max):
-    """A failed sync refuses those that it was to make durable, and no others: they are in the file."""
-    def run(options, folder, n, programs):
-        before = faults.prepare(folder, faults.LINES)
-        # Who waits for a lock comes to it late, so that others go first.
-        program = faults.Program(options, folder, ["fdatasync:error=%s:when=%d" % (error, n), "futex:delay_exit=500"],
+    """A failed sync refuses the visits that it was to make durable, and no others; all others are in the file."""
+    def run(options, directory, n, programs):
+        before = faults.prepare(directory, faults.LINES)
+        # A thread that waits for a lock wakes up late, so that other threads take it first.
+        program = faults.Program(options, directory, ["fdatasync:error=%s:when=%d" % (error, n), "futex:delay_exit=500"],
                                  (), ["--sync", mode, *WORKERS])
         programs.append(program)
         crowd(program)
@@ -151,9 +150,9 @@ def sync_loop(mode, error, n_max):
             faults.check_end(program, [0])
             demand(program.statuses == [200] * CLIENTS * VISITS, "a visit was refused: %s", program.statuses)
         check_exact(program, before)
-        faults.check_next_start(options, folder, program, before)
+        faults.check_next_start(options, directory, program, before)
         return hits
-    # In the one mode the workers sync, in the other the thread that tends the file does it for all of them.
+    # With `always` the workers sync; with `interval` the main thread does it for all of them.
     kind = Loop if mode == "always" else faults.Loop
     loop = kind("fdatasync of several workers, --sync=%s, %s" % (mode, error), run, n_max)
     return loop
@@ -165,7 +164,7 @@ faults.SUITES = {
     "short": lambda: [short_loop()],
     "sync": lambda: [sync_loop("always", "EIO", 8), sync_loop("always", "ENOSPC", 8), sync_loop("interval", "EIO", 2)],
     "reopen": lambda: [faults.start_loop("three lines", call, error, only, 12, True, WORKERS, crowd)
-                     for call, error, only in (("openat", "EIO", faults.FOLDER),
+                     for call, error, only in (("openat", "EIO", faults.DIRECTORY),
                                                ("fdatasync", "EIO", ()))],
 }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Hold many connections open that are no use to anybody.
+"""Hold many idle or slow connections open.
 
     slow.py --port P --connections N --kind idle|kept|head|reader|sipper [--path /visits] [--rate 3000]
             [--period 0.5]
 
-idle: nothing is ever sent. kept: one request is answered before the next connection is made, then nothing is sent.
-head: the beginning of a request, then a byte of a field each PERIOD seconds. reader: a request for PATH whose answer
-is not read. sipper: the same, but of the answer RATE bytes are read in a second. Prints `open N` once all are
-connected, and at SIGTERM `still open K` (those that the server has not closed).
+idle: nothing is ever sent. kept: one request gets its response before the next connection is made, then nothing is
+sent. head: the beginning of a request, then a byte of a field each PERIOD seconds. reader: a request for PATH whose
+response is not read. sipper: the same, but RATE bytes of the response are read per second. Prints `open N` once all
+are connected, and at SIGTERM `still open K`: the number of connections that the server has not closed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BEGINNINGS["sipper"] = BEGINNINGS["reader"]
 
 
 class Stop(Exception):
-    """SIGTERM has come."""
+    """SIGTERM was received."""
 
 
 def on_signal(_signal, _frame):
@@ -42,13 +42,13 @@ def connect(options, beginning):
     if beginning:
         connection.sendall(beginning)
     if options.kind == "kept" and b" 200 OK" not in connection.recv(65536):
-        sys.exit("slow.py: no answer on connection")
+        sys.exit("slow.py: no response on connection")
     connection.setblocking(False)
     return connection
 
 
 def is_open(connection):
-    """Whether the server has neither closed nor reset it; what it has sent stays unread."""
+    """Whether the server has neither closed nor reset the connection; received bytes stay unread."""
     try:
         return connection.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:

@@ -5,18 +5,18 @@
                [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P] [--close]
                [--visits-per-connection V]
 
-Each acknowledged visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole answer
-was read: what is in FILE was promised to a visitor. FILE is appended to. The summary on stdout is
+Each acknowledged visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole response
+was read: each visit in FILE was acknowledged. FILE is appended to. The summary on stdout is
 
-    answered 1234 refused 0 errors 0 unanswered 0
+    acknowledged 1234 refused 0 errors 0 unanswered 0
 
-refused: answers other than 200; errors: connections that broke or could not be made; unanswered:
-requests on connections that were made and then broke, each of which may or may not have been recorded. A
-broken connection ends, unless --reconnect has it made again every 50 ms; one that the server announces to
-close is made again, unless --until-close. --close asks for a close after each answer. Connections that come
-at once may all go to one worker of the server; those that are made again after V visits come while it is at
-work, and go to the others too. SIGTERM and SIGINT end the visits as the time limit does. Exit 0, or 1 if an
-answer was no answer at all.
+refused: responses other than 200. errors: connections that broke or could not be made. unanswered: requests
+on connections that broke; each of them may or may not have been recorded. A broken connection ends; with
+--reconnect it is made again, at most every 50 ms. When the server announces a close, the connection is made
+again, unless --until-close. --close asks for a close after each response. Connections made at the same time
+may all go to one worker of the server; with V they are made again after V visits, while that worker is busy,
+so that the others get some too. SIGTERM and SIGINT end the visits as the time limit does. Exits with 0, or
+with 1 if a response was malformed.
 """
 
 import argparse
@@ -33,8 +33,8 @@ RETRY_SECONDS = 0.05
 PATIENCE_SECONDS = 10.0
 
 
-class BadAnswer(Exception):
-    """The server said something that is not HTTP, or not what a visit is answered with."""
+class BadResponse(Exception):
+    """The server sent something that is not HTTP, or not a visit's response."""
 
 
 class Broken(Exception):
@@ -42,12 +42,12 @@ class Broken(Exception):
 
 
 class Tally:
-    """What all connections have seen together, and how many requests are still to be sent."""
+    """The counts of all connections together, and the number of requests still to be sent."""
 
     def __init__(self, out_fd, requests):
         self.out_fd = out_fd
         self.requests_left = requests
-        self.answered = self.refused = self.errors = self.unanswered = 0
+        self.acknowledged = self.refused = self.errors = self.unanswered = 0
         self.noted = []
         self.stopped = False
 
@@ -67,23 +67,23 @@ class Tally:
             data = data[os.write(self.out_fd, data):]
 
 
-def parse_answer(buffer):
-    """One whole answer at the start of buffer -> (bytes used, status, headers, body), else None."""
+def parse_response(buffer):
+    """One whole response at the start of buffer -> (bytes used, status, headers, body), else None."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         if len(buffer) > 65536:
-            raise BadAnswer("no end of head in 64 KiB")
+            raise BadResponse("no end of head in 64 KiB")
         return None
     lines = bytes(buffer[:end]).decode("latin-1").split("\r\n")
     parts = lines[0].split(" ", 2)
     if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
-        raise BadAnswer("status line %r" % lines[0])
+        raise BadResponse("status line %r" % lines[0])
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     if not headers.get("content-length", "").isdigit():
-        raise BadAnswer("answer without Content-Length")
+        raise BadResponse("response without Content-Length")
     used = end + 4 + int(headers["content-length"])
     if len(buffer) < used:
         return None
@@ -183,13 +183,13 @@ class Visitor:
             raise Broken
         self.input += data
         while True:
-            answer = parse_answer(self.input)
-            if answer is None:
+            response = parse_response(self.input)
+            if response is None:
                 break
-            used, status, headers, body = answer
+            used, status, headers, body = response
             del self.input[:used]
             if self.outstanding == 0:
-                raise BadAnswer("an answer that nobody asked for")
+                raise BadResponse("a response without a request")
             self.outstanding -= 1
             self.note(status, body)
             if headers.get("connection", "").lower() == "close":
@@ -205,11 +205,11 @@ class Visitor:
             visit = json.loads(body)
             self.tally.noted.append("%d\t%s\n" % (visit["visit"], visit["time"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise BadAnswer("body %r" % body) from error
-        self.tally.answered += 1
+            raise BadResponse("body %r" % body) from error
+        self.tally.acknowledged += 1
 
     def reopen(self):
-        """The server announced its close: no error, but what was pipelined behind stays open."""
+        """The server announced its close: no error, but pipelined requests behind it have no response."""
         self.tally.unanswered += self.outstanding
         if self.tally.requests_left is not None:
             self.tally.requests_left += self.outstanding
@@ -218,7 +218,7 @@ class Visitor:
         self.done = self.until_close
 
     def tick(self, now):
-        """Connect (again) if it is time to and there is anything left to ask."""
+        """Connect (again) if it is time and there are requests left to send."""
         if self.socket is not None or self.done or now < self.retry_at:
             return
         if self.tally.stopped or self.tally.requests_left == 0:
@@ -289,12 +289,12 @@ def main():
     status = 0
     try:
         run(visitors, tally, selector, options.seconds)
-    except BadAnswer as error:
+    except BadResponse as error:
         print("visitor.py: %s" % error, file=sys.stderr)
         status = 1
     tally.flush()
-    print("answered %d refused %d errors %d unanswered %d"
-          % (tally.answered, tally.refused, tally.errors, tally.unanswered))
+    print("acknowledged %d refused %d errors %d unanswered %d"
+          % (tally.acknowledged, tally.refused, tally.errors, tally.unanswered))
     return status
 
 

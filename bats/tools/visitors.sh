@@ -1,5 +1,5 @@
 # Runs in a node, which has bash but perhaps no curl: visits http://$2:$3/ until the file $1 appears, for five minutes at
-# most. Prints a line `JSON STATUS` for each visit; status 000 is one that got no answer. Mode `kept` ($4) uses one
+# most. Prints a line `JSON STATUS` for each visit; status 000 means no response. Mode `kept` ($4) uses one
 # connection for as long as the server keeps it, `fresh` opens one for each visit.
 # shellcheck shell=bash
 stop=$1 host=$2 port=$3 mode=$4
@@ -16,8 +16,8 @@ send_request() {
   printf 'GET / HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nConnection: %s\r\n\r\n' "$host" "$1" >&3
 } 2>/dev/null
 
-# read_answer: sets status, body and keeps (whether the connection goes on); fails if there is no whole answer.
-read_answer() {
+# read_response: sets status, body and keeps (whether the connection goes on); fails without a whole response.
+read_response() {
   local line length=0
   status=000 body='' keeps=yes
   IFS=' ' read -r -t "$timeout_seconds" -u 3 _ status _ || return
@@ -36,16 +36,16 @@ read_answer() {
 visit_fresh() {
   status=000 body=''
   connect || return
-  send_request close && read_answer
+  send_request close && read_response
   disconnect
 }
 
-# visit_kept: one visit on the connection that is open. A server may close an idle connection at any time, so when it
-# ends before the answer's first byte the client asks once more on a new one, as browsers do. A visit that was
-# recorded but not answered is then one line too many.
+# visit_kept: one visit on the open connection. A server may close an idle connection at any time, so if it ends before
+# the first byte of the response the client retries once on a new connection, as browsers do. A visit that was recorded
+# without a response then makes one line too many.
 visit_kept() {
   status=000 body=''
-  if [ "$connected" = yes ] && send_request keep-alive && read_answer; then
+  if [ "$connected" = yes ] && send_request keep-alive && read_response; then
     connected=$keeps
     [ "$keeps" = yes ] || disconnect
     return
@@ -54,7 +54,7 @@ visit_kept() {
   connected=no
   [ "$status" = 000 ] || return
   connect || return
-  send_request keep-alive && read_answer || return
+  send_request keep-alive && read_response || return
   connected=$keeps
   [ "$keeps" = yes ] || disconnect
 }

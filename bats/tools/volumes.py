@@ -18,13 +18,13 @@ def run(*argv):
 
 
 def unmount(path, seconds=20):
-    """A server of FUSE, or a program that looks at all loop devices, may take a moment to let go of it."""
+    """Retries: a FUSE server, or a program that scans all loop devices, may keep it busy for a moment."""
     ledger.wait_for("%s could be unmounted" % path, lambda: subprocess.run(
         ["umount", path], check=False, capture_output=True).returncode == 0, seconds)
 
 
 def unmount_all(work):
-    """What is left below WORK, the innermost first."""
+    """Unmounts everything below WORK, the innermost first."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         paths = [row.split()[4] for row in file]
     for path in reversed([path for path in paths if path.startswith(work + "/")]):

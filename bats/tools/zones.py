@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Compare the time zones of a program with what the standards say of them.
+"""Compare the time zones of a program with the standards.
 
-    zones.py strings STAMPS
-    zones.py files STAMPS FOLDER
+    zones.py strings TIMESTAMPS
+    zones.py files TIMESTAMPS DIRECTORY
 
-STAMPS is what bats/tools/stamps.c makes. strings: TZ strings of POSIX.1-2017, 8.3, those of a table and as many
-made up, against an evaluation of their rules that is written here. files: each compiled zone below FOLDER, against
-Python's zoneinfo. Prints a line for each zone of which a stamp is wrong, then how many were told and refused.
+TIMESTAMPS is the program made from bats/tools/timestamps.c. strings: TZ strings of POSIX.1-2017, 8.3, from a table and
+as many random ones, compared with an evaluation of their rules in this file. files: each compiled zone below DIRECTORY,
+compared with Python's zoneinfo. Prints a line for each zone with a wrong timestamp, then how many zones were accepted
+and refused.
 """
 
 import bisect
@@ -64,7 +65,7 @@ def month_rule(year, month, week, weekday):
 
 
 def rule_time(rule, year):
-    """When the rule applies in that year, in seconds of its local time."""
+    """The moment at which the rule applies in that year, in seconds of local time since 1970."""
     day, _, time = rule.partition("/")
     if day[0] == "M":
         days = month_rule(year, *map(int, day[1:].split(".")))
@@ -88,7 +89,8 @@ class PosixZone:
             for year in range(1998, 2107):
                 self.changes.append((rule_time(start, year) - self.standard, 1, offset))
                 self.changes.append((rule_time(end, year) - offset, 0, self.standard))
-            # At one moment the end of a year's comes before the start of the next one's (RFC 9636, 3.3.1).
+            # If they coincide, the end of one year's daylight saving time comes before the start of the next one's
+            # (RFC 9636, 3.3.1).
             self.changes.sort()
         self.times = [change[0] for change in self.changes]
 
@@ -121,7 +123,7 @@ def moments(changes):
     return sorted(second for second in found if second >= SINCE)
 
 
-def stamp(second, offset):
+def timestamp(second, offset):
     local = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=second + offset)
     minutes, more = divmod(abs(offset), 60)
     text = "%s.000000%s%02d:%02d" % (local.isoformat(" "), "-" if offset < 0 else "+", minutes // 60, minutes % 60)
@@ -129,7 +131,7 @@ def stamp(second, offset):
 
 
 def ask(program, name, zone):
-    """Returns whether the program takes the zone, and the first of its stamps that is wrong."""
+    """Returns whether the program accepts the zone, and a message about its first wrong timestamp or None."""
     wanted = moments(zone.times)
     run = subprocess.run([program, name], input="\n".join(map(str, wanted)), capture_output=True, text=True,
                          timeout=60, check=True)
@@ -137,9 +139,9 @@ def ask(program, name, zone):
     if lines and lines[0].startswith("!"):
         return False, None
     for second, line in zip(wanted, lines):
-        if line != stamp(second, zone.offset(second)):
-            return True, "%s of %s should be %s" % (line, name, stamp(second, zone.offset(second)))
-    return True, None if len(lines) == len(wanted) else "%s has %d stamps only" % (name, len(lines))
+        if line != timestamp(second, zone.offset(second)):
+            return True, "%s of %s should be %s" % (line, name, timestamp(second, zone.offset(second)))
+    return True, None if len(lines) == len(wanted) else "%s has %d timestamps only" % (name, len(lines))
 
 
 def made_up(count):
@@ -164,8 +166,8 @@ def zones_of(arguments):
         for text in [*TABLE, *made_up(len(TABLE))]:
             yield text, PosixZone(text)
     else:
-        for folder, _, names in os.walk(arguments[2]):
-            for path in sorted(os.path.join(folder, name) for name in names):
+        for directory, _, names in os.walk(arguments[2]):
+            for path in sorted(os.path.join(directory, name) for name in names):
                 with open(path, "rb") as file:
                     compiled = file.read(4) == b"TZif"
                 if compiled:
@@ -173,15 +175,15 @@ def zones_of(arguments):
 
 
 def main(arguments):
-    told = refused = wrong = 0
+    accepted = refused = wrong = 0
     for name, zone in zones_of(arguments):
         taken, complaint = ask(arguments[1], name, zone)
-        told += taken
+        accepted += taken
         refused += not taken
         if complaint:
             wrong += 1
             print(complaint)
-    print("told %d, refused %d, wrong %d" % (told, refused, wrong))
+    print("accepted %d, refused %d, wrong %d" % (accepted, refused, wrong))
     return wrong > 0
 
 

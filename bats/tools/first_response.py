@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Print how long it takes from exec to the first 200, in ms: the median of ROUNDS.
 
-    first_answer.py [--cold FILE] ROUNDS PORT COMMAND...    PORT: where COMMAND then answers on loopback
+    first_response.py [--cold FILE] ROUNDS PORT COMMAND...    PORT: where COMMAND then responds on loopback
 
-With --cold the page cache has nothing of FILE at each start. A round before them is not counted: what a program does
-once with a file that it does not know is measured with 0 ROUNDS.
+With --cold, FILE is dropped from the page cache before each start. A first round is not counted. With 0 ROUNDS only
+that one is measured: what a program does once with a file that it does not know.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import time
 
 
-def first_answer_ms(port, command):
+def first_response_ms(port, command):
     start = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
@@ -28,7 +28,7 @@ def first_answer_ms(port, command):
                         return (time.monotonic() - start) * 1000
             except OSError:
                 time.sleep(0.0002)
-        sys.exit("first_answer: no answer within 10 s")
+        sys.exit("first_response: no response within 10 s")
     finally:
         process.terminate()
         process.wait()
@@ -43,7 +43,7 @@ def drop_cache(path):
 def one_round():
     if options.cold:
         drop_cache(options.cold)
-    return first_answer_ms(options.port, options.command)
+    return first_response_ms(options.port, options.command)
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

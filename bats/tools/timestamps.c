@@ -1,6 +1,6 @@
-/* stamps ZONE: the stamps of the seconds that are on its input, one a line, in that zone; or what is
- * wrong with the zone, after a "!". With app/log/timezone.c and what it needs this shows what a C
- * library makes of a zone. */
+/* timestamps ZONE: reads seconds since 1970, one a line, and prints the timestamp of each in that zone; or "!"
+ * and what is wrong with the zone. Linked with app/log/timezone.c and what it needs, it shows how a C library
+ * reads a zone. */
 #include "log/timestamp.h"
 #include "log/timezone.h"
 
