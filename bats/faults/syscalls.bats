@@ -173,9 +173,13 @@ heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code
 
 @test "control: a program that waits as long as more bytes come is found out" {
   mutant accepts-bytes-past-deadline
-  run ends_in_time
-  assert_failure
-  assert_output --partial "gave up after 190 attempts"
+  # A client that a busy machine holds up for a moment is refused even by this program.
+  is_kept_past_deadline() {
+    run ends_in_time
+    stop_started
+    [ "$status" != 0 ] && [[ $output = *"gave up after 190 attempts"* ]]
+  }
+  try --max 5 --delay 0.1 -- is_kept_past_deadline
 }
 
 # free_loops: new clients go to the loops that no slow sync holds up.
