@@ -1,8 +1,15 @@
 {{/*
-The chart's name, for the label app.kubernetes.io/name.
+The chart's name; in a parent chart its alias there, such as webApp or web_app, made valid in a resource's name.
+*/}}
+{{- define "web-app.chartName" -}}
+{{- .Chart.Name | lower | replace "_" "-" | trimAll "-" -}}
+{{- end -}}
+
+{{/*
+The name for the label app.kubernetes.io/name.
 */}}
 {{- define "web-app.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- .Values.nameOverride | default (include "web-app.chartName" .) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/*
@@ -54,7 +61,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "web-app.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" (include "web-app.chartName" .) .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- with .Values.commonLabels }}
@@ -103,6 +110,9 @@ drain in milliseconds. The schema has checked its form; `atoi` reads a number wi
 Refuses values that the schema allows one by one but that do not fit together.
 */}}
 {{- define "web-app.validate" -}}
+{{- if eq (toString .Values.enabled) "false" -}}
+{{- fail (printf "enabled is false, but no parent chart evaluates it: give the dependency the line `condition: %s.enabled` in the parent's Chart.yaml" .Chart.Name) -}}
+{{- end -}}
 {{- $stopMs := add (mul 1000 (int .Values.preStopSleepSeconds)) (include "web-app.drainMs" . | atoi) -}}
 {{- if le (mul 1000 (int .Values.terminationGracePeriodSeconds)) $stopMs -}}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they drain: set it to at least %d"
