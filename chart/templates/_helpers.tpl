@@ -61,7 +61,18 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "web-app.commonLabels" -}}
+{{ include "web-app.chartLabel" . }}
+{{ include "web-app.podLabels" . }}
+{{- end -}}
+
+{{- define "web-app.chartLabel" -}}
 helm.sh/chart: {{ printf "%s-%s" (include "web-app.chartName" .) .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/*
+The labels that the pods have besides the selectors'. They restart when one changes, so the chart's version is none.
+*/}}
+{{- define "web-app.podLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- with .Values.commonLabels }}
