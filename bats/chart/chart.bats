@@ -566,26 +566,6 @@ TABLE
   assert_output --partial "kubeVersion: >=1.27.0-0"
 }
 
-@test "long names stay within what Kubernetes allows" {
-  local long=a-release-name-of-fifty-three-characters-the-maximu-x
-  assert_equal ${#long} 53
-  helm template "$long" "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/long"
-  # controller-revision-hash is the set's name, a dash and at most ten characters.
-  jq -e '.[] | select(.kind == "StatefulSet") | .metadata.name | length <= 52 and endswith("-") == false' "$BATS_TEST_TMPDIR/long"
-  jq -e 'all(.[] | select(.kind == "Service") | .metadata.name; length <= 63)' "$BATS_TEST_TMPDIR/long"
-  jq -e 'all(.[] | .metadata.labels[]; length <= 63)' "$BATS_TEST_TMPDIR/long"
-}
-
-@test "a release or namespace whose name is a number stays a name" {
-  helm template 123 "$CHART" --namespace 456 --set fullnameOverride=counter | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/numbers"
-  jq -e 'all(.[]; .metadata.namespace == "456" and .metadata.labels["app.kubernetes.io/instance"] == "123")' "$BATS_TEST_TMPDIR/numbers"
-}
-
-@test "a release that is named after the chart is not named twice" {
-  helm template my-web-app "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/once"
-  jq -e 'any(.[]; .kind == "StatefulSet" and .metadata.name == "my-web-app")' "$BATS_TEST_TMPDIR/once"
-}
-
 @test "the pods meet the Pod Security Standard restricted, and have no token and no service variables" {
   render
   local pod

@@ -5,10 +5,10 @@ load ../lib/common
 
 CHART=$ROOT/chart
 
-# render [HELM ARGUMENT...]: renders the release `chart` into $RENDERED, a JSON array of resources.
+# render [HELM ARGUMENT...]: renders the release `chart`, or $RELEASE, into $RENDERED, a JSON array of resources.
 render() {
   RENDERED=$BATS_TEST_TMPDIR/rendered.json
-  helm template chart "$CHART" --namespace test "$@" >"$RENDERED.yaml" || return
+  helm template "${RELEASE:-chart}" "$CHART" --namespace test "$@" >"$RENDERED.yaml" || return
   yq ea --no-colors --output-format json '[.]' "$RENDERED.yaml" >"$RENDERED"
 }
 
@@ -34,7 +34,7 @@ notes() {
 
 # refused [HELM ARGUMENT...]: rendering fails, and $output says why.
 refused() {
-  run helm template chart "$CHART" --namespace test "$@"
+  run helm template "${RELEASE:-chart}" "$CHART" --namespace test "$@"
   [ "$status" != 0 ] || fail "helm template $* was not refused"
 }
 

@@ -13,17 +13,33 @@ The name for the label app.kubernetes.io/name.
 {{- end -}}
 
 {{/*
-The name of all resources. At most 52 characters: the StatefulSet controller puts this name and a hash into
-the label controller-revision-hash, and a label holds 63.
+The name of all resources. It is never cut: two releases could get the same.
 */}}
 {{- define "web-app.fullname" -}}
 {{- $name := include "web-app.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Refuses a name that Kubernetes would refuse when some of the resources are already made. A Service's name has no dot
+and begins with a letter. At most 52 characters: the StatefulSet controller puts this name and a hash into the label
+controller-revision-hash, and a label holds 63. The message offers the name that long releases had when it was cut.
+*/}}
+{{- define "web-app.validateName" -}}
+{{- $fullname := include "web-app.fullname" . -}}
+{{- if or (gt (len $fullname) 52) (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname)) -}}
+{{- $valid := $fullname | lower | replace "." "-" -}}
+{{- if regexMatch "^[^a-z]" $valid -}}
+{{- $valid = printf "%s-%s" (include "web-app.name" .) .Release.Name | lower | replace "." "-" -}}
+{{- end -}}
+{{- fail (printf "the resources of release %q would have the name %q, and Kubernetes takes at most 52 lower-case letters, digits and dashes that begin with a letter: set fullnameOverride to one that no other release in the namespace has, such as %s"
+      .Release.Name $fullname ($valid | trunc 52 | trimSuffix "-")) -}}
 {{- end -}}
 {{- end -}}
 
@@ -121,6 +137,7 @@ drain in milliseconds. The schema has checked its form; `atoi` reads a number wi
 Refuses values that the schema allows one by one but that do not fit together.
 */}}
 {{- define "web-app.validate" -}}
+{{- include "web-app.validateName" . -}}
 {{- if eq (toString .Values.enabled) "false" -}}
 {{- fail (printf "enabled is false, but no parent chart evaluates it: give the dependency the line `condition: %s.enabled` in the parent's Chart.yaml" .Chart.Name) -}}
 {{- end -}}
