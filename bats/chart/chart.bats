@@ -661,14 +661,6 @@ TABLE
   refute_output --regexp '\[(WARNING|CRITICAL)\]'
 }
 
-@test "the alerts fire when they should" {
-  render --set prometheusRule.enabled=true
-  rendered PrometheusRule '{groups: .spec.groups}' >"$BATS_TEST_TMPDIR/rules.json"
-  cp "$ROOT/bats/tools/alerts-test.yaml" "$BATS_TEST_TMPDIR/"
-  run promtool test rules "$BATS_TEST_TMPDIR/alerts-test.yaml"
-  assert_success
-}
-
 @test "the chart's README has the values as they are" {
   cp -r "$CHART" "$BATS_TEST_TMPDIR/chart"
   helm-docs --chart-search-root "$BATS_TEST_TMPDIR/chart" --log-level warning
