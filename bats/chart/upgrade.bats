@@ -30,3 +30,35 @@ with_chart() {
   with_chart appVersion
   [ "$(rendered StatefulSet .spec.template)" != "$before" ]
 }
+
+# hooks: what Helm alone makes at the right time, among the rendered resources.
+hooks() { jq -r '.[] | select(.kind == "Pod" or .metadata.annotations["helm.sh/hook"]) | "\(.kind)/\(.metadata.name)"' "$RENDERED" | LC_ALL=C sort; }
+
+# applied FILE: renders, for each `helm template ... | kubectl apply` in FILE, what kubectl would get; prints its hooks.
+applied() {
+  local command commands
+  mapfile -t commands < <(sed -nE 's/^[$ ]*(helm template .*[^ ]) *[|] *kubectl apply.*/\1/p' "$1")
+  [ "${#commands[@]}" -gt 0 ] || fail "$1 has no such command" || return
+  RENDERED=$BATS_TEST_TMPDIR/applied.json
+  for command in "${commands[@]}"; do
+    (cd "$CHART" && bash -c "$command") | yq ea --output-format json '[.]' >"$RENDERED" || return
+    jq -e 'any(.[]; .kind == "StatefulSet")' "$RENDERED" >/dev/null || return
+    hooks
+  done
+}
+
+@test "what README hands to kubectl apply has no test pod" {
+  run applied "$ROOT/README.md"
+  assert_success
+  assert_output ""
+  render --skip-tests --values "$CHART/ci/everything-values.yaml"
+  assert_equal "$(hooks)" ""
+}
+
+@test "control: without --skip-tests it would have one" {
+  sed 's/ --skip-tests//' "$ROOT/README.md" >"$BATS_TEST_TMPDIR/README.md"
+  run applied "$BATS_TEST_TMPDIR/README.md"
+  assert_success
+  assert_output "NetworkPolicy/chart-web-app-test
+Pod/chart-web-app-test"
+}
