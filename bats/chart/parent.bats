@@ -93,3 +93,23 @@ TABLE
     assert_failure
   done
 }
+
+@test "a parent chart's nulls are taken" {
+  parent_chart
+  cat >"$CHART/values.yaml" <<'YAML'
+web-app:
+  enabled: null
+  httpRoute: null
+  ingress: null
+  probes: null
+  networkPolicy:
+    adminFrom: null
+  resources:
+    limits:
+      cpu: null
+YAML
+  render
+  kinds | grep -qx StatefulSet/chart-web-app
+  render --set web-app.service=null,web-app.image=null,web-app.affinity=null,web-app.enabled=null
+  kinds | grep -qx StatefulSet/chart-web-app
+}

@@ -50,11 +50,22 @@ The headless Service, which gives each pod its DNS name.
 {{- include "web-app.fullname" . }}-headless
 {{- end -}}
 
+{{/*
+The maps that no release does without. A map is absent where a parent chart or a user says null, or where
+`helm upgrade --reuse-values` brings the values of an older chart. These then have their defaults, and of any other
+absent map there is nothing. A test compares the defaults with values.yaml.
+*/}}
+{{- define "web-app.essentials" -}}
+image: {{ .Values.image | default (dict "repository" "web-app" "pullPolicy" "IfNotPresent") | toJson }}
+persistence: {{ .Values.persistence | default (dict "size" "100Mi" "accessMode" "ReadWriteOnce" "whenDeleted" "Retain" "whenScaled" "Retain") | toJson }}
+service: {{ .Values.service | default (dict "type" "ClusterIP" "port" 80 "sessionAffinity" "None") | toJson }}
+{{- end -}}
+
 {{- define "web-app.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create -}}
-{{- .Values.serviceAccount.name | default (include "web-app.fullname" .) -}}
+{{- if (.Values.serviceAccount).create -}}
+{{- (.Values.serviceAccount).name | default (include "web-app.fullname" .) -}}
 {{- else -}}
-{{- .Values.serviceAccount.name | default "default" -}}
+{{- (.Values.serviceAccount).name | default "default" -}}
 {{- end -}}
 {{- end -}}
 
@@ -102,7 +113,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end -}}
 
 {{- define "web-app.image" -}}
-{{- with .Values.image -}}
+{{- with (include "web-app.essentials" . | fromYaml).image -}}
 {{- if .digest -}}
 {{ .repository }}{{ with .tag }}:{{ . }}{{ end }}@{{ .digest }}
 {{- else -}}
@@ -146,7 +157,7 @@ Refuses values that the schema allows one by one but that do not fit together.
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they drain: set it to at least %d"
       (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 (div $stopMs 1000))) -}}
 {{- end -}}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- if and (.Values.httpRoute).enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs a Gateway to attach to: set httpRoute.parentRefs[0].name" -}}
 {{- end -}}
 {{- end -}}
