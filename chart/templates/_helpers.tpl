@@ -112,6 +112,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "web-app.commonLabels" . }}
 {{- end -}}
 
+{{/*
+For the notes, from a host of the Ingress and its `tls`: https if a certificate covers the host. One for *.example.com
+covers one label before it; `tls` without hosts covers whatever the Ingress serves.
+*/}}
+{{- define "web-app.ingressScheme" -}}
+{{- $host := index . 0 -}}
+{{- $parent := regexReplaceAll "^[^.]*" $host "" -}}
+{{- $scheme := "http" -}}
+{{- range index . 1 -}}
+{{- if or (not .hosts) (has $host .hosts) (has (printf "*%s" $parent) .hosts) -}}
+{{- $scheme = "https" -}}
+{{- end -}}
+{{- end -}}
+{{- $scheme -}}
+{{- end -}}
+
+{{/*
+For the notes, a host name that can be opened: NAME.example.com for *.example.com.
+*/}}
+{{- define "web-app.anyName" -}}
+{{- . | replace "*." "NAME." -}}
+{{- end -}}
+
 {{- define "web-app.image" -}}
 {{- with (include "web-app.essentials" . | fromYaml).image -}}
 {{- if .digest -}}
