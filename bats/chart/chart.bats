@@ -318,8 +318,6 @@ replicas --set replicas=3
 'maxConnections' --set maxConnections=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
-'service' --set service=null
-'probes' --set probes=null
 'repository' --set image.repository=null
 'size' --set persistence.size=null
 'port' --set service.port=null
@@ -566,26 +564,6 @@ TABLE
   assert_output --partial "kubeVersion: >=1.27.0-0"
 }
 
-@test "long names stay within what Kubernetes allows" {
-  local long=a-release-name-of-fifty-three-characters-the-maximu-x
-  assert_equal ${#long} 53
-  helm template "$long" "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/long"
-  # The label controller-revision-hash is the set's name, a dash and at most ten characters.
-  jq -e '.[] | select(.kind == "StatefulSet") | .metadata.name | length <= 52 and endswith("-") == false' "$BATS_TEST_TMPDIR/long"
-  jq -e 'all(.[] | select(.kind == "Service") | .metadata.name; length <= 63)' "$BATS_TEST_TMPDIR/long"
-  jq -e 'all(.[] | .metadata.labels[]; length <= 63)' "$BATS_TEST_TMPDIR/long"
-}
-
-@test "a release or namespace name of digits is rendered as a string" {
-  helm template 123 "$CHART" --namespace 456 --set fullnameOverride=counter | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/numbers"
-  jq -e 'all(.[]; .metadata.namespace == "456" and .metadata.labels["app.kubernetes.io/instance"] == "123")' "$BATS_TEST_TMPDIR/numbers"
-}
-
-@test "names do not repeat the chart's name if the release has the same name" {
-  helm template my-web-app "$CHART" | yq ea --output-format json '[.]' >"$BATS_TEST_TMPDIR/once"
-  jq -e 'any(.[]; .kind == "StatefulSet" and .metadata.name == "my-web-app")' "$BATS_TEST_TMPDIR/once"
-}
-
 @test "the pods meet the Pod Security Standard restricted, and have no token and no service variables" {
   render
   local pod
@@ -679,14 +657,6 @@ TABLE
   echo "$output" | grep -v '^\[OK\]' || true
   assert_success
   refute_output --regexp '\[(WARNING|CRITICAL)\]'
-}
-
-@test "the alerts fire when they must" {
-  render --set prometheusRule.enabled=true
-  rendered PrometheusRule '{groups: .spec.groups}' >"$BATS_TEST_TMPDIR/rules.json"
-  cp "$ROOT/bats/tools/alerts-test.yaml" "$BATS_TEST_TMPDIR/"
-  run promtool test rules "$BATS_TEST_TMPDIR/alerts-test.yaml"
-  assert_success
 }
 
 @test "the table in the chart's README is up to date with the values" {

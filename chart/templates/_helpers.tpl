@@ -1,22 +1,45 @@
 {{/*
-The chart's name, for the label app.kubernetes.io/name.
+The chart's name; in a parent chart its alias there, such as webApp or web_app, made valid in a resource's name.
 */}}
-{{- define "web-app.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- define "web-app.chartName" -}}
+{{- .Chart.Name | lower | replace "_" "-" | trimAll "-" -}}
 {{- end -}}
 
 {{/*
-The name of all resources. At most 52 characters: the StatefulSet controller puts this name and a hash into
-the label controller-revision-hash, and a label holds 63.
+The name for the label app.kubernetes.io/name.
+*/}}
+{{- define "web-app.name" -}}
+{{- .Values.nameOverride | default (include "web-app.chartName" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/*
+The name of all resources. It is never cut: two releases could get the same.
 */}}
 {{- define "web-app.fullname" -}}
 {{- $name := include "web-app.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Refuses a name that Kubernetes would refuse when some of the resources are already made. A Service's name has no dot
+and begins with a letter. At most 52 characters: the StatefulSet controller puts this name and a hash into the label
+controller-revision-hash, and a label holds 63. The message offers the name that long releases had when it was cut.
+*/}}
+{{- define "web-app.validateName" -}}
+{{- $fullname := include "web-app.fullname" . -}}
+{{- if or (gt (len $fullname) 52) (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname)) -}}
+{{- $valid := $fullname | lower | replace "." "-" -}}
+{{- if regexMatch "^[^a-z]" $valid -}}
+{{- $valid = printf "%s-%s" (include "web-app.name" .) .Release.Name | lower | replace "." "-" -}}
+{{- end -}}
+{{- fail (printf "the resources of release %q would have the name %q, and Kubernetes takes at most 52 lower-case letters, digits and dashes that begin with a letter: set fullnameOverride to one that no other release in the namespace has, such as %s"
+      .Release.Name $fullname ($valid | trunc 52 | trimSuffix "-")) -}}
 {{- end -}}
 {{- end -}}
 
@@ -27,11 +50,22 @@ The headless Service, which gives each pod its DNS name.
 {{- include "web-app.fullname" . }}-headless
 {{- end -}}
 
+{{/*
+The maps that no release does without. A map is absent where a parent chart or a user says null, or where
+`helm upgrade --reuse-values` brings the values of an older chart. These then have their defaults, and of any other
+absent map there is nothing. A test compares the defaults with values.yaml.
+*/}}
+{{- define "web-app.essentials" -}}
+image: {{ .Values.image | default (dict "repository" "web-app" "pullPolicy" "IfNotPresent") | toJson }}
+persistence: {{ .Values.persistence | default (dict "size" "100Mi" "accessMode" "ReadWriteOnce" "whenDeleted" "Retain" "whenScaled" "Retain") | toJson }}
+service: {{ .Values.service | default (dict "type" "ClusterIP" "port" 80 "sessionAffinity" "None") | toJson }}
+{{- end -}}
+
 {{- define "web-app.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create -}}
-{{- .Values.serviceAccount.name | default (include "web-app.fullname" .) -}}
+{{- if (.Values.serviceAccount).create -}}
+{{- (.Values.serviceAccount).name | default (include "web-app.fullname" .) -}}
 {{- else -}}
-{{- .Values.serviceAccount.name | default "default" -}}
+{{- (.Values.serviceAccount).name | default "default" -}}
 {{- end -}}
 {{- end -}}
 
@@ -54,7 +88,18 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "web-app.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "web-app.chartLabel" . }}
+{{ include "web-app.podLabels" . }}
+{{- end -}}
+
+{{- define "web-app.chartLabel" -}}
+helm.sh/chart: {{ printf "%s-%s" (include "web-app.chartName" .) .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/*
+The labels that the pods have besides the selectors'. They restart when one changes, so the chart's version is none.
+*/}}
+{{- define "web-app.podLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- with .Values.commonLabels }}
@@ -67,8 +112,31 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "web-app.commonLabels" . }}
 {{- end -}}
 
+{{/*
+For the notes, from a host of the Ingress and its `tls`: https if a certificate covers the host. One for *.example.com
+covers one label before it; `tls` without hosts covers whatever the Ingress serves.
+*/}}
+{{- define "web-app.ingressScheme" -}}
+{{- $host := index . 0 -}}
+{{- $parent := regexReplaceAll "^[^.]*" $host "" -}}
+{{- $scheme := "http" -}}
+{{- range index . 1 -}}
+{{- if or (not .hosts) (has $host .hosts) (has (printf "*%s" $parent) .hosts) -}}
+{{- $scheme = "https" -}}
+{{- end -}}
+{{- end -}}
+{{- $scheme -}}
+{{- end -}}
+
+{{/*
+For the notes, a host name that can be opened: NAME.example.com for *.example.com.
+*/}}
+{{- define "web-app.anyName" -}}
+{{- . | replace "*." "NAME." -}}
+{{- end -}}
+
 {{- define "web-app.image" -}}
-{{- with .Values.image -}}
+{{- with (include "web-app.essentials" . | fromYaml).image -}}
 {{- if .digest -}}
 {{ .repository }}{{ with .tag }}:{{ . }}{{ end }}@{{ .digest }}
 {{- else -}}
@@ -103,12 +171,16 @@ drain in milliseconds. The schema has checked its form; `atoi` reads a number wi
 Refuses values that the schema allows one by one but that do not fit together.
 */}}
 {{- define "web-app.validate" -}}
+{{- include "web-app.validateName" . -}}
+{{- if eq (toString .Values.enabled) "false" -}}
+{{- fail (printf "enabled is false, but no parent chart evaluates it: give the dependency the line `condition: %s.enabled` in the parent's Chart.yaml" .Chart.Name) -}}
+{{- end -}}
 {{- $stopMs := add (mul 1000 (int .Values.preStopSleepSeconds)) (include "web-app.drainMs" . | atoi) -}}
 {{- if le (mul 1000 (int .Values.terminationGracePeriodSeconds)) $stopMs -}}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they drain: set it to at least %d"
       (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 (div $stopMs 1000))) -}}
 {{- end -}}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- if and (.Values.httpRoute).enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs a Gateway to attach to: set httpRoute.parentRefs[0].name" -}}
 {{- end -}}
 {{- end -}}
