@@ -278,3 +278,13 @@ END
   assert_output --partial "400 Bad Request"
   assert_output --partial "percent-encoded"
 }
+
+@test "links of the pages are relative, so that they hold below any path of a proxy" {
+  start_web_app
+  local path
+  for path in / '/visits?format=html'; do
+    run get "$path" -H 'Accept: text/html'
+    assert_output --regexp 'href="?visits'
+    refute_output --regexp '(href|src|action)="?/'
+  done
+}
