@@ -10,6 +10,7 @@
 #include "serve.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,8 +60,20 @@ static int run(const struct verb_entry *verb, int count, char *const *arguments)
     return verb->run(&options);
 }
 
+/* Otherwise the next file that is opened would get a standard descriptor that the parent has
+ * closed, and log lines would go into visits.txt. /dev/null is opened the wrong way round, so that
+ * output which is lost is still an error (EBADF). */
+static void open_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            (void)open("/", O_PATH);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     relro_protect();
     /* A write to a closed pipe, or past RLIMIT_FSIZE, must fail with errno and not kill the
      * process. */

@@ -201,7 +201,8 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
         if (option->default_value && option->parse(options, option->default_value) != 0)
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
-        if (value && option->parse(options, value) != 0)
+        /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
+        if (value && *value && option->parse(options, value) != 0)
             return complain(message, size, "%s=%s is not allowed; give %s", name, value,
                             option->allowed);
     }

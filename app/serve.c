@@ -45,6 +45,8 @@ static void block_signals(sigset_t *ret_signals)
     sigemptyset(ret_signals);
     sigaddset(ret_signals, SIGTERM);
     sigaddset(ret_signals, SIGINT);
+    sigaddset(ret_signals, SIGQUIT);
+    sigaddset(ret_signals, SIGHUP);
     sigaddset(ret_signals, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
@@ -103,8 +105,8 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     }
 }
 
-/* SERVING until SIGTERM or SIGINT. DRAINING for up to --drain. STOPPING, at once, after a second
- * signal or a failed sync. */
+/* SERVING until SIGTERM, SIGINT or SIGQUIT. DRAINING for up to --drain. STOPPING, at once, after a
+ * second signal or a failed sync. */
 enum phase { SERVING, DRAINING, STOPPING };
 
 static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed)
@@ -116,8 +118,8 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
     return phase;
 }
 
-/* Calls housekeeping() once a second, and when a worker asks for it with SIGUSR1, until all
- * visitors' loops have stopped. */
+/* Calls housekeeping() once a second, when a worker asks for it with SIGUSR1, and on SIGHUP, which
+ * log rotation sends after it has moved the file. Returns when all visitors' loops have stopped. */
 static void serve_until_drained(struct server *server, struct visit_log *log,
                                 const struct options *options, const sigset_t *signals)
 {
@@ -127,12 +129,15 @@ static void serve_until_drained(struct server *server, struct visit_log *log,
     reporter_init(&reporter, options->data_dir, visit_log_fault(log));
     while (phase == SERVING || !server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
-        bool has_signal = received == SIGTERM || received == SIGINT;
+        bool has_signal = received == SIGTERM || received == SIGINT || received == SIGQUIT;
         if (!has_signal && !visit_log_has_failed(log))
             housekeeping(log, options->sync, &reporter);
         if (has_signal && phase == SERVING)
-            warn("%s: draining open connections for up to %u ms",
-                 received == SIGTERM ? "SIGTERM" : "SIGINT", options->drain_ms);
+            warn("SIG%s: draining open connections for up to %u ms",
+                 received == SIGTERM  ? "TERM"
+                 : received == SIGINT ? "INT"
+                                      : "QUIT",
+                 options->drain_ms);
         enum phase next = next_phase(phase, has_signal, visit_log_has_failed(log));
         if (next != phase)
             server_drain(server, next == DRAINING ? options->drain_ms : 0);

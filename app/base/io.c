@@ -104,6 +104,32 @@ int check_is_named(int directory, const char *name, int fd)
     return -1;
 }
 
+int create_new(int directory, const char *name, int flags)
+{
+    enum { GROUP_MAY_WRITE = 0060 };
+    struct stat status;
+    int fd = openat(directory, name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
+    /* A file system without modes keeps what it has. */
+    if (fd >= 0 && fstat(fd, &status) == 0 && (status.st_mode & GROUP_MAY_WRITE) != GROUP_MAY_WRITE)
+        (void)fchmod(fd, (status.st_mode & 07777) | GROUP_MAY_WRITE);
+    return fd;
+}
+
+int open_existing(int directory, const char *name, int flags)
+{
+    return openat(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+int open_or_create(int directory, const char *name, int flags)
+{
+    int fd = open_existing(directory, name, flags);
+    if (fd < 0 && errno == ENOENT)
+        fd = create_new(directory, name, flags);
+    if (fd < 0 && errno == EEXIST) /* another process was faster */
+        fd = open_existing(directory, name, flags);
+    return fd;
+}
+
 void close_keeping_errno(int fd)
 {
     int saved_errno = errno;

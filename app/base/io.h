@@ -37,6 +37,14 @@ bool is_same_file(const struct stat *one, const struct stat *other);
  * that name. */
 int check_is_named(int directory, const char *name, int fd);
 
+/* Open NAME in DIRECTORY; create_new() only if it is absent (EEXIST). They never follow a symbolic
+ * link or wait for a FIFO. The group may read and write a new file whatever the umask says: in
+ * Kubernetes the next pod may have another user, but the same group (fsGroup). Return a descriptor,
+ * or -1 with the errno of openat(2). */
+int open_existing(int directory, const char *name, int flags);
+int open_or_create(int directory, const char *name, int flags);
+int create_new(int directory, const char *name, int flags);
+
 /* close(2) in an error path: keeps errno. */
 void close_keeping_errno(int fd);
 

@@ -183,6 +183,9 @@ static void take_field(struct fields *fields, const struct header_field *field,
     } else if (strcasecmp(name, "Connection") == 0) {
         fields->close |= has_token(value, "close");
         fields->keep_alive |= has_token(value, "keep-alive");
+    } else if (strcasecmp(name, "Sec-Purpose") == 0 || strcasecmp(name, "Purpose") == 0 ||
+               strcasecmp(name, "X-Moz") == 0) {
+        request->prefetch |= has_token(value, "prefetch");
     } else if (strcasecmp(name, "Accept") == 0 && !request->accept) {
         request->accept = value;
     }

@@ -27,6 +27,7 @@ bool request_has_begun(const char *head, size_t length);
 struct request {
     bool head_only;   /* HEAD */
     bool http_1_0;    /* the client uses HTTP/1.0 */
+    bool prefetch;    /* nobody has asked for it yet: a browser may, later */
     bool keep_alive;  /* the connection may be kept for another request (RFC 9112 §9.3) */
     const char *path; /* not decoded; without the query */
     size_t path_length;

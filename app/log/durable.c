@@ -63,15 +63,10 @@ static bool read_mark(int mark, int fd, uint64_t size, uint64_t *ret_number)
     return true;
 }
 
-static int open_in_directory(int directory, const char *name, int flags)
-{
-    return openat(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
-}
-
 uint64_t durable_read(int directory, int fd, uint64_t size)
 {
     uint64_t number = 0;
-    int mark = open_in_directory(directory, MARK_FILE, O_RDONLY);
+    int mark = open_existing(directory, MARK_FILE, O_RDONLY);
     if (mark < 0)
         return 0;
     (void)read_mark(mark, fd, size, &number);
@@ -89,7 +84,7 @@ void durable_mark_write(struct durable_mark *mark, int fd, uint64_t size)
 
 void durable_mark_open(struct durable_mark *ret_mark, int directory, int fd, uint64_t size)
 {
-    ret_mark->fd = open_in_directory(directory, MARK_FILE, O_WRONLY | O_CREAT);
+    ret_mark->fd = open_or_create(directory, MARK_FILE, O_WRONLY);
     ret_mark->size = UINT64_MAX;
     durable_mark_write(ret_mark, fd, size);
     if (ret_mark->size != size)
@@ -182,7 +177,7 @@ static bool lacks_direct_io(int fd)
 
 static int examine_directly(int directory, int fd, uint64_t from, uint64_t size, bool *ret_same)
 {
-    int direct = open_in_directory(directory, VISITS_FILE, O_RDONLY | O_DIRECT);
+    int direct = open_existing(directory, VISITS_FILE, O_RDONLY | O_DIRECT);
     if (direct < 0)
         return -1;
     int result = -1;
@@ -285,7 +280,7 @@ int durable_copy(int directory, int fd, uint64_t size, bool *ret_impossible)
 {
     *ret_impossible = false;
     durable_remove_copy(directory);
-    int copy = open_in_directory(directory, COPY_FILE, O_RDWR | O_APPEND | O_CREAT | O_EXCL);
+    int copy = create_new(directory, COPY_FILE, O_RDWR | O_APPEND);
     if (copy < 0) {
         *ret_impossible = prevents_copy(errno) || errno == EEXIST;
         return -1;

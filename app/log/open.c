@@ -64,14 +64,11 @@ static int open_directory(const char *path, bool *ret_sync_failed)
     return -1;
 }
 
-/* O_NONBLOCK: a FIFO of that name must not block; a regular file ignores it. Returns the locked
- * descriptor, or -1 with errno. */
+/* Returns the locked descriptor, or -1 with errno. */
 static int open_file(int directory)
 {
     struct stat status;
-    int fd =
-        openat(directory, VISITS_FILE,
-               O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    int fd = open_or_create(directory, VISITS_FILE, O_RDWR | O_APPEND);
     if (fd < 0)
         return -1;
     if (fstat(fd, &status) != 0)

@@ -25,7 +25,7 @@ static int create_torn_file(int directory, char name[TORN_NAME_SIZE])
                               utc.tm_min, utc.tm_sec);
         if (attempt > 1)
             (void)snprintf(name + length, TORN_NAME_SIZE - (size_t)length, "-%d", attempt);
-        int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        int fd = create_new(directory, name, O_WRONLY);
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }

@@ -81,7 +81,7 @@ size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
         row_html(&text, visit->number - (visit->before_count - i) - 1, visit->before[i - 1]);
     if (visit->before_count > 0)
         text_string(&text, "</table>\n");
-    text_string(&text, "<h2><a href=/visits>All visits</a></h2>\n</html>\n");
+    text_string(&text, "<h2><a href=visits>All visits</a></h2>\n</html>\n");
     return finish(&text);
 }
 
@@ -133,9 +133,9 @@ size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
     text_string(&text, count == 1 ? " visit</h1>\n" : " visits</h1>\n");
     text_string(&text, "<p>Recorded by <b>");
     text_string(&text, pod);
-    text_string(&text, "</b>, also available as <a href=\"/visits?format=text\">text</a>, "
-                       "<a href=\"/visits?format=json\">JSON</a> or "
-                       "<a href=\"/visits?format=raw\">the file</a>.\n");
+    text_string(&text, "</b>, also available as <a href=\"visits?format=text\">text</a>, "
+                       "<a href=\"visits?format=json\">JSON</a> or "
+                       "<a href=\"visits?format=raw\">the file</a>.\n");
     if (points_count > 1)
         put_plot(&text, points, points_count);
     if (listed < count) {

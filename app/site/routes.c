@@ -63,10 +63,23 @@ static bool respond_probe(struct worker *worker, const struct request *request,
     return true;
 }
 
+/* A browser that prefetches or prerenders the page may never show it. 503 keeps it from using the
+ * response, and it asks again when it does (Speculation Rules, HTML Standard). */
+static void respond_no_visit(struct worker *worker, struct response *response)
+{
+    static const char text[] = "a prefetch is not a visit\n";
+    memcpy(response_body(response), text, sizeof text - 1);
+    respond_unavailable(worker, response, METRICS_ROOT, MEDIA_TEXT, sizeof text - 1);
+}
+
 int route_visitor(void *context, const struct request *request, struct response *response)
 {
     struct worker *worker = context;
     if (is_path(request, "/")) {
+        if (request->prefetch) {
+            respond_no_visit(worker, response);
+            return -1;
+        }
         if (!request->head_only)
             return visit_defer(worker, request, response);
         /* HEAD is not a visit. Its response has the header fields of a GET's. The length of the
@@ -103,7 +116,9 @@ void route_refuse(void *context, int status, struct response *response)
                        : status == 414 ? "the request line is too long\n"
                        : status == 431 ? "there are too many header fields, or they are too long\n"
                        : status == 408 ? "the request was not complete in time\n"
-                       : status == 505 ? "the version is HTTP/1.1 or HTTP/1.0\n"
-                                       : "this is not a valid HTTP/1.1 request\n";
+                       : status == 505
+                           ? "the version is HTTP/1.1 or HTTP/1.0\n"
+                           : "this is not a valid HTTP/1.1 request; a URL has only printable "
+                             "ASCII characters, and others percent-encoded\n";
     respond_text(context, response, METRICS_OTHER, status, text);
 }

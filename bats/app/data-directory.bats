@@ -268,3 +268,38 @@ outside_writer() {
   run visit
   assert_equal "$(jq .visit <<<"$output")" 2
 }
+
+@test "the group may write every file that the program creates, whatever the umask; others no more than it allows" {
+  local mask mode
+  while read -r mask mode; do
+    rm -rf "$BATS_TEST_TMPDIR/data"
+    mkdir "$BATS_TEST_TMPDIR/data"
+    (umask "$mask" && start_web_app && stop_web_app)
+    printf 'torn' >>"$BATS_TEST_TMPDIR/data/visits.txt"
+    (umask "$mask" && start_web_app && stop_web_app)
+    run stat -c '%a' "$BATS_TEST_TMPDIR/data"/visits.txt*
+    assert_output "$(printf '%s\n' "$mode" "$mode" "$mode")" # with the mark and the torn bytes
+  done <<'EOT'
+022 664
+077 660
+000 664
+EOT
+}
+
+@test "a file that another user of the group has created goes on being used" {
+  requires root command:setpriv
+  open_directory
+  data=$open/data
+  mkdir "$data"
+  cp "$WEB_APP" "$open/web-app"
+  WEB_APP=$open/web-app
+  chgrp 4000 "$data"
+  chmod 2775 "$data"
+  local user
+  for user in 1001 1002 1001; do
+    DATA=$data IN_FRONT="setpriv --reuid $user --regid $user --groups 4000 --bounding-set=-all" start_web_app
+    visit 2 >/dev/null
+    stop_web_app
+  done
+  assert_visits 6
+}

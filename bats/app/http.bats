@@ -253,3 +253,38 @@ END
   assert_visits "$(metric web_app_visits_total)"
   assert_equal "$(get /visits | wc -l)" "$(count_visits)"
 }
+
+@test "a prefetch is not a visit: 503 without a line, and the visit that follows counts" {
+  start_web_app
+  local header
+  for header in 'Sec-Purpose: prefetch' 'Sec-Purpose: prefetch;prerender' 'Sec-Purpose: prefetch; anonymous-client-ip' \
+    'Purpose: prefetch' 'X-Moz: prefetch'; do
+    run get / -i -H "$header"
+    assert_failure
+    assert_output --partial "503 Service Unavailable"
+    assert_output --partial "a prefetch is not a visit"
+  done
+  assert_equal "$(metric web_app_visit_errors_total || echo none)" none
+  # Only / is a visit, and only that word is a prefetch.
+  get /visits -H 'Sec-Purpose: prefetch' >/dev/null
+  get / -H 'Sec-Purpose: prefetchable' -H 'X-Purpose: prefetch' >/dev/null
+  visit >/dev/null
+  assert_visits 2
+}
+
+@test "raw UTF-8 in a URL is refused with a line that says what to do" {
+  start_web_app
+  run bash -c "printf 'GET /visits?q=\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n' | nc -q 1 127.0.0.1 $port"
+  assert_output --partial "400 Bad Request"
+  assert_output --partial "percent-encoded"
+}
+
+@test "links of the pages are relative, so that they hold below any path of a proxy" {
+  start_web_app
+  local path
+  for path in / '/visits?format=html'; do
+    run get "$path" -H 'Accept: text/html'
+    assert_output --regexp 'href="?visits'
+    refute_output --regexp '(href|src|action)="?/'
+  done
+}
