@@ -1,5 +1,6 @@
 # The process and its surroundings: descriptors that the parent has closed, signals of a terminal and of log rotation,
 # an environment with empty variables.
+# shellcheck disable=SC2034 # admin and metric read admin_port
 
 load ../lib/common
 

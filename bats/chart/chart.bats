@@ -430,7 +430,8 @@ chart_takes() {
   else
     grep -qE "at '/$value'|missing property '$value'" "$refusal" ||
       fail "the refusal of $value: $2 does not name it: $(cat "$refusal")" || return
-    [ "${3:-}" != agreed ] || ! program_takes "$(variable "$value")=$text" ||
+    # To the program an empty variable is an unset one; the chart refuses it, since its default is in values.yaml.
+    [ "${3:-}" != agreed ] || [ -z "$text" ] || ! program_takes "$(variable "$value")=$text" ||
       fail "the program takes $value: $2, the chart says: $(cat "$refusal")"
   fi
 }
