@@ -81,8 +81,8 @@ options_of_help() {
 @test "a wrong value in the environment is refused by the variable's name" {
   WEB_APP_SYNC=often run --separate-stderr web_app
   assert_complaint 2 'WEB_APP_SYNC=often is not allowed; give always, interval or none'
-  WEB_APP_LISTEN='' run --separate-stderr web_app
-  assert_complaint 2 'WEB_APP_LISTEN= is not allowed; give PORT'
+  WEB_APP_LISTEN=' ' run --separate-stderr web_app
+  assert_complaint 2 'WEB_APP_LISTEN=  is not allowed; give PORT'
   WEB_APP_TIMEZONE=Nowhere/City run --separate-stderr web_app
   assert_complaint 2 '.*Nowhere/City'
 }
