@@ -28,6 +28,16 @@ open_directory() {
   chmod 755 "$open"
 }
 
+# data_for_other_users: an empty $data, and a copy of the program that every user may run.
+data_for_other_users() {
+  requires root command:setpriv || return
+  open_directory
+  data=$open/data
+  mkdir "$data"
+  cp "$WEB_APP" "$open/web-app"
+  WEB_APP=$open/web-app
+}
+
 # as_nobody COMMAND...: runs it without any of root's privileges.
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
 
@@ -68,12 +78,7 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 }
 
 @test "without write permission, one line names the user and the remedy; exit code 1" {
-  requires root command:setpriv
-  open_directory
-  data=$open/data
-  mkdir "$data"
-  cp "$WEB_APP" "$open/web-app"
-  WEB_APP=$open/web-app
+  data_for_other_users
   run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "cannot write to $data as user 65534, group 65534: change its owner, or run as its owner .docker run --user "
   echo "$LINE" >"$data/visits.txt"
@@ -287,12 +292,7 @@ EOT
 }
 
 @test "a file that another user of the group has created goes on being used" {
-  requires root command:setpriv
-  open_directory
-  data=$open/data
-  mkdir "$data"
-  cp "$WEB_APP" "$open/web-app"
-  WEB_APP=$open/web-app
+  data_for_other_users
   chgrp 4000 "$data"
   chmod 2775 "$data"
   local user

@@ -199,7 +199,7 @@ are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1
 }
 
 @test "control: a program that evicts new connections at once is found out" {
-  mutant evicts-unheard-newcomers plain
+  mutant evicts-before-first-request plain
   run clients_at_once
   assert_failure
   assert_output --regexp "acknowledged [0-7] refused 0 errors [1-9]"
