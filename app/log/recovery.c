@@ -41,7 +41,7 @@ static int open_torn_file(int directory, const struct torn_files *torn, char nam
     struct stat status;
     if (torn->count >= TORN_FILES_MAX) {
         memcpy(name, torn->last, TORN_NAME_SIZE);
-        int fd = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        int fd = open_existing(directory, name, O_WRONLY);
         if (fd >= 0 && fstat(fd, &status) == 0) {
             *ret_end = status.st_size;
             return fd;

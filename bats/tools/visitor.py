@@ -60,7 +60,7 @@ class Tally:
         return True
 
     def flush(self):
-        """Write down what was acknowledged since the last call; a kill of this program loses no more."""
+        """Write down what was acknowledged since the previous call; a kill of this program loses no more."""
         data = "".join(self.noted).encode()
         self.noted.clear()
         while data:
