@@ -144,9 +144,9 @@ threads_are() { [ "$(ls "/proc/$pid/task" | wc -l)" = "$1" ]; }
 @test "the same under wrk's load" {
   requires command:wrk
   start_web_app --drain 1s
-  in_background "$BATS_TEST_TMPDIR/wrk" wrk -t 1 -c 64 -d 3s -H 'Accept: application/json' "http://127.0.0.1:$port/"
+  in_background "$BATS_TEST_TMPDIR/wrk" wrk -t 1 -c 64 -d 20s -H 'Accept: application/json' "http://127.0.0.1:$port/"
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 16 --seconds 20 --until-close
-  many_visits() { [ "$(wc -l <"$data/visits.txt")" -ge 5000 ]; }
+  many_visits() { [ "$(wc -l <"$data/visits.txt")" -ge 5000 ] && [ "$(metric web_app_connections)" -ge 80 ]; }
   try --max 200 --delay 0.05 -- many_visits
   kill "$pid"
   wait "$background"

@@ -30,6 +30,17 @@ mutant() {
   WEB_APP=$MUTANT/web-app
 }
 
+# is_found_out REGEX COMMAND...: COMMAND fails, and its output matches. For a mutant that is wrong in one order of events
+# only, which the kernel or the machine's load chooses: it may take ten attempts.
+is_found_out() { try --max 10 --delay 0.1 -- is_found_out_once "$@"; }
+
+is_found_out_once() {
+  run "${@:2}"
+  stop_started
+  # shellcheck disable=SC2154 # set by run
+  [ "$status" != 0 ] && [[ $output =~ $1 ]]
+}
+
 # make_mutant PATCH BUILD DIRECTORY: builds it unless it is there from the same sources and patch. The program's objects
 # are copied first, so that only changed sources are compiled.
 make_mutant() {
