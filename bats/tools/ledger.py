@@ -108,6 +108,8 @@ class Server:
     def __init__(self, program, data, log, options=(), front=(), host="127.0.0.1"):
         self.log_path = log
         with open(log, "wb") as sink:
+            # After a hole: a limit on the size of visits.txt must refuse a line of the log, and not shorten it.
+            sink.seek(1 << 20)
             self.process = subprocess.Popen(
                 [*front, program, "serve", "--listen", host + ":0", "--admin-listen", host + ":0",
                  "--data-dir", data, *options],
@@ -125,7 +127,7 @@ class Server:
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+            return file.read().lstrip("\0")
 
     def busy_workers(self):
         """How many threads, besides the first, have waited at least 6 times; an idle thread has waited twice."""
