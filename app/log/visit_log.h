@@ -28,9 +28,9 @@
  * A member may be changed only under its lock; an _Atomic one may be read without. append_lock is
  * enough to set STALE; every other change of `state` needs both.
  *
- * visit_log_open() and visit_log_maintain() hold no lock while they read the file, which may take
- * minutes: appends are then refused at once, with EINPROGRESS. The state is CLOSED or STALE, and
- * all that was appended before is durable; so only the thread that reads changes anything.
+ * visit_log_open() and visit_log_maintain() are for one thread. They hold no lock while they read
+ * the file, which may take minutes: appends are then refused at once, with EINPROGRESS. The state
+ * is CLOSED or STALE, and all that was appended before is durable.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISIT_LOG_H
