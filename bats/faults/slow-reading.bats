@@ -10,7 +10,7 @@ setup() {
 }
 
 # slowly MILLISECONDS: a command for IN_FRONT that delays each pread64(2) of visits.txt.
-slowly() { echo "strace -D -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=$1000 -P $data/visits.txt"; }
+slowly() { echo "strace -D -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=${1}000 -P $data/visits.txt"; }
 
 # lines N: prints N lines of visits.txt.
 lines() { yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" || [ "${PIPESTATUS[1]}" = 0 ]; }
