@@ -54,7 +54,8 @@ static void block_signals(sigset_t *ret_signals)
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
-/* After a transient fault the log stays closed and the program not ready; housekeeping() retries. */
+/* After a transient fault the log stays closed and the program not ready; housekeeping() retries.
+ */
 static void open_or_exit(struct visit_log *log)
 {
     struct recovery recovery;

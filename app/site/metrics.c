@@ -19,8 +19,8 @@ enum { CODES = sizeof codes / sizeof *codes };
 
 enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, READING, CLOCK, INPUT_OUTPUT, REASONS };
 static const char *const reason_labels[REASONS] = {
-    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only", [LOCKED] = "locked",
-    [CHANGED] = "changed",   [READING] = "reading",     [CLOCK] = "clock",
+    [NO_SPACE] = "no_space",     [READ_ONLY] = "read_only", [LOCKED] = "locked",
+    [CHANGED] = "changed",       [READING] = "reading",     [CLOCK] = "clock",
     [INPUT_OUTPUT] = "io_error",
 };
 
