@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "die.h"
+#include "log/progress.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,6 +59,22 @@ bool is_transient(int fault)
 {
     return fault == EWOULDBLOCK || fault == ENOSPC || fault == EDQUOT || fault == EROFS ||
            fault == EIO || fault == EINTR || fault == EFBIG || fault == ESTALE;
+}
+
+void report_reading(const char *directory, int fault, int64_t *next_ms)
+{
+    enum { FIRST_MS = 2000, PAUSE_MS = 5000 };
+    char reason[EXPLANATION_SIZE];
+    int64_t now_ms = clock_ms();
+    if (fault != EINPROGRESS) {
+        *next_ms = 0;
+    } else if (*next_ms == 0) {
+        *next_ms = now_ms + FIRST_MS;
+    } else if (now_ms >= *next_ms) {
+        explain_fault(fault, reason);
+        warn("not ready: %s, in %s", reason, directory);
+        *next_ms = now_ms + PAUSE_MS;
+    }
 }
 
 void reporter_init(struct reporter *reporter, const char *directory, int fault)

@@ -17,6 +17,10 @@ void report_fault(const char *directory, int fault);
 /* Reports that a sync failed with the errno FAULT. */
 void report_durability_lost(const char *directory, int fault);
 
+/* Reports how far the file has been read, if FAULT is EINPROGRESS: when that has lasted 2 s, and
+ * then every 5 s. To be called about once a second. *NEXT_MS is 0 at first. */
+void report_reading(const char *directory, int fault, int64_t *next_ms);
+
 /* Can this fault, an errno, disappear without a restart of the program? */
 bool is_transient(int fault);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int write_all(int fd, const void *data, size_t size, size_t *ret_written)
@@ -88,9 +89,19 @@ bool is_all_nul(const char *data, size_t length)
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 
+static bool is_same_time(const struct timespec *one, const struct timespec *other)
+{
+    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
 bool is_same_file(const struct stat *one, const struct stat *other)
 {
-    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+    if (one->st_dev != other->st_dev)
+        return false;
+    return one->st_ino == other->st_ino ||
+           (major(one->st_dev) == 0 && one->st_size == other->st_size &&
+            one->st_nlink == other->st_nlink && is_same_time(&one->st_mtim, &other->st_mtim) &&
+            is_same_time(&one->st_ctim, &other->st_ctim));
 }
 
 int check_is_named(int directory, const char *name, int fd)

@@ -29,7 +29,11 @@ ssize_t receive_some(int socket, void *data, size_t size);
 /* Are these LENGTH > 0 bytes all NUL, like a hole in a file? */
 bool is_all_nul(const char *data, size_t length);
 
-/* Do both describe the same file, by device and inode? */
+/* Do both describe the same file, by device and inode number? Some volumes without a block device,
+ * whose major number is then 0, give a file another number now and then (FUSE, CIFS with
+ * noserverino). There a file with another number is the same if its size, links and times are: a
+ * copy has a later ctime, which cannot be set. If two files are taken for one after all, the next
+ * write to one of them shows it. */
 struct stat;
 bool is_same_file(const struct stat *one, const struct stat *other);
 

@@ -1,6 +1,7 @@
 #include "log/durable.h"
 
 #include "base/io.h"
+#include "log/progress.h"
 #include "log/timestamp.h"
 
 #include <assert.h>
@@ -146,6 +147,7 @@ static int compare(int fd, int direct, uint64_t from, uint64_t size, char *buffe
     *ret_same = true;
     assert(from <= size);
     for (uint64_t at = from / ALIGNMENT * ALIGNMENT; at < size && *ret_same; at += DIRECT_SIZE) {
+        progress_set("comparing " VISITS_FILE " with the disk", at, size);
         size_t length = size - at < DIRECT_SIZE ? (size_t)(size - at) : DIRECT_SIZE;
         ssize_t got;
         do

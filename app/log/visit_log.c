@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "log/progress.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ static void assert_both_locked(struct visit_log *log)
 void visit_log_init(struct visit_log *log, const char *path)
 {
     *log = (struct visit_log){
-        .directory_path = path, .state = LOG_CLOSED, .fault = EAGAIN, .mark = {.fd = -1}};
+        .directory_path = path, .state = LOG_CLOSED, .fault = EINPROGRESS, .mark = {.fd = -1}};
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->sync_lock, NULL);
 }
@@ -98,7 +99,7 @@ static void become_closed(struct visit_log *log)
 }
 
 /* Opens or reopens the file. Returns 0, or -1 with the errno in `fault`; an open file then stays
- * open. */
+ * open. Unlocks while it reads, which may take minutes. */
 static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
 {
     struct log_file *old = log->file;
@@ -115,15 +116,21 @@ static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
      * written between unlocking and locking. */
     if (old)
         (void)flock(old->fd, LOCK_UN);
+    log->durable_size = log->size;
+    log->fault = EINPROGRESS;
+    progress_set("opening " VISITS_FILE, 0, 0);
+    unlock_both(log);
     struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
+    int error = errno;
+    lock_both(log);
     if (file) {
         become_open(log, file);
         *ret_recovery = file->found;
         return 0;
     }
-    log->fault = errno;
+    log->fault = error;
     if (sync_failed)
-        become_failed(log, log->fault);
+        become_failed(log, error);
     return -1;
 }
 

@@ -25,9 +25,12 @@
  * - sync_lock: one fdatasync(2) at a time. Threads that wait for the lock share the next sync
  *   (group commit), and do not block appends meanwhile;
  * - append_lock: guards the end of the file and the numbers of its lines.
- * A member may be changed only under its lock; an _Atomic one may be read without. visit_log_open()
- * and visit_log_maintain() hold both locks while they read the file, so that nothing is appended or
- * synced meanwhile. append_lock is enough to set STALE; every other change of `state` needs both.
+ * A member may be changed only under its lock; an _Atomic one may be read without. append_lock is
+ * enough to set STALE; every other change of `state` needs both.
+ *
+ * visit_log_open() and visit_log_maintain() are for one thread. They hold no lock while they read
+ * the file, which may take minutes: appends are then refused at once, with EINPROGRESS. The state
+ * is CLOSED or STALE, and all that was appended before is durable.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISIT_LOG_H

@@ -174,7 +174,9 @@ void listing_respond(struct worker *worker, const struct request *request,
     struct listing *listing = new_listing(worker->server, format, tail);
     if (!listing) {
         struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
-        text_printf(&body, "cannot read the visits: %s\n", strerror(errno));
+        char reason[EXPLANATION_SIZE];
+        explain_fault(errno, reason);
+        text_printf(&body, "cannot read the visits: %s\n", reason);
         respond_unavailable(worker, response, METRICS_VISITS, MEDIA_TEXT, body.length);
         return;
     }

@@ -17,10 +17,11 @@ static const char *const path_labels[METRICS_PATHS] = {
 static const int codes[] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503, 505};
 enum { CODES = sizeof codes / sizeof *codes };
 
-enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, CLOCK, INPUT_OUTPUT, REASONS };
+enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, READING, CLOCK, INPUT_OUTPUT, REASONS };
 static const char *const reason_labels[REASONS] = {
-    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only", [LOCKED] = "locked",
-    [CHANGED] = "changed",   [CLOCK] = "clock",         [INPUT_OUTPUT] = "io_error",
+    [NO_SPACE] = "no_space",     [READ_ONLY] = "read_only", [LOCKED] = "locked",
+    [CHANGED] = "changed",       [READING] = "reading",     [CLOCK] = "clock",
+    [INPUT_OUTPUT] = "io_error",
 };
 
 enum { BUCKETS_MAX = 12 };
@@ -90,6 +91,8 @@ void metrics_count_errors(int error, unsigned count)
         reason = LOCKED;
     else if (error == ESTALE)
         reason = CHANGED;
+    else if (error == EINPROGRESS)
+        reason = READING;
     else if (error == EOVERFLOW)
         reason = CLOCK;
     add(&errors[reason], count);
@@ -180,9 +183,13 @@ static void put_process(struct text *text)
 size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t size)
 {
     struct text text = text_begin(buffer, size);
-    put_value(&text, "web_app_visits_total", "counter", "Visits in visits.txt.", gauges->visits);
-    put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
-              gauges->file_bytes);
+    /* A counter that starts at 0 and jumps would be taken for that many visits in a moment. */
+    if (!gauges->unread) {
+        put_value(&text, "web_app_visits_total", "counter", "Visits in visits.txt.",
+                  gauges->visits);
+        put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
+                  gauges->file_bytes);
+    }
     put_family(&text, "web_app_visit_errors_total", "counter",
                "Visits that could not be recorded and got a 503 response.");
     for (unsigned i = 0; i < REASONS; i++)

@@ -3,6 +3,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ void metrics_observe_sync(uint64_t nanoseconds);
 
 /* Values that are known elsewhere. */
 struct metrics_gauges {
+    bool unread; /* `visits` and `file_bytes` are not known yet, and left out */
     uint64_t visits, file_bytes;
     unsigned connections;
     const char *version;

@@ -1,5 +1,6 @@
 #include "site/server.h"
 
+#include "base/thread.h"
 #include "site/routes.h"
 #include "site/visit.h"
 
@@ -11,8 +12,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { STACK_SIZE = 256 * 1024 };
 
 static void *run_worker(void *context)
 {
@@ -32,16 +31,11 @@ static void free_worker(struct worker *worker)
 
 static int start_worker(struct worker *worker)
 {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
     atomic_fetch_add(&worker->server->running, 1);
-    int error = pthread_create(&worker->thread, &attributes, run_worker, worker);
-    pthread_attr_destroy(&attributes);
-    if (error)
+    int result = thread_start(&worker->thread, run_worker, worker);
+    if (result != 0)
         atomic_fetch_sub(&worker->server->running, 1);
-    errno = error;
-    return error ? -1 : 0;
+    return result;
 }
 
 static struct worker *new_worker(struct server *server, struct loop_group *group,
