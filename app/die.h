@@ -16,7 +16,8 @@ enum {
  * mix. Truncates the line to 1,023 bytes; control characters become "?". Keeps errno. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Like warn(), then exits. An assert(3) that fails also writes such a line, then aborts. */
+/* Like warn(), then exits. An assert(3) that fails also writes such a line, with its file and line,
+ * then aborts. */
 _Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

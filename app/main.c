@@ -21,7 +21,8 @@ static int print_version(const struct options *options);
 static int print_help(const struct options *options);
 
 static const struct verb_entry {
-    const char *name, *operands, *help;
+    char name[8];
+    const char *operands, *help;
     enum verb options; /* which options it takes; 0: none */
     int (*run)(const struct options *options);
 } verbs[] = {

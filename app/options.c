@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Short strings are arrays: a pointer in a table needs a relocation, which is longer. */
 struct option {
-    const char *name;
+    char name[16];
     unsigned verbs;
-    const char *metavar; /* NULL: the option has no value */
-    const char
-        *default_value; /* as on the command line; NULL: no default and no environment variable */
+    char metavar[12];       /* "": the option has no value */
+    char default_value[16]; /* as on the command line; "": no default and no environment variable */
     const char *allowed;
     const char *help;
     int (*parse)(struct options *options, const char *value);
@@ -66,7 +66,7 @@ static int parse_data_dir(struct options *options, const char *value)
     return *value ? 0 : -1;
 }
 
-static const char *const sync_names[] = {
+static const char sync_names[][12] = {
     [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
 _Static_assert(sizeof sync_names / sizeof *sync_names == SYNC_NONE + 1, "every mode has a name");
 
@@ -101,7 +101,7 @@ static int parse_max_connections(struct options *options, const char *value)
 static int parse_drain(struct options *options, const char *value)
 {
     static const struct {
-        const char *unit;
+        char unit[4];
         unsigned ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
     enum { DIGITS_MAX = 15 }; /* as in the schema of the chart's values */
@@ -152,8 +152,8 @@ static const struct option table[] = {
      parse_max_connections},
     {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
      "how long SIGTERM waits for open connections", parse_drain},
-    {"tail", VERB_VISITS, "NUMBER", NULL, "a number", "only the last NUMBER visits", parse_tail},
-    {"raw", VERB_VISITS, NULL, NULL, "no value",
+    {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
+    {"raw", VERB_VISITS, "", "", "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
 };
 enum { TABLE_LENGTH = sizeof table / sizeof *table };
@@ -164,7 +164,7 @@ enum { ENVIRONMENT_NAME_SIZE = 64 };
  * have none. Returns whether there is a variable. */
 static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
 {
-    if (!option->default_value)
+    if (!*option->default_value)
         return false;
     int length = snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
     assert(length < ENVIRONMENT_NAME_SIZE);
@@ -198,7 +198,7 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
             continue;
-        if (option->default_value && option->parse(options, option->default_value) != 0)
+        if (*option->default_value && option->parse(options, option->default_value) != 0)
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
         /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
@@ -224,9 +224,9 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
     if (!option)
         return complain(message, size, "there is no option --%.*s here; see web-app help",
                         (int)length, argument + 2);
-    if (!option->metavar && value)
+    if (!*option->metavar && value)
         return complain(message, size, "--%s takes no value", option->name);
-    if (option->metavar && !value) {
+    if (*option->metavar && !value) {
         if (left < 2)
             return complain(message, size, "--%s needs a value: %s", option->name, option->allowed);
         value = arguments[1];
@@ -263,8 +263,7 @@ void options_help(struct text *text)
     char name[ENVIRONMENT_NAME_SIZE], flag_buffer[64];
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
-        text_printf(&flag, "--%s%s%s", option->name, option->metavar ? "=" : "",
-                    option->metavar ? option->metavar : "");
+        text_printf(&flag, "--%s%s%s", option->name, *option->metavar ? "=" : "", option->metavar);
         assert(!flag.overflowed);
         text_printf(text, "  %-24s %s\n", flag.data, option->help);
         if (environment_name(option, name))

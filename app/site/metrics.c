@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-static const char *const path_labels[METRICS_PATHS] = {
+/* Arrays of characters: a table of pointers would need a relocation for each. */
+static const char path_labels[METRICS_PATHS][12] = {
     [METRICS_ROOT] = "/",           [METRICS_VISITS] = "/visits", [METRICS_VERSION] = "/version",
     [METRICS_HEALTHZ] = "/healthz", [METRICS_READYZ] = "/readyz", [METRICS_METRICS] = "/metrics",
     [METRICS_OTHER] = "other",
@@ -18,7 +19,7 @@ static const int codes[] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503, 50
 enum { CODES = sizeof codes / sizeof *codes };
 
 enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, CLOCK, INPUT_OUTPUT, REASONS };
-static const char *const reason_labels[REASONS] = {
+static const char reason_labels[REASONS][12] = {
     [NO_SPACE] = "no_space", [READ_ONLY] = "read_only", [LOCKED] = "locked",
     [CHANGED] = "changed",   [CLOCK] = "clock",         [INPUT_OUTPUT] = "io_error",
 };
@@ -27,15 +28,15 @@ enum { BUCKETS_MAX = 12 };
 
 /* `counts[bounds_count]` counts the values above the last bound. */
 struct histogram {
-    const char *const *labels; /* the bounds, as Prometheus writes them */
+    const char (*labels)[8]; /* the bounds, as Prometheus writes them */
     uint64_t bounds[BUCKETS_MAX];
     unsigned bounds_count;
     uint64_t sum_divisor; /* how many observed units are one unit of the sum */
     _Atomic uint64_t counts[BUCKETS_MAX + 1], sum;
 };
 
-static const char *const sync_labels[] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
-                                          "0.01",   "0.025",   "0.05",   "0.1",   "0.5",    "2.5"};
+static const char sync_labels[][8] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
+                                      "0.01",   "0.025",   "0.05",   "0.1",   "0.5",    "2.5"};
 _Static_assert(sizeof sync_labels / sizeof *sync_labels <= BUCKETS_MAX, "each has a bound");
 static struct histogram sync_duration = {
     .labels = sync_labels,
@@ -45,8 +46,7 @@ static struct histogram sync_duration = {
     .sum_divisor = 1000000000,
 };
 
-static const char *const batch_labels[] = {"1",  "2",  "4",   "8",   "16",
-                                           "32", "64", "128", "256", "512"};
+static const char batch_labels[][8] = {"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"};
 _Static_assert(sizeof batch_labels / sizeof *batch_labels <= BUCKETS_MAX, "each has a bound");
 static struct histogram sync_batch = {
     .labels = batch_labels,
