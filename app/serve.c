@@ -48,6 +48,8 @@ static void block_signals(sigset_t *ret_signals)
     sigaddset(ret_signals, SIGQUIT);
     sigaddset(ret_signals, SIGHUP);
     sigaddset(ret_signals, SIGUSR1);
+    /* Otherwise a log line would stop the program in the background of a terminal (stty tostop). */
+    sigaddset(ret_signals, SIGTTOU);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
@@ -150,11 +152,12 @@ int serve(const struct options *given)
     sigset_t signals;
     struct visit_log log;
     struct options options = *given;
+    block_signals(&signals);
+    warn_in_background();
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
     options.max_connections = raise_descriptor_limit(options.max_connections);
-    block_signals(&signals);
     visit_log_init(&log, options.data_dir);
     open_or_exit(&log);
     const struct server_settings settings = {.listen = options.listen,

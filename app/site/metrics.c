@@ -57,6 +57,7 @@ static struct histogram sync_batch = {
 
 static _Atomic uint64_t requests[METRICS_PATHS][CODES];
 static _Atomic uint64_t errors[REASONS];
+static _Atomic uint64_t dropped_lines;
 
 static void add(_Atomic uint64_t *counter, uint64_t number)
 {
@@ -93,6 +94,11 @@ void metrics_count_errors(int error, unsigned count)
     else if (error == EOVERFLOW)
         reason = CLOCK;
     add(&errors[reason], count);
+}
+
+void metrics_count_dropped_line(void)
+{
+    add(&dropped_lines, 1);
 }
 
 static void observe(struct histogram *histogram, uint64_t value)
@@ -200,6 +206,8 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
                             path_labels[path], codes[i], get(&requests[path][i]));
     put_value(&text, "web_app_connections", "gauge", "Open connections of visitors.",
               gauges->connections);
+    put_value(&text, "web_app_log_lines_dropped_total", "counter",
+              "Lines of the log that stderr did not take.", get(&dropped_lines));
     put_family(&text, "web_app_build_info", "gauge", "The running version; the value is always 1.");
     text_printf(&text, "web_app_build_info{version=\"%s\"} 1\n", gauges->version);
     put_process(&text);
