@@ -138,7 +138,9 @@ static int check(const struct options *options)
     if (complaint)
         die(EXIT_USAGE, "%s: %s", given, complaint);
     if (client_get(&url, &response, described, sizeof described) != 0)
-        die(EXIT_FAILED, "%s: %s", given, described);
+        die(EXIT_FAILED, "%s: %s%s", given, described,
+            options->url ? ""
+                         : "; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both");
     client_describe(&response, described, sizeof described);
     text_printf(&line, "%d %s\n", response.status, described);
     int exit_code = print(&line);

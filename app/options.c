@@ -1,11 +1,14 @@
 #include "options.h"
 
+#include "die.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Short strings are arrays: a pointer in a table needs a relocation, which is longer. */
 struct option {
@@ -256,6 +259,74 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
     }
     *ret_options = options;
     return 0;
+}
+
+/* The number of characters to insert, remove or replace (Wagner and Fischer, 1974). One row of the
+ * table is kept: row[j] is the distance of the beginning of ONE to J characters of OTHER. */
+static unsigned distance(const char *one, const char *other)
+{
+    unsigned char row[ENVIRONMENT_NAME_SIZE];
+    size_t length = strlen(other);
+    assert(length < sizeof row);
+    for (size_t j = 0; j <= length; j++)
+        row[j] = (unsigned char)j;
+    for (; *one; one++) {
+        unsigned char diagonal = row[0]++;
+        for (size_t j = 1; j <= length; j++) {
+            unsigned char replaced = (unsigned char)(diagonal + (*one != other[j - 1]));
+            diagonal = row[j];
+            unsigned char least = row[j - 1] < row[j] ? row[j - 1] : row[j];
+            row[j] = replaced <= least ? replaced : (unsigned char)(least + 1);
+        }
+    }
+    return row[length];
+}
+
+static void warn_of_variable(const char *name)
+{
+    enum { SIMILAR = 3 };
+    char known[ENVIRONMENT_NAME_SIZE], nearest[ENVIRONMENT_NAME_SIZE];
+    unsigned least = SIMILAR + 1;
+    for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
+        unsigned edits = environment_name(option, known) ? distance(name, known) : least;
+        if (edits == 0)
+            return;
+        if (edits < least) {
+            least = edits;
+            memcpy(nearest, known, sizeof nearest);
+        }
+    }
+    if (least <= SIMILAR)
+        warn("%s is not a variable of web-app; did you mean %s?", name, nearest);
+    else
+        warn("%s is not a variable of web-app; see web-app help", name);
+}
+
+/* {SVC}_SERVICE_HOST, {SVC}_PORT=tcp://..., {SVC}_PORT_80_TCP_ADDR and so on: Kubernetes,
+ * "Accessing the Service". */
+static bool is_service_link(const char *name, const char *value)
+{
+    static const char suffix[] = "_PORT";
+    size_t length = strlen(name);
+    return strstr(name, "_SERVICE_") || strstr(name, "_PORT_") ||
+           (length >= sizeof suffix - 1 &&
+            strcmp(name + length - (sizeof suffix - 1), suffix) == 0 && strstr(value, "://"));
+}
+
+void options_warn(const struct options *options)
+{
+    char name[ENVIRONMENT_NAME_SIZE];
+    for (char **variable = environ; *variable; variable++) {
+        const char *value = strchr(*variable, '=');
+        if (!value || !value[1] || value - *variable >= ENVIRONMENT_NAME_SIZE)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s", (int)(value - *variable), *variable);
+        if (strncmp(name, "WEB_APP_", 8) == 0 && !is_service_link(name, value))
+            warn_of_variable(name);
+        else if (strcmp(name, "TZ") == 0 && strcmp(value + 1, options->timezone) != 0)
+            warn("TZ=%s has no effect; the times are those of --timezone=%s", value + 1,
+                 options->timezone);
+    }
 }
 
 void options_help(struct text *text)

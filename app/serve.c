@@ -88,6 +88,7 @@ static struct server *start_or_die(const struct options *options,
 static void housekeeping(struct visit_log *log, enum sync_mode sync, struct reporter *reporter)
 {
     struct recovery recovery;
+    uint64_t errors = metrics_errors();
     int refused = visit_log_take_refused(log);
     int opened = visit_log_maintain(log, &recovery), fault = opened < 0 ? errno : 0;
     /* ESTALE: the file has changed. This is reported when the file has been reopened. */
@@ -96,8 +97,8 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     if (opened > 0)
         report_reopened(reporter, log->count, &recovery);
     if (refused && refused != ESTALE)
-        report_state(reporter, refused);
-    report_state(reporter, fault);
+        report_state(reporter, refused, errors);
+    report_state(reporter, fault, errors);
     /* Sync even while nothing can be written: visits acknowledged earlier must still become
      * durable. */
     if (sync == SYNC_INTERVAL) {
@@ -154,6 +155,7 @@ int serve(const struct options *given)
     struct options options = *given;
     block_signals(&signals);
     warn_in_background();
+    options_warn(given);
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);

@@ -96,6 +96,14 @@ void metrics_count_errors(int error, unsigned count)
     add(&errors[reason], count);
 }
 
+uint64_t metrics_errors(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < REASONS; i++)
+        sum += get(&errors[i]);
+    return sum;
+}
+
 void metrics_count_dropped_line(void)
 {
     add(&dropped_lines, 1);
