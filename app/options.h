@@ -34,6 +34,11 @@ struct options {
 int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
                   char *message, size_t message_size);
 
+/* Warns of what the environment says in vain to a server with these OPTIONS: variables WEB_APP_...
+ * that no option has, and another time zone in TZ. Not of the variables that Kubernetes makes for a
+ * Service called web-app. */
+void options_warn(const struct options *options);
+
 /* Append to TEXT: the options part of `help`; and "name=value ..." of VERB_SERVE for the start-up
  * line. */
 void options_help(struct text *text);

@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "die.h"
 #include "log/progress.h"
+#include "site/metrics.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,8 +29,11 @@ void report_fault(const char *directory, int fault)
     if (fault == EWOULDBLOCK)
         warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
     else if (fault == EACCES || fault == EPERM)
+        /* In a rootless container the owner has another number: the container's root is the user
+         * who started it. And SELinux denies what the owner and the mode allow. */
         warn("cannot write to %s as user %u, group %u: change its owner, or run as its owner "
-             "(docker run --user \"$(id -u):$(id -g)\")",
+             "(docker run --user \"$(id -u):$(id -g)\"; if rootless, Docker: --user 0:0, "
+             "Podman: --userns=keep-id); with SELinux mount it with :Z",
              directory, (unsigned)geteuid(), (unsigned)getegid());
     else if (fault == EINVAL || fault == EISDIR || fault == ENXIO)
         warn("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
@@ -79,18 +84,19 @@ void report_reading(const char *directory, int fault, int64_t *next_ms)
 
 void reporter_init(struct reporter *reporter, const char *directory, int fault)
 {
-    *reporter = (struct reporter){.directory = directory, .fault = fault, .lines = LINES_MAX};
+    *reporter = (struct reporter){
+        .directory = directory, .fault = fault, .reported_fault = fault, .lines = LINES_MAX};
 }
 
 /* A token bucket: LINES_MAX reports at once, then one more every LINE_MS. */
-static bool may_report(struct reporter *reporter)
+static bool may_report(struct reporter *reporter, bool is_change)
 {
     int64_t now_ms = clock_ms();
     for (; reporter->lines < LINES_MAX && now_ms >= reporter->next_line_ms;
          reporter->next_line_ms += LINE_MS)
         reporter->lines++;
     if (reporter->lines == 0) {
-        reporter->suppressed++;
+        reporter->suppressed += is_change;
         return false;
     }
     if (reporter->lines == LINES_MAX)
@@ -105,22 +111,35 @@ static bool may_report(struct reporter *reporter)
 
 void report_reopened(struct reporter *reporter, uint64_t count, const struct recovery *recovery)
 {
-    if (!may_report(reporter))
+    if (!may_report(reporter, true))
         return;
     warn("reopened %s/" VISITS_FILE ": %llu visits", reporter->directory,
          (unsigned long long)count);
     report_recovery(reporter->directory, recovery);
 }
 
-void report_state(struct reporter *reporter, int fault)
+/* A state that could not be reported when it changed is reported later. */
+void report_state(struct reporter *reporter, int fault, uint64_t errors)
 {
-    if (fault == reporter->fault)
-        return;
+    bool is_change = fault != reporter->fault;
     reporter->fault = fault;
-    if (!may_report(reporter))
+    if (fault == reporter->reported_fault && !is_change && reporter->suppressed == 0) {
+        if (!fault)
+            reporter->errors = errors;
         return;
-    if (fault)
+    }
+    if (!may_report(reporter, is_change) || fault == reporter->reported_fault)
+        return;
+    reporter->reported_fault = fault;
+    if (fault) {
         report_fault(reporter->directory, fault);
-    else
-        warn("ready again: %s/" VISITS_FILE " is writable", reporter->directory);
+        return;
+    }
+    errors = metrics_errors();
+    char refused[64] = "";
+    if (errors > reporter->errors)
+        (void)snprintf(refused, sizeof refused, "; %llu visits got 503 meanwhile",
+                       (unsigned long long)(errors - reporter->errors));
+    warn("ready again: %s/" VISITS_FILE " is writable%s", reporter->directory, refused);
+    reporter->errors = errors;
 }

@@ -51,6 +51,8 @@ static void block_signals(sigset_t *ret_signals)
     sigaddset(ret_signals, SIGQUIT);
     sigaddset(ret_signals, SIGHUP);
     sigaddset(ret_signals, SIGUSR1);
+    /* Otherwise a log line would stop the program in the background of a terminal (stty tostop). */
+    sigaddset(ret_signals, SIGTTOU);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
@@ -74,6 +76,7 @@ static void open_or_exit(struct visit_log *log)
 static void housekeeping(struct visit_log *log, enum sync_mode sync, struct reporter *reporter)
 {
     struct recovery recovery;
+    uint64_t errors = metrics_errors();
     int refused = visit_log_take_refused(log);
     int opened = visit_log_maintain(log, &recovery), fault = opened < 0 ? errno : 0;
     /* ESTALE: the file has changed. This is reported when the file has been reopened. */
@@ -82,8 +85,8 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     if (opened > 0)
         report_reopened(reporter, log->count, &recovery);
     if (refused && refused != ESTALE)
-        report_state(reporter, refused);
-    report_state(reporter, fault);
+        report_state(reporter, refused, errors);
+    report_state(reporter, fault, errors);
     /* Sync even while nothing can be written: visits acknowledged earlier must still become
      * durable. */
     if (sync == SYNC_INTERVAL) {
@@ -203,11 +206,13 @@ int serve(const struct options *given)
     sigset_t signals;
     char message[512];
     options = *given;
+    block_signals(&signals);
+    warn_in_background();
+    options_warn(given);
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
     options.max_connections = raise_descriptor_limit(options.max_connections);
-    block_signals(&signals);
     visit_log_init(log, options.data_dir);
     const struct server_settings settings = {.listen = options.listen,
                                              .admin_listen = options.admin_listen,

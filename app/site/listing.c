@@ -13,7 +13,7 @@
 enum { HTML_ROWS = 100 }; /* rows of the table without ?tail= */
 
 static const struct {
-    const char *name;
+    char name[8];
     enum media_type type;
 } formats[] = {
     [ROWS_TEXT] = {"text", MEDIA_TEXT},

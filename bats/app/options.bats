@@ -99,6 +99,7 @@ options_of_help() {
 }
 
 @test "the start-up line has the defaults" {
+  unset TZ
   start_web_app
   assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
   assert_equal "$(wc -l <"$log")" 1
@@ -181,6 +182,11 @@ options_of_help() {
   stop_web_app
   run --separate-stderr web_app check "http://127.0.0.1:$port/"
   assert_complaint 1 "http://127.0.0.1:$port/: cannot connect: Connection refused; see whether the server runs"
+}
+
+@test "check without a URL says what to set if the server's admin port is another" {
+  run --separate-stderr web_app check --admin-listen 127.0.0.1:1
+  assert_complaint 1 "http://127.0.0.1:1/readyz: cannot connect: Connection refused; see whether the server runs and listens there; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both$"
 }
 
 @test "check gives up on a server that does not respond" {

@@ -58,7 +58,7 @@ runs_full() {
   ! log_has '^web-app: reopened ' || fail "a partial write was still there later" || return
   end_load || return
   wait_log "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$" || return
-  wait_log "^web-app: ready again: $data/visits.txt is writable$" || return
+  wait_log "^web-app: ready again: $data/visits.txt is writable; [0-9]+ visits got 503 meanwhile$" || return
   # Those of the load, and one for each round.
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" $(($(refused_by_load) + 3)) || return
   stop_web_app

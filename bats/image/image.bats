@@ -147,7 +147,7 @@ drwxr-xr-x 65532/65532 data/"
   mkdir "$BATS_TEST_TMPDIR/data"
   containers+=("$name")
   run --separate-stderr docker run --name "$name" -v "$BATS_TEST_TMPDIR/data:/data" "$IMAGE"
-  assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)".$'
+  assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)"; if rootless, Docker: --user 0:0, Podman: --userns=keep-id.; with SELinux mount it with :Z$'
 }
 
 @test "a named volume is writable without preparation, even with a read-only root and no capability" {
@@ -203,6 +203,18 @@ drwxr-xr-x 65532/65532 data/"
   start_container -v "$name:/data"
   start_second
   try --max 100 --delay 0.2 -- health_is unhealthy
+}
+
+@test "with another admin port in WEB_APP_ADMIN_LISTEN it is healthy; with a flag alone the health check says what to set" {
+  health_is() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$name")" = "$1" ]; }
+  containers+=("$name")
+  docker run --detach --name "$name" --health-interval 1s -e WEB_APP_ADMIN_LISTEN=9000 "$IMAGE" >/dev/null
+  try --max 100 --delay 0.2 -- health_is healthy
+  stop_container
+  docker run --detach --name "$name" --health-interval 1s --health-retries 1 "$IMAGE" serve --admin-listen 9000 >/dev/null
+  try --max 100 --delay 0.2 -- health_is unhealthy
+  run docker inspect -f '{{range .State.Health.Log}}{{.Output}}{{end}}' "$name"
+  assert_output --partial "if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both"
 }
 
 @test "help, version and a wrong option work in it as outside of it" {
