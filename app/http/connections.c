@@ -84,11 +84,10 @@ void connections_close(struct connections *connections, struct connection *conne
 void connections_abort(struct connections *connections, struct connection *connection)
 {
     enum { READS_MAX = 64 }; /* a client that never stops is reset */
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
     char unread[8192];
     int reads = 0;
     if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
-        (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        connection_reset_on_close(connection, true);
     if (connection->state == CONNECTION_LINGERING)
         while (reads < READS_MAX && receive_some(connection->socket, unread, sizeof unread) > 0)
             reads++;

@@ -109,8 +109,11 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
     }
     connection->piece_sent = 0;
     connection->stream->advance(connection->stream);
-    if (last)
+    if (last) {
         connection_end_stream(connection);
+        if (connection->http_1_0)
+            connection_reset_on_close(connection, false);
+    }
     connections_set_state(connections, connection, CONNECTION_WRITING);
 }
 
@@ -139,6 +142,10 @@ static void send_response(struct http1 *http1, struct connection *connection,
     connection->keep_alive = response->keep_alive;
     connection->stream = response->stream;
     connection->piece_sent = 0;
+    /* The end of the connection ends a body in HTTP/1.0. If the process is killed, the kernel must
+     * not end it in order: the client would take the part for the whole (RFC 9112 §6.3, §8). */
+    if (connection->stream && connection->http_1_0)
+        connection_reset_on_close(connection, true);
     ssize_t sent = send_some(connection->socket, response->data, response->length);
     if (sent < 0) {
         connections_close(http1->connections, connection);
