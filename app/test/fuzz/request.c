@@ -35,11 +35,11 @@ static bool is_framed(struct range head, struct range body, const struct request
 {
     static const char coding[] = "Transfer-Encoding: chunked\r", last_chunk[] = "0\r\n\r\n";
     size_t length = (size_t)(body.end - body.start);
-    int codings = count_fields(head, "Transfer-Encoding");
+    int codings = count_fields(head, "Transfer-Encoding:");
     if (codings == 0)
         return length == 0;
     return codings == 1 && count_fields(head, coding) == 1 && !request->http_1_0 &&
-           count_fields(head, "Content-Length") == 0 && length == sizeof last_chunk - 1 &&
+           count_fields(head, "Content-Length:") == 0 && length == sizeof last_chunk - 1 &&
            memcmp(body.start, last_chunk, length) == 0;
 }
 
