@@ -303,6 +303,18 @@ END
 END
 }
 
+@test "a health check is a visit at /, and none at /readyz and /healthz of the visitors' port" {
+  start_web_app
+  local path
+  for path in /readyz /healthz /readyz /healthz; do
+    get "$path" -A GoogleHC/1.0 >/dev/null
+    get "$path" -A ELB-HealthChecker/2.0 >/dev/null
+  done
+  assert_visits 0
+  get / -A GoogleHC/1.0 >/dev/null
+  assert_visits 1
+}
+
 @test "after all these requests the file holds visits and nothing else" {
   visit 2
   assert_visits "$(metric web_app_visits_total)"
