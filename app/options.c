@@ -100,8 +100,8 @@ static int parse_max_connections(struct options *options, const char *value)
     return parse_unsigned(value, 1, 1000000, &options->max_connections);
 }
 
-/* 5s, 500ms or 1m; at most an hour. */
-static int parse_drain(struct options *options, const char *value)
+/* 5s, 500ms or 1m; at most MAXIMUM_MS, which is a number of minutes. */
+static int parse_time(const char *value, unsigned maximum_ms, unsigned *ret_ms)
 {
     static const struct {
         char unit[4];
@@ -112,12 +112,25 @@ static int parse_drain(struct options *options, const char *value)
     uint64_t number;
     for (size_t i = 0; length <= DIGITS_MAX && i < sizeof units / sizeof *units; i++) {
         if (strcmp(value + length, units[i].unit) == 0 &&
-            parse_number(value, length, 0, 3600000 / units[i].ms, &number) == 0) {
-            options->drain_ms = (unsigned)number * units[i].ms;
+            parse_number(value, length, 0, maximum_ms / units[i].ms, &number) == 0) {
+            *ret_ms = (unsigned)number * units[i].ms;
             return 0;
         }
     }
     return -1;
+}
+
+static int parse_idle_timeout(struct options *options, const char *value)
+{
+    return parse_time(value, 1440 * 60000, &options->idle_timeout_ms) == 0 &&
+                   options->idle_timeout_ms >= 1000
+               ? 0
+               : -1;
+}
+
+static int parse_drain(struct options *options, const char *value)
+{
+    return parse_time(value, 60 * 60000, &options->drain_ms);
 }
 
 static int parse_tail(struct options *options, const char *value)
@@ -153,6 +166,9 @@ static const struct option table[] = {
     {"max-connections", VERB_SERVE, "NUMBER", "4096", "a number from 1 to 1000000",
      "of all workers together; at the limit the connection idle longest is closed",
      parse_max_connections},
+    {"idle-timeout", VERB_SERVE, "TIME", "620s", "a number with ms, s or m, from 1s to 1440m",
+     "how long a connection is kept without a request; longer than proxies in front keep it",
+     parse_idle_timeout},
     {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
      "how long SIGTERM waits for open connections", parse_drain},
     {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
@@ -345,7 +361,8 @@ void options_help(struct text *text)
 
 void options_describe(const struct options *options, struct text *text)
 {
-    text_printf(text, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
+    text_printf(text,
+                "sync=%s timezone=%s workers=%u max-connections=%u idle-timeout=%ums drain=%ums",
                 sync_names[options->sync], options->timezone, options->workers,
-                options->max_connections, options->drain_ms);
+                options->max_connections, options->idle_timeout_ms, options->drain_ms);
 }

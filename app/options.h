@@ -22,6 +22,7 @@ struct options {
     const char *timezone;
     unsigned workers;
     unsigned max_connections;
+    unsigned idle_timeout_ms;
     unsigned drain_ms;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
     bool raw;

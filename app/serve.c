@@ -218,6 +218,7 @@ int serve(const struct options *given)
                                              .admin_listen = options.admin_listen,
                                              .workers = options.workers,
                                              .max_connections = options.max_connections,
+                                             .idle_timeout_ms = options.idle_timeout_ms,
                                              .sync_always = options.sync == SYNC_ALWAYS};
     struct server *server = server_start(&settings, log, message, sizeof message);
     if (!server)

@@ -51,7 +51,7 @@ static struct worker *new_worker(struct server *server, struct loop_group *group
                                        .commit = visit_commit,
                                        .respond = visit_respond};
     response_defaults_init(&worker->defaults, server->pod_field);
-    worker->loop = event_loop_new(group, &worker->handler);
+    worker->loop = event_loop_new(group, &worker->handler, server->settings->idle_timeout_ms);
     if (!worker->loop) {
         free_worker(worker);
         return NULL;

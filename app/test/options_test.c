@@ -26,8 +26,8 @@ static void expect_defaults(void)
            strcmp(options.data_dir, "data") == 0 && strcmp(options.timezone, "Europe/Moscow") == 0,
        "the defaults are 8080, 8081, data, Europe/Moscow");
     ok(options.sync == SYNC_ALWAYS && options.workers == 1 && options.max_connections == 4096 &&
-           options.drain_ms == 5000,
-       "the defaults are sync always, 1 worker, 4096 connections, 5 s of drain");
+           options.idle_timeout_ms == 620000 && options.drain_ms == 5000,
+       "the defaults are sync always, 1 worker, 4096 connections, 620 s idle, 5 s of drain");
     ok(options.tail == UINT64_MAX && !options.raw && !options.url,
        "the default listing is all lines, numbered");
 }
@@ -54,6 +54,11 @@ static void expect_values(void)
         ok(parse(VERB_SERVE, arguments, &options, message) == 0 && options.drain_ms == times[i].ms,
            "%s is %u ms", times[i].text, times[i].ms);
     }
+    const char *least[ARGUMENTS_MAX] = {"--idle-timeout=1000ms"},
+               *most[ARGUMENTS_MAX] = {"--idle-timeout=1440m"};
+    ok(parse(VERB_SERVE, least, &options, message) == 0 && options.idle_timeout_ms == 1000 &&
+           parse(VERB_SERVE, most, &options, message) == 0 && options.idle_timeout_ms == 86400000,
+       "an idle connection may be kept for 1 s to a day");
     const char *visits[ARGUMENTS_MAX] = {"--tail", "5", "--raw"};
     ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
        "visits takes --tail and --raw");
@@ -90,6 +95,11 @@ static void expect_refusals(void)
         {VERB_SERVE, "--workers= 1", "1 to 64"},
         {VERB_SERVE, "--max-connections=0", "1 to 1000000"},
         {VERB_SERVE, "--max-connections=99999999999999999999", "1 to 1000000"},
+        {VERB_SERVE, "--idle-timeout=0s", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=999ms", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=1441m", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=86401s", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=75", "1s to 1440m"},
         {VERB_SERVE, "--drain=5", "ms, s or m"},
         {VERB_SERVE, "--drain=61m", "ms, s or m"},
         {VERB_SERVE, "--drain=-1s", "ms, s or m"},

@@ -90,6 +90,7 @@ sync | --set sync=interval | StatefulSet | $e.WEB_APP_SYNC | interval
 timezone | --set timezone=UTC | StatefulSet | $e.WEB_APP_TIMEZONE | UTC
 drain | --set drain=12s | StatefulSet | $e.WEB_APP_DRAIN | 12s
 workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
+idleTimeout | --set idleTimeout=4010s | StatefulSet | $e.WEB_APP_IDLE_TIMEOUT | 4010s
 maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
@@ -257,6 +258,9 @@ replicas --set replicas=3
 /drain --set drain=4000s
 /workers --set workers=0
 /workers --set workers=65
+/idleTimeout --set idleTimeout=999ms
+/idleTimeout --set idleTimeout=1441m
+/idleTimeout --set idleTimeout=620
 /maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
 /persistence --set persistence.enabled=false
@@ -316,6 +320,7 @@ replicas --set replicas=3
 'drain' --set drain=null
 'workers' --set workers=null
 'maxConnections' --set maxConnections=null
+'idleTimeout' --set idleTimeout=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
 'repository' --set image.repository=null
@@ -382,6 +387,8 @@ timezone | Europe/Moscow | America/Argentina/Buenos_Aires | Etc/GMT+3 | UTC | MS
 drain | 0ms | 0s | 0m | 1ms | 500ms | 5s | 1m | 3599999ms | 3600000ms | 3600001ms | 3999999ms | 4000000ms | 10000000ms | 3599s | 3600s | 3601s | 3999s | 4000s | 10000s | 59m | 60m | 61m | 70m | 100m
 drain | 005s | 010s | 000000000003600s | 0000000000003600s | 00000003600000ms | 00000003600001ms | "" | "5" | s | 5h | 5S | 5sm | "5 s" | " 5s" | "5s " | +5s | -1s | 1.5s | 1e3ms | 4294967297ms | 18446744073709551617s
 workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
+idleTimeout | 0s | 0m | 1ms | 999ms | 1000ms | 1001ms | 9999999ms | 79999999ms | 86399999ms | 86400000ms | 86400001ms | 90000000ms | 1s | 620s | 4010s | 86399s | 86400s | 86401s | 90000s | 1m | 1439m | 1440m | 1441m | 1500m | 2000m
+idleTimeout | 000000000086400s | 0000000000086400s | 00000000000999ms | "" | "620" | s | 5h | "620s " | -1s | 1.5m
 maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
 TABLE
 }
@@ -394,6 +401,7 @@ sync | null | true | 1 | [always]
 timezone | null | 3 | {name: UTC}
 drain | null | 5 | 5.0 | 1e3 | true
 workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
+idleTimeout | null | 620 | 1e3 | true
 maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }
@@ -523,6 +531,9 @@ drain 3600s values.schema.json s/[|]3600[)]s/)s/
 drain 3600001ms values.schema.json s/[|]3600000[)]ms/|[34][0-9]{6})ms/
 drain 70m values.schema.json s/60[)]m[$]/[67]0)m$/
 drain 0000000000003600s values.schema.json s/[{]1,15[}]/{1,16}/
+idleTimeout 86401s values.schema.json s/[|]86400[)]s/|86400|86401)s/
+idleTimeout 999ms values.schema.json s/[[]1-9[]][[]0-9[]][{]3,6[}]/[0-9]{1,7}/
+idleTimeout 1441m values.schema.json s/[|]1440[)]m/|144[0-9])m/
 workers 65 values.schema.json s/, "maximum": 64//
 workers 65 values.schema.json s/"maximum": 64/"maximum": 65/
 workers 64 values.schema.json s/"maximum": 64/"maximum": 63/
