@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "die.h"
 #include "log/progress.h"
+#include "sandbox.h"
 #include "site/metrics.h"
 
 #include <errno.h>
@@ -28,6 +29,10 @@ void report_fault(const char *directory, int fault)
 {
     if (fault == EWOULDBLOCK)
         warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
+    else if (fault == EACCES && sandbox_excludes(directory))
+        warn("%s was moved or replaced, and the sandbox keeps to the one before: put it back, or "
+             "restart",
+             directory);
     else if (fault == EACCES || fault == EPERM)
         /* In a rootless container the owner has another number: the container's root is the user
          * who started it. And SELinux denies what the owner and the mode allow. */

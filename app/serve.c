@@ -7,6 +7,7 @@
 #include "log/timezone.h"
 #include "log/visit_log.h"
 #include "report.h"
+#include "sandbox.h"
 #include "site/metrics.h"
 #include "site/server.h"
 
@@ -207,8 +208,6 @@ int serve(const struct options *given)
     char message[512];
     options = *given;
     block_signals(&signals);
-    warn_in_background();
-    options_warn(given);
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);
@@ -220,8 +219,13 @@ int serve(const struct options *given)
                                              .max_connections = options.max_connections,
                                              .idle_timeout_ms = options.idle_timeout_ms,
                                              .sync_always = options.sync == SYNC_ALWAYS};
-    struct server *server = server_start(&settings, log, message, sizeof message);
+    struct server *server = server_open(&settings, log, message, sizeof message);
     if (!server)
+        die(EXIT_FAILED, "%s", message);
+    options.sandbox = sandbox_enter(options.sandbox, options.data_dir);
+    warn_in_background();
+    options_warn(given);
+    if (server_start(server, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, keeper.addresses, sizeof keeper.addresses);
     keeper.owner = pthread_self();

@@ -92,6 +92,7 @@ drain | --set drain=12s | StatefulSet | $e.WEB_APP_DRAIN | 12s
 workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
 idleTimeout | --set idleTimeout=4010s | StatefulSet | $e.WEB_APP_IDLE_TIMEOUT | 4010s
 maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
+sandbox | --set sandbox=on | StatefulSet | $e.WEB_APP_SANDBOX | on
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
 persistence.accessMode | --set persistence.accessMode=ReadWriteOncePod | StatefulSet | $v.accessModes[] | ReadWriteOncePod
@@ -263,6 +264,7 @@ replicas --set replicas=3
 /idleTimeout --set idleTimeout=620
 /maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
+/sandbox --set sandbox=true
 /persistence --set persistence.enabled=false
 /persistence/size --set persistence.size=lots
 /persistence/size --set persistence.size=0
@@ -321,6 +323,7 @@ replicas --set replicas=3
 'workers' --set workers=null
 'maxConnections' --set maxConnections=null
 'idleTimeout' --set idleTimeout=null
+'sandbox' --set sandbox=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
 'repository' --set image.repository=null
@@ -389,6 +392,7 @@ drain | 005s | 010s | 000000000003600s | 0000000000003600s | 00000003600000ms | 
 workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
 idleTimeout | 0s | 0m | 1ms | 999ms | 1000ms | 1001ms | 9999999ms | 79999999ms | 86399999ms | 86400000ms | 86400001ms | 90000000ms | 1s | 620s | 4010s | 86399s | 86400s | 86401s | 90000s | 1m | 1439m | 1440m | 1441m | 1500m | 2000m
 idleTimeout | 000000000086400s | 0000000000086400s | 00000000000999ms | "" | "620" | s | 5h | "620s " | -1s | 1.5m
+sandbox | auto | "on" | "off" | "" | partial | "On"
 maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
 TABLE
 }
@@ -402,6 +406,7 @@ timezone | null | 3 | {name: UTC}
 drain | null | 5 | 5.0 | 1e3 | true
 workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
 idleTimeout | null | 620 | 1e3 | true
+sandbox | null | on | off | true | 1 | [auto]
 maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }
