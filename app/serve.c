@@ -207,6 +207,7 @@ int serve(const struct options *given)
     sigset_t signals;
     char message[512];
     options = *given;
+    options_warn(given); /* before timezone_set() sets TZ */
     block_signals(&signals);
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
@@ -224,7 +225,6 @@ int serve(const struct options *given)
         die(EXIT_FAILED, "%s", message);
     options.sandbox = sandbox_enter(options.sandbox, options.data_dir);
     warn_in_background();
-    options_warn(given);
     if (server_start(server, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, keeper.addresses, sizeof keeper.addresses);
