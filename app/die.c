@@ -109,7 +109,7 @@ void warn_in_background(void)
     queue[1] = fds[1];
 }
 
-static void put_line(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void put_line(const char *format, va_list arguments)
 {
     char buffer[BUFFER_SIZE];
     size_t length = make_line(buffer, format, arguments);

@@ -26,6 +26,7 @@ void test_metrics(void)
     metrics_count_errors(ENOSPC, 3);
     metrics_count_errors(ENOENT, 1);
     metrics_count_errors(EINPROGRESS, 2);
+    metrics_count_dropped_line();
     metrics_observe_batch(1);
     metrics_observe_batch(3);
     metrics_observe_batch(513);
@@ -42,6 +43,7 @@ void test_metrics(void)
         "web_app_visit_errors_total{reason=\"no_space\"} 3",
         "web_app_visit_errors_total{reason=\"io_error\"} 1",
         "web_app_visit_errors_total{reason=\"reading\"} 2",
+        "web_app_log_lines_dropped_total 1",
         "web_app_sync_batch_visits_bucket{le=\"1\"} 1",
         "web_app_sync_batch_visits_bucket{le=\"4\"} 2",
         "web_app_sync_batch_visits_bucket{le=\"512\"} 2",
@@ -54,6 +56,7 @@ void test_metrics(void)
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ok(has_line(text, lines[i]), "%s", lines[i]);
+    ok(metrics_errors() == 4, "all visits that were not recorded are counted together");
     ok(length < sizeof text && strlen(text) == length, "the returned length is that of the text");
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
        "there are metrics of the process");

@@ -84,7 +84,7 @@ start_closed() {
 }
 
 @test "a variable that no option has is named once with the nearest option; those of a Service called web-app are not" {
-  export WEB_APP_LISTN=9 WEB_APP_WORKER=2 WEB_APP_NONSENSE=x WEB_APP_PORT=8080 WEB_APP_DRAINS= WEB_APP_SYNC=none
+  export WEB_APP_LISTN=9 WEB_APP_WORKER=2 WEB_APP_NONSENSE=x WEB_APP_PORT=8080 WEB_APP_DRAINS="" WEB_APP_SYNC=none
   export WEB_APP_SERVICE_HOST=10.0.0.1 WEB_APP_SERVICE_PORT=80 WEB_APP_SERVICE_PORT_HTTP=80
   export WEB_APP_PORT_80_TCP=tcp://10.0.0.1:80 WEB_APP_PORT_80_TCP_PROTO=tcp WEB_APP_PORT_80_TCP_PORT=80 \
     WEB_APP_PORT_80_TCP_ADDR=10.0.0.1 WEB_APP_HEADLESS_PORT=tcp://10.0.0.2:80
