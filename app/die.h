@@ -10,6 +10,7 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_DURABILITY_LOST = 3, /* a sync failed: the durable content of the file is unknown */
+    EXIT_FORBIDDEN_CALL = 4,  /* a system call that sandbox.c does not allow */
 };
 
 /* Writes "web-app: ..." and a newline with one write(2), so that lines of several threads do not

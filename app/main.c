@@ -116,7 +116,8 @@ static int print_help(const struct options *options)
     text_string(&text,
                 "\noptions; flags override environment variables, which override defaults:\n");
     options_help(&text);
-    text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost\n");
+    text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden "
+                       "system call\n");
     return print(&text);
 }
 

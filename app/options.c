@@ -66,19 +66,26 @@ static int parse_data_dir(struct options *options, const char *value)
     return *value ? 0 : -1;
 }
 
-static const char *const sync_names[] = {
+static const char sync_names[][12] = {
     [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
 _Static_assert(sizeof sync_names / sizeof *sync_names == SYNC_NONE + 1, "every mode has a name");
 
-static int parse_sync(struct options *options, const char *value)
+/* Finds VALUE among the first COUNT of NAMES. Returns 0 with its index, or -1. */
+static int parse_name(const char *value, const char (*names)[12], unsigned count,
+                      unsigned *ret_index)
 {
-    for (unsigned mode = SYNC_ALWAYS; mode <= SYNC_NONE; mode++) {
-        if (strcmp(value, sync_names[mode]) == 0) {
-            options->sync = mode;
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *ret_index = i;
             return 0;
         }
     }
     return -1;
+}
+
+static int parse_sync(struct options *options, const char *value)
+{
+    return parse_name(value, sync_names, SYNC_NONE + 1, &options->sync);
 }
 
 static int parse_timezone(struct options *options, const char *value)
@@ -117,6 +124,16 @@ static int parse_drain(struct options *options, const char *value)
     return -1;
 }
 
+static const char sandbox_names[][12] = {[SANDBOX_AUTO] = "auto",
+                                         [SANDBOX_ON] = "on",
+                                         [SANDBOX_OFF] = "off",
+                                         [SANDBOX_PARTIAL] = "partial"};
+
+static int parse_sandbox(struct options *options, const char *value)
+{
+    return parse_name(value, sandbox_names, SANDBOX_PARTIAL, &options->sandbox);
+}
+
 static int parse_tail(struct options *options, const char *value)
 {
     return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->tail);
@@ -152,6 +169,9 @@ static const struct option table[] = {
      parse_max_connections},
     {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
      "how long SIGTERM waits for open connections", parse_drain},
+    {"sandbox", VERB_SERVE, "MODE", "auto", "auto, on or off",
+     "gives up system calls and files that serving does not need (on: or does not start)",
+     parse_sandbox},
     {"tail", VERB_VISITS, "NUMBER", NULL, "a number", "only the last NUMBER visits", parse_tail},
     {"raw", VERB_VISITS, NULL, NULL, "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
@@ -275,7 +295,7 @@ void options_help(struct text *text)
 
 void options_describe(const struct options *options, struct text *text)
 {
-    text_printf(text, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
+    text_printf(text, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums sandbox=%s",
                 sync_names[options->sync], options->timezone, options->workers,
-                options->max_connections, options->drain_ms);
+                options->max_connections, options->drain_ms, sandbox_names[options->sandbox]);
 }

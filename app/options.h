@@ -11,6 +11,9 @@
 
 enum sync_mode { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_NONE };
 
+/* Options are the first three. SANDBOX_PARTIAL: the machine has only a part of it. */
+enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
+
 /* The verbs that take options, as bits of a set. */
 enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4 };
 
@@ -23,6 +26,7 @@ struct options {
     unsigned workers;
     unsigned max_connections;
     unsigned drain_ms;
+    enum sandbox sandbox;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
     bool raw;
     const char *url; /* the operand of `check`, or NULL */

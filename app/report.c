@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "die.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,6 +26,10 @@ void report_fault(const char *directory, int fault)
 {
     if (fault == EWOULDBLOCK)
         warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
+    else if (fault == EACCES && sandbox_excludes(directory))
+        warn("%s was moved or replaced, and the sandbox keeps to the one before: put it back, or "
+             "restart",
+             directory);
     else if (fault == EACCES || fault == EPERM)
         warn("cannot write to %s as user %u, group %u: change its owner, or run as its owner "
              "(docker run --user \"$(id -u):$(id -g)\")",

@@ -5,6 +5,7 @@
 #include "log/timezone.h"
 #include "log/visit_log.h"
 #include "report.h"
+#include "sandbox.h"
 #include "site/metrics.h"
 #include "site/server.h"
 
@@ -68,12 +69,15 @@ static void open_or_exit(struct visit_log *log)
         exit(EXIT_FAILED);
 }
 
-static struct server *start_or_die(const struct options *options,
-                                   const struct server_settings *settings, struct visit_log *log)
+static struct server *start_or_die(struct options *options, const struct server_settings *settings,
+                                   struct visit_log *log)
 {
     char message[512], addresses[256], described[512];
-    struct server *server = server_start(settings, log, message, sizeof message);
+    struct server *server = server_open(settings, log, message, sizeof message);
     if (!server)
+        die(EXIT_FAILED, "%s", message);
+    options->sandbox = sandbox_enter(options->sandbox, options->data_dir);
+    if (server_start(server, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, addresses, sizeof addresses);
     struct text text = text_begin(described, sizeof described);

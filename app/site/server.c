@@ -142,8 +142,8 @@ static int start_workers(struct server *server)
     return 0;
 }
 
-struct server *server_start(const struct server_settings *settings, struct visit_log *log,
-                            char *message, size_t size)
+struct server *server_open(const struct server_settings *settings, struct visit_log *log,
+                           char *message, size_t size)
 {
     struct server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
     if (!server) {
@@ -168,13 +168,16 @@ struct server *server_start(const struct server_settings *settings, struct visit
         free_server(server);
         return NULL;
     }
-    /* Running threads cannot be stopped here. The caller exits, which ends them. */
-    if (start_workers(server) != 0) {
-        (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
-                       settings->workers + 1, strerror(errno));
-        return NULL;
-    }
     return server;
+}
+
+int server_start(struct server *server, char *message, size_t size)
+{
+    if (start_workers(server) == 0)
+        return 0;
+    (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
+                   server->settings->workers + 1, strerror(errno));
+    return -1;
 }
 
 void server_describe(const struct server *server, char *text, size_t size)

@@ -100,7 +100,7 @@ options_of_help() {
 
 @test "the start-up line has the defaults" {
   start_web_app
-  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
+  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms sandbox=[a-z]+$'
   assert_equal "$(wc -l <"$log")" 1
 }
 
@@ -119,7 +119,7 @@ options_of_help() {
   assert_equal "$stderr" ""
   local verb
   for verb in serve visits check version help; do assert_line --regexp "^  $verb "; done
-  assert_line --partial "exit codes: 0 clean, 1 failed, 2 usage, 3 durability lost"
+  assert_line --partial "exit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden system call"
   local help=$output
   run options_of_help
   assert_output "--listen WEB_APP_LISTEN 8080

@@ -85,11 +85,11 @@ start_closed() {
 
 @test "an empty environment variable is an unset one" {
   local name
-  for name in LISTEN ADMIN_LISTEN DATA_DIR SYNC TIMEZONE WORKERS MAX_CONNECTIONS DRAIN; do
+  for name in LISTEN ADMIN_LISTEN DATA_DIR SYNC TIMEZONE WORKERS MAX_CONNECTIONS DRAIN SANDBOX; do
     export "WEB_APP_$name="
   done
   start_web_app
-  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
+  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms sandbox=[a-z]+$'
   run --separate-stderr web_app serve --timezone=
   assert_complaint 2 "--timezone= is not allowed"
 }
