@@ -91,6 +91,7 @@ timezone | --set timezone=UTC | StatefulSet | $e.WEB_APP_TIMEZONE | UTC
 drain | --set drain=12s | StatefulSet | $e.WEB_APP_DRAIN | 12s
 workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
 maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
+sandbox | --set sandbox=on | StatefulSet | $e.WEB_APP_SANDBOX | on
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
 persistence.accessMode | --set persistence.accessMode=ReadWriteOncePod | StatefulSet | $v.accessModes[] | ReadWriteOncePod
@@ -259,6 +260,7 @@ replicas --set replicas=3
 /workers --set workers=65
 /maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
+/sandbox --set sandbox=true
 /persistence --set persistence.enabled=false
 /persistence/size --set persistence.size=lots
 /persistence/size --set persistence.size=0
@@ -316,6 +318,7 @@ replicas --set replicas=3
 'drain' --set drain=null
 'workers' --set workers=null
 'maxConnections' --set maxConnections=null
+'sandbox' --set sandbox=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
 'repository' --set image.repository=null
@@ -382,6 +385,7 @@ timezone | Europe/Moscow | America/Argentina/Buenos_Aires | Etc/GMT+3 | UTC | MS
 drain | 0ms | 0s | 0m | 1ms | 500ms | 5s | 1m | 3599999ms | 3600000ms | 3600001ms | 3999999ms | 4000000ms | 10000000ms | 3599s | 3600s | 3601s | 3999s | 4000s | 10000s | 59m | 60m | 61m | 70m | 100m
 drain | 005s | 010s | 000000000003600s | 0000000000003600s | 00000003600000ms | 00000003600001ms | "" | "5" | s | 5h | 5S | 5sm | "5 s" | " 5s" | "5s " | +5s | -1s | 1.5s | 1e3ms | 4294967297ms | 18446744073709551617s
 workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
+sandbox | auto | "on" | "off" | "" | partial | "On"
 maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
 TABLE
 }
@@ -394,6 +398,7 @@ sync | null | true | 1 | [always]
 timezone | null | 3 | {name: UTC}
 drain | null | 5 | 5.0 | 1e3 | true
 workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
+sandbox | null | on | off | true | 1 | [auto]
 maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }
