@@ -163,6 +163,34 @@ drwxr-xr-x 65532/65532 data/"
   stop_container
 }
 
+# sandbox: prints what the start-up line on standard input says of it.
+sandbox() { sed -n 's/.* sandbox=//p'; }
+
+@test "Docker's default profile allows the whole sandbox, and --sandbox=on demands it" {
+  start_web_app
+  local outside
+  outside=$(sandbox <"$log")
+  stop_web_app
+  [ "$outside" = on ] || skip_or_fail "this machine has no seccomp or no Landlock"
+  start_container -e WEB_APP_SANDBOX=on
+  assert_equal "$(docker logs "$name" 2>&1 | sandbox)" on
+  visit 2 >/dev/null
+  assert_equal "$(metric web_app_visits_total)" 2
+  docker exec "$name" web-app check
+  stop_container
+}
+
+@test "control: where a profile refuses Landlock, it is partial, and --sandbox=on refuses to start" {
+  local profile=$BATS_TEST_TMPDIR/profile.json
+  jq -n '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["landlock_create_ruleset"], action: "SCMP_ACT_ERRNO"}]}' >"$profile"
+  start_container --security-opt "seccomp=$profile"
+  assert_equal "$(docker logs "$name" 2>&1 | sandbox)" partial
+  stop_container
+  containers+=("$name")
+  run --separate-stderr docker run --name "$name" --security-opt "seccomp=$profile" "$IMAGE" --sandbox=on
+  assert_complaint 1 'no Landlock here: Operation not permitted; --sandbox=auto would serve without it$'
+}
+
 @test "it serves without a volume too, and a time zone can be given" {
   start_container -- --timezone America/New_York
   run visit
