@@ -129,7 +129,8 @@ options_of_help() {
 --timezone WEB_APP_TIMEZONE Europe/Moscow
 --workers WEB_APP_WORKERS 1
 --max-connections WEB_APP_MAX_CONNECTIONS 4096
---drain WEB_APP_DRAIN 5s"
+--drain WEB_APP_DRAIN 5s
+--sandbox WEB_APP_SANDBOX auto"
   assert_equal "$(web_app --help)" "$help"
   assert_equal "$(web_app -h)" "$help"
 }
