@@ -144,7 +144,7 @@ static unsigned make_filter(struct instruction filter[FILTER_MAX])
         bool always = allowed[i].forbidden == 0;
         *next++ = (struct instruction){IF_EQUAL, 0, always ? 1 : 4, allowed[i].number};
         if (!always) {
-            *next++ = (struct instruction){LOAD, 0, 0, ARGUMENTS + 8 * allowed[i].argument};
+            *next++ = (struct instruction){LOAD, 0, 0, ARGUMENTS + 8U * allowed[i].argument};
             *next++ = (struct instruction){IF_ANY_BIT, 0, 1, allowed[i].forbidden};
             *next++ = head[2];
         }

@@ -1,7 +1,8 @@
 /* Gives up what serving does not need, so that a flaw in the program gives an attacker little:
  *
  * - seccomp(2) allows only the system calls of a list. Another one ends the process with a log line
- *   that has its number, and EXIT_FORBIDDEN_CALL.
+ *   that has its number, and EXIT_FORBIDDEN_CALL. While musl blocks all signals, as in fork(3), the
+ *   kernel ends it without a line, by SIGSYS.
  * - landlock(7) allows only the files in the data directory and in /proc/self, and no TCP
  *   connection to elsewhere. Other attempts fail with EACCES.
  *

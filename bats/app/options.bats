@@ -133,7 +133,8 @@ options_of_help() {
 --workers WEB_APP_WORKERS 1
 --max-connections WEB_APP_MAX_CONNECTIONS 4096
 --idle-timeout WEB_APP_IDLE_TIMEOUT 620s
---drain WEB_APP_DRAIN 5s"
+--drain WEB_APP_DRAIN 5s
+--sandbox WEB_APP_SANDBOX auto"
   assert_equal "$(web_app --help)" "$help"
   assert_equal "$(web_app -h)" "$help"
 }
