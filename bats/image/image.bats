@@ -22,8 +22,6 @@ teardown() {
   [ ${#volumes[@]} = 0 ] || docker volume rm --force "${volumes[@]}" >/dev/null
 }
 
-docker() { command docker "$@" </dev/null 3>&-; }
-
 # start_container OPTION... [-- ARGUMENT...]: starts it in the background, with its ports on free ports of the loopback;
 # sets $port and $admin_port, and waits until it is ready.
 start_container() {
