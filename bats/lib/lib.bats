@@ -315,6 +315,24 @@ http/request.h <civetweb.h> http/request.h:1:
 EOT
 }
 
+@test "lint refuses a workflow with an unknown key, an unknown value, or a faulty script" {
+  requires command:actionlint
+  source "$ROOT/bats/lint.sh"
+  run lint_workflows "$ROOT/.github/workflows"
+  assert_success
+  local edit named
+  while read -r edit named; do
+    sed "$edit" "$ROOT/.github/workflows/test.yaml" >"$BATS_TEST_TMPDIR/test.yaml"
+    run lint_workflows "$BATS_TEST_TMPDIR"
+    assert_failure
+    assert_output --partial "$named"
+  done <<'EOT'
+s/timeout-minutes/timeout-hours/ unexpected key "timeout-hours"
+s/matrix.kubernetes/matrix.kubernets/ property "kubernets" is not defined
+s/"$KUBERNETES"/$KUBERNETES/ SC2086
+EOT
+}
+
 @test "build.sh does nothing when it is sourced" {
   run bash -c 'cd / && before=$(umask)$-$PWD$HOME && source "$1/build.sh" && [ "$(umask)$-$PWD$HOME" = "$before" ] && declare -F step' _ "$ROOT"
   assert_success
