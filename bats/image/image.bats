@@ -74,7 +74,7 @@ drwxr-xr-x 0/0 usr/local/bin/
 drwxr-xr-x 0/0 usr/
 drwxr-xr-x 0/0 usr/share/
 drwxr-xr-x 0/0 usr/share/zoneinfo/
-drwxr-xr-x 65532/65532 data/"
+drwxrwxr-x 65532/0 data/"
   cmp "$BATS_TEST_TMPDIR/root/usr/local/bin/web-app" "$BUILD/web-app" ||
     fail "the image is of another build; make it again with ./build.sh image"
 }
@@ -159,6 +159,30 @@ drwxr-xr-x 65532/65532 data/"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   stop_container
+}
+
+@test "as any user of group 0, as on OpenShift, it serves with a volume and without" {
+  local hardened=(--user 1000680000:0 --cap-drop ALL --security-opt no-new-privileges) volume
+  docker volume create "$name" >/dev/null
+  volumes+=("$name")
+  for volume in "" "$name"; do
+    start_container "${hardened[@]}" ${volume:+--read-only -v "$volume:/data"}
+    visit 2 >/dev/null
+    assert_equal "$(exec_visits | wc -l)" 2
+    stop_container
+  done
+  # The next user of the namespace's range continues the file.
+  start_container "${hardened[@]}" -v "$name:/data"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  stop_container
+}
+
+@test "control: a user of no group that owns the directory cannot write to it" {
+  containers+=("$name")
+  run docker run --name "$name" --user 1000680000:1000680000 "$IMAGE"
+  assert_failure 1
+  assert_output --partial "cannot write to data as user 1000680000"
 }
 
 @test "it serves without a volume too, and a time zone can be given" {
