@@ -138,6 +138,10 @@ networkPolicy.adminFrom | --set networkPolicy.adminFrom[0].podSelector.matchLabe
 commonLabels | --set commonLabels.team=storage | Service | .metadata.labels.team | storage
 podLabels | --set podLabels.tier=probe | StatefulSet | .spec.template.metadata.labels.tier | probe
 podAnnotations | --set podAnnotations.a=b | StatefulSet | .spec.template.metadata.annotations.a | b
+openshift | --set openshift=true | StatefulSet | $p.securityContext.runAsUser | null
+openshift | --set openshift=true,podSecurityContext.runAsUser=12345 | StatefulSet | $p.securityContext.runAsUser | 12345
+openshift | --set openshift=false --api-versions security.openshift.io/v1 | StatefulSet | $p.securityContext.runAsUser | 65532
+openshift | --set openshift=null --api-versions security.openshift.io/v1 | StatefulSet | $p.securityContext.runAsUser | null
 podSecurityContext.runAsNonRoot | --set podSecurityContext.runAsNonRoot=false | StatefulSet | $p.securityContext.runAsNonRoot | false
 podSecurityContext.runAsUser | --set podSecurityContext.runAsUser=12345 | StatefulSet | $p.securityContext.runAsUser | 12345
 podSecurityContext.runAsGroup | --set podSecurityContext.runAsGroup=12345 | StatefulSet | $p.securityContext.runAsGroup | 12345
@@ -295,6 +299,7 @@ replicas --set replicas=3
 /commonLabels/team --set commonLabels.team=a/b
 /podLabels/tier --set podLabels.tier=1
 /podAnnotations/a --set podAnnotations.a=true
+/openshift --set openshift=yes
 /podSecurityContext --set podSecurityContext=none
 /securityContext --set securityContext=none
 /priorityClassName --set priorityClassName=HIGH
@@ -584,7 +589,55 @@ TABLE
 @test "the network policy allows visitors in, the cluster to the metrics, and nothing out" {
   render
   assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress] | tojson')" \
-    '[["Ingress","Egress"],[["http",null],["admin",[{"namespaceSelector":{}}]]],[]]'
+    '[["Ingress","Egress"],[[8080,null],[8081,[{"namespaceSelector":{}}]]],[]]'
+}
+
+@test "the network policies name no port, and their ports are those of the container" {
+  # Also EKS' policy agent must find them, which looks a name up in any pod.
+  render --values "$CHART/ci/everything-values.yaml"
+  jq -e '(map(select(.kind == "StatefulSet"))[0].spec.template.spec.containers[0].ports | map(.containerPort)) as $ports
+    | map(select(.kind == "NetworkPolicy") | .spec)
+    | length == 2 and all(.[].ingress[].ports[].port; IN($ports[])) and all(.. | objects | .ports // [] | .[].port; type == "number")' "$RENDERED"
+}
+
+# reaches ADDRESS PORT: the policy of helm test lets its pod send to this address outside of all pods, as the policy
+# counts it: after the translation of a Service's address.
+reaches() {
+  rendered NetworkPolicy/chart-web-app-test '.spec.egress[]
+    | select((.to // []) == [] or any(.to[]; .ipBlock.cidr == "0.0.0.0/0"))
+    | .ports[] | "\(.protocol) \(.port)"' | grep -qx "UDP $2" ||
+    fail "the pod of helm test cannot reach the DNS at $1:$2"
+}
+
+@test "the pod of helm test reaches the DNS of OpenShift, of NodeLocal DNSCache and of GKE" {
+  local address port
+  render
+  while read -r address port; do reaches "$address" "$port"; done <<'TABLE'
+10.128.0.3 5353
+169.254.20.10 53
+169.254.169.254 53
+TABLE
+  # Negative control: nothing else outside.
+  run reaches 192.0.2.1 80
+  assert_failure
+}
+
+@test "helm test --logs finds the pod's log: only Helm 4 reads it before it deletes the pod" {
+  local version expected
+  while read -r version expected; do
+    cp -r "$CHART" "$BATS_TEST_TMPDIR/$version"
+    sed -i "s/\.Capabilities\.HelmVersion\.Version/\"$version\"/" "$BATS_TEST_TMPDIR/$version/templates/tests/check.yaml"
+    CHART=$BATS_TEST_TMPDIR/$version render
+    assert_equal "$(rendered Pod/chart-web-app-test '.metadata.annotations["helm.sh/hook-delete-policy"]')" "$expected"
+  done <<'TABLE'
+v3.14.0 before-hook-creation
+v3.22.0-rc.1 before-hook-creation
+v4.0.0-alpha.1 before-hook-creation,hook-succeeded
+v4.3.1 before-hook-creation,hook-succeeded
+TABLE
+  render
+  assert_equal "$(rendered Pod/chart-web-app-test '.metadata.annotations["helm.sh/hook-delete-policy"]')" \
+    "before-hook-creation$(helm version --template '{{if ge (slice .Version 1 2) "4"}},hook-succeeded{{end}}')"
 }
 
 @test "each optional resource is rendered if and only if its value enables it" {
@@ -636,19 +689,35 @@ TABLE
   done
 }
 
-@test "the rendered resources are valid by the schemas of the cluster's Kubernetes and of the operators" {
-  local values
-  for values in "$CHART"/ci/*-values.yaml; do
-    render --values "$values"
-    run kubeconform -strict -summary -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$RENDERED.yaml"
-    assert_success
-    assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
+@test "the rendered resources are valid by the schemas of the oldest, the cluster's and the newest Kubernetes, and of the operators" {
+  local kubernetes version values
+  for kubernetes in kubernetes-oldest kubernetes kubernetes-newest; do
+    version=$(of_chart_sh kubernetes_version "$kubernetes")
+    for values in "$CHART"/ci/*-values.yaml; do
+      render --values "$values" --kube-version "$version"
+      run of_chart_sh conforms "$kubernetes" "$RENDERED.yaml"
+      assert_success
+      assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
+    done
   done
   # Negative control: an unknown field is refused.
   sed -i 's/podManagementPolicy:/podManagmentPolicy:/' "$RENDERED.yaml"
-  run kubeconform -strict -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$RENDERED.yaml"
+  run of_chart_sh conforms kubernetes-newest "$RENDERED.yaml"
   assert_failure
   assert_output --partial podManagmentPolicy
+}
+
+@test "the oldest Kubernetes of these schemas is the oldest that the chart allows" {
+  local oldest
+  oldest=$(of_chart_sh kubernetes_version kubernetes-oldest)
+  assert_equal "$(yq .kubeVersion "$CHART/Chart.yaml")" ">=$(sed 's/^v//; s/\.[0-9]*$//' <<<"$oldest").0-0"
+}
+
+@test "control: a field that the oldest Kubernetes lacks is found out" {
+  render --kube-version 1.30.0
+  run of_chart_sh conforms kubernetes-oldest "$RENDERED.yaml"
+  assert_failure
+  assert_output --partial "'sleep'"
 }
 
 @test "kube-score has no complaint" {

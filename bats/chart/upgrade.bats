@@ -74,7 +74,7 @@ null_paths() {
 
 # all_valid FILE: Kubernetes takes the resources.
 all_valid() {
-  run kubeconform -strict -summary -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$1"
+  run of_chart_sh conforms kubernetes "$1"
   assert_success || return
   assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
 }

@@ -32,6 +32,9 @@ notes() {
   helm install chart "$CHART" --namespace test --dry-run=client "$@" | sed -n '/^NOTES:/,$p'
 }
 
+# of_chart_sh FUNCTION ARGUMENT...: calls a function of bats/chart/chart.sh.
+of_chart_sh() { bash -euo pipefail -c 'source "$0/build.sh"; source "$0/bats/chart/chart.sh"; "$@"' "$ROOT" "$@"; }
+
 # refused [HELM ARGUMENT...]: rendering fails; $output has the reason.
 refused() {
   run helm template "${RELEASE:-chart}" "$CHART" --namespace test "$@"
