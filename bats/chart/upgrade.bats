@@ -60,7 +60,8 @@ applied() {
   run applied "$BATS_TEST_TMPDIR/README.md"
   assert_success
   assert_output "NetworkPolicy/chart-web-app-test
-Pod/chart-web-app-test"
+Pod/chart-web-app-test
+Pod/chart-web-app-test-pod"
 }
 
 # --- A release of an older chart lacks the values that were added since; `helm upgrade --reuse-values` adds none.
