@@ -413,7 +413,7 @@ variable() { sed 's/[A-Z]/_&/g; s/.*/WEB_APP_\U&/' <<<"$1"; }
 # after its options it tries to create the data directory, which fails.
 program_takes() {
   local status=0
-  complaint=$(env "$@" "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
+  complaint=$(env "$@" timeout 60 "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
   case $status in
     1) ;;
     2) return 1 ;;
@@ -463,9 +463,9 @@ compare_options() {
 serve_options() {
   local option
   while read -r option; do
-    run "$WEB_APP" serve "$option=x" --no-such-option
+    run web_app serve "$option=x" --no-such-option
     [[ $output == *"there is no option $option here"* ]] || echo "WEB_APP_$(tr '[:lower:]-' '[:upper:]_' <<<"${option#--}")"
-  done < <("$WEB_APP" help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
+  done < <(web_app help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
 }
 
 # covers_options: the chart sets each option of `serve`, from a value in the table above or by itself, and no other option.
