@@ -79,14 +79,14 @@ wait_ready() { try --max 100 --delay 0.1 -- ready_is ready; }
 
 @test "without write permission, one line names the user and the remedy; exit code 1" {
   data_for_other_users
-  run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  run --separate-stderr as_nobody timeout 60 "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "cannot write to $data as user 65534, group 65534: change its owner, or run as its owner .docker run --user .*; if rootless, Docker: --user 0:0, Podman: --userns=keep-id.; with SELinux mount it with :Z$"
   echo "$LINE" >"$data/visits.txt"
   chmod 444 "$data/visits.txt"
-  run --separate-stderr as_nobody "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  run --separate-stderr as_nobody timeout 60 "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "cannot write to $data as user 65534"
   # Read permission suffices to list the visits.
-  assert_equal "$(as_nobody "$WEB_APP" visits --data-dir "$data")" "     1	$LINE"
+  assert_equal "$(as_nobody timeout 60 "$WEB_APP" visits --data-dir "$data")" "     1	$LINE"
   chown 65534:65534 "$data" "$data/visits.txt"
   chmod 644 "$data/visits.txt"
   DATA=$data IN_FRONT="setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all" start_web_app

@@ -22,8 +22,6 @@ teardown() {
   [ ${#volumes[@]} = 0 ] || docker volume rm --force "${volumes[@]}" >/dev/null
 }
 
-docker() { command docker "$@" </dev/null 3>&-; }
-
 # start_container OPTION... [-- ARGUMENT...]: starts it in the background, with its ports on free ports of the loopback;
 # sets $port and $admin_port, and waits until it is ready.
 start_container() {
@@ -76,7 +74,7 @@ drwxr-xr-x 0/0 usr/local/bin/
 drwxr-xr-x 0/0 usr/
 drwxr-xr-x 0/0 usr/share/
 drwxr-xr-x 0/0 usr/share/zoneinfo/
-drwxr-xr-x 65532/65532 data/"
+drwxrwxr-x 65532/0 data/"
   cmp "$BATS_TEST_TMPDIR/root/usr/local/bin/web-app" "$BUILD/web-app" ||
     fail "the image is of another build; make it again with ./build.sh image"
 }
@@ -189,6 +187,30 @@ sandbox() { sed -n 's/.* sandbox=//p'; }
   containers+=("$name")
   run --separate-stderr docker run --name "$name" --security-opt "seccomp=$profile" "$IMAGE" --sandbox=on
   assert_complaint 1 'no Landlock here: Operation not permitted; --sandbox=auto would serve without it$'
+}
+
+@test "as any user of group 0, as on OpenShift, it serves with a volume and without" {
+  local hardened=(--user 1000680000:0 --cap-drop ALL --security-opt no-new-privileges) volume
+  docker volume create "$name" >/dev/null
+  volumes+=("$name")
+  for volume in "" "$name"; do
+    start_container "${hardened[@]}" ${volume:+--read-only -v "$volume:/data"}
+    visit 2 >/dev/null
+    assert_equal "$(exec_visits | wc -l)" 2
+    stop_container
+  done
+  # The next user of the namespace's range continues the file.
+  start_container "${hardened[@]}" -v "$name:/data"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  stop_container
+}
+
+@test "control: a user of no group that owns the directory cannot write to it" {
+  containers+=("$name")
+  run docker run --name "$name" --user 1000680000:1000680000 "$IMAGE"
+  assert_failure 1
+  assert_output --partial "cannot write to data as user 1000680000"
 }
 
 @test "it serves without a volume too, and a time zone can be given" {
