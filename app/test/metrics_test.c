@@ -56,7 +56,7 @@ void test_metrics(void)
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ok(has_line(text, lines[i]), "%s", lines[i]);
-    ok(metrics_errors() == 4, "all visits that were not recorded are counted together");
+    ok(metrics_errors() == 6, "all visits that were not recorded are counted together");
     ok(length < sizeof text && strlen(text) == length, "the returned length is that of the text");
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
        "there are metrics of the process");
