@@ -25,6 +25,7 @@ bool is_transient(int fault);
 struct reporter {
     const char *directory;
     int fault;            /* the reported errno that keeps visits from being recorded, or 0 */
+    bool is_stale;        /* visit_log_is_stale() at the last housekeeping */
     unsigned lines;       /* reports that are allowed now */
     unsigned suppressed;  /* changes that were not reported */
     int64_t next_line_ms; /* when `lines` grows by one, by clock_ms() */

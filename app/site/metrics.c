@@ -17,10 +17,11 @@ static const char *const path_labels[METRICS_PATHS] = {
 static const int codes[] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503, 505};
 enum { CODES = sizeof codes / sizeof *codes };
 
-enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, CLOCK, INPUT_OUTPUT, REASONS };
+enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, STALE, CLOCK, INPUT_OUTPUT, REASONS };
 static const char *const reason_labels[REASONS] = {
-    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only", [LOCKED] = "locked",
-    [CHANGED] = "changed",   [CLOCK] = "clock",         [INPUT_OUTPUT] = "io_error",
+    [NO_SPACE] = "no_space",     [READ_ONLY] = "read_only", [LOCKED] = "locked",
+    [CHANGED] = "changed",       [STALE] = "stale_handle",  [CLOCK] = "clock",
+    [INPUT_OUTPUT] = "io_error",
 };
 
 enum { BUCKETS_MAX = 12 };
@@ -90,6 +91,8 @@ void metrics_count_errors(int error, unsigned count)
         reason = LOCKED;
     else if (error == ESTALE)
         reason = CHANGED;
+    else if (error == EBADFD)
+        reason = STALE;
     else if (error == EOVERFLOW)
         reason = CLOCK;
     add(&errors[reason], count);
