@@ -7,8 +7,10 @@
 #include "site/metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { LINES_MAX = 12, LINE_MS = 5000 };
@@ -20,13 +22,42 @@ void report_recovery(const char *directory, const struct recovery *recovery)
              (unsigned long long)recovery->torn, directory, directory, recovery->torn_name);
     if (recovery->completed)
         warn("restored the newline missing after the last line of %s/" VISITS_FILE, directory);
+    if (recovery->name_unsynced)
+        warn("this file system cannot sync %s: power loss may lose a new " VISITS_FILE, directory);
     if (recovery->damaged > 0)
         warn("%llu lines of %s/" VISITS_FILE " are not visits; they are kept and counted",
              (unsigned long long)recovery->damaged, directory);
 }
 
+/* Reports the attribute of chattr(1) that keeps even root from writing, if the file or the
+ * directory has one. Returns false if neither has. */
+static bool report_attribute(const char *directory)
+{
+    static const char names[][sizeof VISITS_FILE] = {VISITS_FILE, ""};
+    enum { IMMUTABLE = 0x10, APPEND_ONLY = 0x20, EMPTY_PATH = 0x1000 }; /* statx(2) */
+    struct {
+        uint32_t mask, block_size;
+        uint64_t attributes, rest[30];
+    } status;
+    _Static_assert(sizeof status == 256, "struct statx");
+    int fd = open(directory, O_PATH | O_CLOEXEC);
+    bool found = false;
+    for (unsigned i = 0; i < 2 && !found; i++) {
+        found = syscall(SYS_statx, fd, names[i], EMPTY_PATH, 0, &status) == 0 &&
+                (status.attributes & (IMMUTABLE | APPEND_ONLY));
+        bool immutable = status.attributes & IMMUTABLE;
+        if (found)
+            warn("cannot write %s/%s: it is %s; remove that with chattr -%c", directory, names[i],
+                 immutable ? "immutable" : "append-only", immutable ? 'i' : 'a');
+    }
+    (void)close(fd);
+    return found;
+}
+
 void report_fault(const char *directory, int fault)
 {
+    if (fault == EPERM && report_attribute(directory))
+        return;
     if (fault == EWOULDBLOCK)
         warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
     else if (fault == EACCES && sandbox_excludes(directory))
@@ -40,7 +71,10 @@ void report_fault(const char *directory, int fault)
              "(docker run --user \"$(id -u):$(id -g)\"; if rootless, Docker: --user 0:0, "
              "Podman: --userns=keep-id); with SELinux mount it with :Z",
              directory, (unsigned)geteuid(), (unsigned)getegid());
-    else if (fault == EINVAL || fault == EISDIR || fault == ENXIO)
+    else if (fault == EOPNOTSUPP || fault == ENOLCK)
+        warn("cannot use %s/" VISITS_FILE ": this file system lacks %s; name another --data-dir",
+             directory, fault == ENOLCK ? "flock" : "fsync");
+    else if (fault == EISDIR || fault == ENXIO)
         warn("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
              directory);
     else if (fault == ELOOP)

@@ -31,6 +31,7 @@ struct reporter {
     int fault;            /* the errno that keeps visits from being recorded, or 0 */
     int reported_fault;   /* the same as it was last reported */
     uint64_t errors;      /* metrics_errors() before that fault */
+    bool is_stale;        /* visit_log_is_stale() at the last housekeeping */
     unsigned lines;       /* reports that are allowed now */
     unsigned suppressed;  /* changes that were not reported */
     int64_t next_line_ms; /* when `lines` grows by one, by clock_ms() */

@@ -80,12 +80,14 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     uint64_t errors = metrics_errors();
     int refused = visit_log_take_refused(log);
     int opened = visit_log_maintain(log, &recovery), fault = opened < 0 ? errno : 0;
-    /* ESTALE: the file has changed. This is reported when the file has been reopened. */
-    if (fault == ESTALE)
+    /* This is reported when the file has been reopened, unless that fails. */
+    bool is_stale = visit_log_is_stale(fault);
+    if (is_stale && !reporter->is_stale)
         fault = reporter->fault;
+    reporter->is_stale = is_stale;
     if (opened > 0)
         report_reopened(reporter, log->count, &recovery);
-    if (refused && refused != ESTALE)
+    if (refused && !visit_log_is_stale(refused))
         report_state(reporter, refused, errors);
     report_state(reporter, fault, errors);
     /* Sync even while nothing can be written: visits acknowledged earlier must still become

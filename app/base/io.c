@@ -154,6 +154,11 @@ bool is_ready(int fd, short events)
     return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
 }
 
+bool is_unsupported(int error)
+{
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
 int sync_data(int fd)
 {
     int result;
@@ -169,5 +174,19 @@ int sync_all(int fd)
     do
         result = fsync(fd);
     while (result != 0 && errno == EINTR);
+    if (result != 0 && is_unsupported(errno))
+        errno = EOPNOTSUPP;
     return result;
+}
+
+bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+int sync_directory(int directory)
+{
+    int result = sync_all(directory);
+    /* EBADF: it would have to be open for writing, which open(2) refuses. */
+    return result != 0 && (errno == EOPNOTSUPP || errno == EBADF) ? 1 : result;
 }

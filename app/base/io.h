@@ -57,8 +57,19 @@ bool is_ready(int fd, short events);
 
 /* fdatasync(2) and fsync(2). They are retried only after EINTR. Never retry another failure: the
  * kernel may have marked the pages clean, and the second call would then report a success without
- * writing them. */
+ * writing them. errno EOPNOTSUPP: this file system lacks fsync(2). */
 int sync_data(int fd);
 int sync_all(int fd);
+
+/* Does this errno of a system call mean that the file system lacks the call? */
+bool is_unsupported(int error);
+
+/* Does this errno mean that the disk or a quota is full? A share or a thin pool may report it only
+ * at fsync(2). */
+bool is_no_space(int error);
+
+/* fsync(2) of a directory, which makes the names in it durable. Returns 0; 1 if this file system
+ * lacks it; or -1 with errno. 9p, vboxsf and some CIFS lack it. */
+int sync_directory(int directory);
 
 #endif

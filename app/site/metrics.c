@@ -18,11 +18,11 @@ static const char path_labels[METRICS_PATHS][12] = {
 static const int codes[] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503, 505};
 enum { CODES = sizeof codes / sizeof *codes };
 
-enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, READING, CLOCK, INPUT_OUTPUT, REASONS };
-static const char reason_labels[REASONS][12] = {
-    [NO_SPACE] = "no_space",     [READ_ONLY] = "read_only", [LOCKED] = "locked",
-    [CHANGED] = "changed",       [READING] = "reading",     [CLOCK] = "clock",
-    [INPUT_OUTPUT] = "io_error",
+enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, STALE, READING, CLOCK, INPUT_OUTPUT, REASONS };
+static const char reason_labels[REASONS][16] = {
+    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only",   [LOCKED] = "locked",
+    [CHANGED] = "changed",   [STALE] = "stale_handle",    [READING] = "reading",
+    [CLOCK] = "clock",       [INPUT_OUTPUT] = "io_error",
 };
 
 enum { BUCKETS_MAX = 12 };
@@ -94,6 +94,8 @@ void metrics_count_errors(int error, unsigned count)
         reason = CHANGED;
     else if (error == EINPROGRESS)
         reason = READING;
+    else if (error == EBADFD)
+        reason = STALE;
     else if (error == EOVERFLOW)
         reason = CLOCK;
     add(&errors[reason], count);

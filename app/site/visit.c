@@ -63,7 +63,7 @@ static int record(struct server *server, struct batch *batch)
     const char *lines = batch->lines[RECENT_LINES];
     if (visit_log_append(server->log, lines, batch->count, &batch->first, &end, &recent) != 0) {
         int error = errno;
-        if (error == ESTALE)
+        if (visit_log_is_stale(error))
             (void)pthread_kill(server->owner, SIGUSR1);
         return error;
     }
