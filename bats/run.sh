@@ -91,8 +91,8 @@ take_cluster_down() {
 
 # interrupted SIGNAL: says which tests run, and ends them.
 interrupted() {
-  local signal running
-  for signal in HUP INT TERM; do trap '' "$signal"; done
+  local running
+  trap '' HUP INT TERM
   running=$(running_tests $$ || true)
   say "SIG$1 ends the tests; running:"
   say "${running:-no bats test}"
@@ -103,8 +103,10 @@ interrupted() {
 # run_suite SUITE FILES: runs it in a subshell, so that a suite that cannot start counts as a failed test, and the others
 # still run.
 run_suite() {
-  local suite=$1 files since=$EPOCHREALTIME status=0 signal
-  for signal in HUP INT TERM; do trap "interrupted $signal" "$signal"; done
+  local suite=$1 files since=$EPOCHREALTIME status=0
+  trap 'interrupted HUP' HUP
+  trap 'interrupted INT' INT
+  trap 'interrupted TERM' TERM
   # An empty line means the whole suite.
   mapfile -t files < <(grep -q '^$' <<<"${2%$'\n'}" || printf %s "$2")
   say "== $suite"
