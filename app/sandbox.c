@@ -64,6 +64,7 @@ static const struct {
     {SYS_syncfs, 0, 0},
     {SYS_pwrite64, 0, 0},
     {SYS_ftruncate, 0, 0},
+    {SYS_fallocate, 0, 0},
     {SYS_fstatfs, 0, 0},
     {SYS_fadvise64, 0, 0},
     {SYS_fchmod, 0, 0},

@@ -12,6 +12,7 @@
 #include "site/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -161,11 +162,10 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
  * long, and all visits are durable then. To exit meanwhile is as safe as to be killed. */
 static bool stop_keeper(struct keeper *keeper)
 {
-    const struct timespec pause = {.tv_nsec = 10000000};
     while (pthread_mutex_trylock(&keeper->busy) != 0) {
         if (visit_log_fault(&keeper->log) == EINPROGRESS)
             return false;
-        (void)nanosleep(&pause, NULL);
+        (void)poll(NULL, 0, 10);
     }
     return true;
 }
