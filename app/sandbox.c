@@ -47,6 +47,7 @@ static const struct {
     {SYS_clock_gettime, 0, 0}, /* where the vDSO cannot read the clock */
     /* a connection */
     {SYS_accept4, 0, 0},
+    {SYS_accept, 0, 0}, /* musl tries it after EINVAL, as from a socket that was shut */
     {SYS_epoll_ctl, 0, 0},
     {SYS_close, 0, 0},
     {SYS_read, 0, 0}, /* eventfd(2), /proc/self/stat */
@@ -80,7 +81,11 @@ static const struct {
     {SYS_stat, 0, 0},
     {SYS_mkdir, 0, 0},
     {SYS_poll, 0, 0},
+    {SYS_chmod, 0, 0}, /* with the next, what musl tries after EBADF from fchmod(2), fchown(2) */
+    {SYS_chown, 0, 0},
 #else
+    {SYS_fchmodat, 0, 0},
+    {SYS_fchownat, 0, 0},
     {SYS_mkdirat, 0, 0},
     {SYS_ppoll, 0, 0},
 #endif

@@ -158,12 +158,16 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
     return phase;
 }
 
-/* Waits until the thread is idle, and stays so. Returns false if it reads the file: that may take
- * long, and all visits are durable then. To exit meanwhile is as safe as to be killed. */
+/* Waits until the thread is idle, and stays so. Returns false if it reads the file, or if the
+ * volume has not responded for a second; all visits are durable then. To exit meanwhile is as safe
+ * as to be killed. */
 static bool stop_keeper(struct keeper *keeper)
 {
-    while (pthread_mutex_trylock(&keeper->busy) != 0) {
-        if (visit_log_fault(&keeper->log) == EINPROGRESS)
+    const struct visit_log *log = &keeper->log;
+    for (unsigned pauses = 0; pthread_mutex_trylock(&keeper->busy) != 0; pauses++) {
+        if (visit_log_fault(log) == EINPROGRESS)
+            return false;
+        if (pauses >= 100 && log->durable_size == log->size && !visit_log_has_failed(log))
             return false;
         (void)poll(NULL, 0, 10);
     }
@@ -237,13 +241,14 @@ int serve(const struct options *given)
         die(EXIT_FAILED, "cannot start a thread: %s", strerror(errno));
     serve_until_drained(server, &keeper, &signals);
     server_stop(server);
-    if (!stop_keeper(&keeper)) {
+    bool is_idle = stop_keeper(&keeper);
+    if (!is_idle && visit_log_fault(log) == EINPROGRESS) {
         char reason[EXPLANATION_SIZE];
         explain_fault(EINPROGRESS, reason);
         warn("stopped while %s", reason);
         return EXIT_OK;
     }
-    if (visit_log_has_failed(log) || visit_log_close(log) != 0) {
+    if (is_idle && (visit_log_has_failed(log) || visit_log_close(log) != 0)) {
         report_durability_lost(options.data_dir, visit_log_fault(log));
         return EXIT_DURABILITY_LOST;
     }

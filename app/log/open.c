@@ -216,15 +216,18 @@ struct log_file *log_file_open(const char *path, bool is_first, struct torn_file
 
 bool log_file_is_in_place(const struct log_file *file, const char *path, uint64_t size)
 {
-    struct stat at_path, directory, named, opened;
+    struct stat directory, named, opened;
     /* On a network share or FUSE a descriptor can die, and only a new one helps. */
     if (fstat(file->directory, &directory) != 0 || fstat(file->fd, &opened) != 0)
         return false;
-    if (stat(path, &at_path) != 0 ||
-        fstatat(file->directory, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW) != 0)
+    /* By the path: appends change no time of a directory by which two could be told apart. */
+    int at_path = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = at_path < 0 ? -1 : fstatat(at_path, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW);
+    if (at_path >= 0)
+        close_keeping_errno(at_path);
+    if (result != 0)
         return errno != ENOENT && errno != ENOTDIR;
-    return is_same_file(&at_path, &directory) && is_same_file(&named, &opened) &&
-           (uint64_t)opened.st_size == size;
+    return is_same_file(&named, &opened) && (uint64_t)opened.st_size == size;
 }
 
 void log_file_release(struct log_file *file)

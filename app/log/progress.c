@@ -1,6 +1,7 @@
 #include "log/progress.h"
 
 #include "base/text.h"
+#include "log/timestamp.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -9,7 +10,7 @@
 static struct {
     const char *_Atomic step;
     _Atomic unsigned percent;
-} progress = {.step = ""};
+} progress = {.step = "opening " VISITS_FILE};
 
 void progress_set(const char *step, uint64_t done, uint64_t total)
 {

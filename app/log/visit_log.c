@@ -124,6 +124,10 @@ static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
     struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
     int error = errno;
     lock_both(log);
+    if (visit_log_has_failed(log)) { /* by a late sync of the old file */
+        log_file_release(file);
+        return -1;
+    }
     if (file) {
         become_open(log, file);
         *ret_recovery = file->found;
@@ -352,6 +356,7 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
 {
     pthread_mutex_lock(&log->append_lock);
     struct log_file *file = log->file;
+    int fault = visit_log_fault(log);
     if (file) {
         atomic_fetch_add(&file->users, 1);
         *ret_range = (struct log_snapshot){.fd = file->fd,
@@ -361,8 +366,7 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
         *ret_file = file;
     }
     pthread_mutex_unlock(&log->append_lock);
-    if (!file)
-        errno = visit_log_fault(log);
+    errno = fault;
     return file ? 0 : -1;
 }
 
