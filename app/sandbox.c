@@ -277,6 +277,6 @@ enum sandbox sandbox_enter(enum sandbox wanted, const char *directory)
 bool sandbox_excludes(const char *path)
 {
     struct stat now, then;
-    return data_directory >= 0 && fstat(data_directory, &then) == 0 &&
-           (stat(path, &now) != 0 || !is_same_file(&now, &then));
+    return data_directory >= 0 && (fstat(data_directory, &then) != 0 || stat(path, &now) != 0 ||
+                                   !is_same_file(&now, &then));
 }

@@ -111,17 +111,33 @@ reopens_unasked() {
   assert_output --partial "readyz is not: not ready: Stale file handle"
 }
 
-@test "a share whose server has died and was mounted again is used again" {
+# dies_and_is_mounted [OPTION...]: three visits, then the server of the share is killed, and another one mounted there.
+dies_and_is_mounted() {
   share
-  DATA=$volume/data start_web_app
+  DATA=$volume/data start_web_app "$@"
   visit 3 >/dev/null
   kill -KILL "$background"
   wait "$background" || true
   assert_equal "$(status_of /)" 503
   umount --lazy "$volume"
   mount_share
+}
+
+@test "a share whose server has died and was mounted again is used again without the sandbox" {
+  dies_and_is_mounted --sandbox off
   wait_log "^web-app: reopened $data/visits.txt: 3 visits$"
   wait_ready_is ready
+  assert_equal "$(visit | jq .visit)" 4
+  stop_web_app
+  assert_visits 4
+}
+
+@test "with the sandbox such a share is out of reach: a line asks for a restart, which finds all visits" {
+  dies_and_is_mounted
+  log_has "sandbox=on" || skip_or_fail "this machine has no seccomp or no Landlock"
+  wait_log "^web-app: $data was moved or replaced, and the sandbox keeps to the one before: put it back, or restart$"
+  stop_web_app || true
+  DATA=$data start_web_app
   assert_equal "$(visit | jq .visit)" 4
   stop_web_app
   assert_visits 4
