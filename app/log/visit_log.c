@@ -7,12 +7,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* An append waits for so long while the file is read; most files are read in less. */
+enum { APPEND_WAITS_MS = 100 };
 
 /* True if any thread holds the lock: pthreads cannot tell which one. */
 #define assert_locked(lock) assert(pthread_mutex_trylock(lock) == EBUSY)
@@ -119,6 +123,7 @@ static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
         (void)flock(old->fd, LOCK_UN);
     log->durable_size = log->size;
     log->fault = EINPROGRESS;
+    log->append_waits_until_ms = clock_ms() + APPEND_WAITS_MS;
     progress_set("opening " VISITS_FILE, 0, 0);
     unlock_both(log);
     struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
@@ -222,6 +227,11 @@ int visit_log_append(struct visit_log *log, const char *lines, size_t count, uin
     size_t size = count * LINE_LENGTH;
     int result = -1, error = 0;
     pthread_mutex_lock(&log->append_lock);
+    while (log->fault == EINPROGRESS && clock_ms() < log->append_waits_until_ms) {
+        pthread_mutex_unlock(&log->append_lock);
+        (void)poll(NULL, 0, 1);
+        pthread_mutex_lock(&log->append_lock);
+    }
     if (log->state != LOG_OPEN) {
         error = log->fault;
     } else if (write_whole(log, lines, size) != 0) {

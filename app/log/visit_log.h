@@ -30,8 +30,8 @@
  * enough to set STALE; every other change of `state` needs both.
  *
  * visit_log_open() and visit_log_maintain() are for one thread. They hold no lock while they read
- * the file, which may take minutes: appends are then refused at once, with EINPROGRESS. The state
- * is CLOSED or STALE, and all that was appended before is durable.
+ * the file, which may take minutes: appends wait for up to 100 ms, and are then refused at once,
+ * with EINPROGRESS. The state is CLOSED or STALE, and all that was appended before is durable.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISIT_LOG_H
@@ -61,6 +61,7 @@ struct visit_log {
     _Atomic uint64_t fixed_width_from; /* from this offset on every line has LINE_LENGTH bytes */
     size_t partial_size;               /* bytes after `size`, of a write that failed */
     struct recent_lines recent;
+    int64_t append_waits_until_ms; /* of clock_ms(), while the file is read */
 
     pthread_mutex_t sync_lock; /* guards the following */
     _Atomic uint64_t durable_size;
