@@ -663,7 +663,7 @@ def suite_copy():
 def suite_reopen():
     lines = list(STATES)[1]
     calls = {"open": "EIO", "openat": "EIO ENOSPC", "flock": "EIO", "fsync": "EIO", "fdatasync": "EIO",
-             "pread64": "EIO", "fstat": "EIO", "newfstatat": "EIO", "stat": "EIO"}
+             "pread64": "EIO", "fstat": "EIO", "newfstatat": "EIO"}
     return [start_loop(lines, call, error, () if call in ("fsync", "fdatasync") else DIRECTORY, 12, True)
             for call, errors in calls.items() for error in errors.split()]
 
