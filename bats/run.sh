@@ -6,6 +6,9 @@ source "$ROOT/bats/chart/chart.sh"
 # shellcheck source=bats/cluster/cluster.sh
 source "$ROOT/bats/cluster/cluster.sh"
 
+# shellcheck source=bats/lib/processes.bash
+source "$ROOT/bats/lib/processes.bash"
+
 readonly RESULTS=$BUILD/results
 
 # The suites, the cheap ones first, so that most failures show early.
@@ -86,18 +89,36 @@ take_cluster_down() {
   ! cluster_is_up || "$ROOT/build.sh" cluster down || true
 }
 
+# interrupted SIGNAL: says which tests run, and ends them.
+interrupted() {
+  local running
+  trap '' HUP INT TERM
+  running=$(running_tests $$ || true)
+  say "SIG$1 ends the tests; running:"
+  say "${running:-no bats test}"
+  end_descendants $$
+  exit $((128 + $(kill -l "$1")))
+}
+
 # run_suite SUITE FILES: runs it in a subshell, so that a suite that cannot start counts as a failed test, and the others
 # still run.
 run_suite() {
   local suite=$1 files since=$EPOCHREALTIME status=0
+  trap 'interrupted HUP' HUP
+  trap 'interrupted INT' INT
+  trap 'interrupted TERM' TERM
   # An empty line means the whole suite.
   mapfile -t files < <(grep -q '^$' <<<"${2%$'\n'}" || printf %s "$2")
   say "== $suite"
-  set +e
+  # In the background, since bash handles no signal while it waits for a command. With job control, since without it the
+  # suite would ignore SIGINT.
+  set +e -m
   (
-    set -e
+    set -e +m
     "suite_$suite" "${files[@]}"
-  )
+  ) </dev/null &
+  set +m
+  wait $!
   status=$?
   set -e
   # Otherwise a suite that fails before its first test would not be counted.

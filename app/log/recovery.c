@@ -93,7 +93,7 @@ static int move_torn_bytes(int directory, int fd, uint64_t offset, struct torn_f
     if (copy < 0)
         return -1;
     if (copy_end(fd, offset, copy, end, &total) != 0 || sync_all(copy) != 0 ||
-        sync_all(directory) != 0 || ftruncate(fd, (off_t)offset) != 0)
+        sync_directory(directory) < 0 || ftruncate(fd, (off_t)offset) != 0)
         goto remove_copy;
     (void)close(copy);
     report->torn = total;

@@ -8,12 +8,16 @@
 
 struct server;
 
+/* Opens the sockets. SETTINGS and LOG must outlive the server. Returns NULL on failure, with the
+ * reason in MESSAGE of SIZE bytes. */
+struct server *server_open(const struct server_settings *settings, struct visit_log *log,
+                           char *message, size_t size);
+
 /* Starts the threads of all event loops; they inherit the caller's signal mask. They send SIGUSR1
- * to the calling thread when a sync fails, when another process has changed the file, and when a
- * loop has stopped. SETTINGS and LOG must outlive the server. Returns NULL on failure, with the
- * reason in MESSAGE of SIZE bytes; some threads may then be running, so the caller must exit. */
-struct server *server_start(const struct server_settings *settings, struct visit_log *log,
-                            char *message, size_t size);
+ * to the thread that called server_open() when a sync fails, when another process has changed the
+ * file, and when a loop has stopped. Returns 0, or -1 with the reason in MESSAGE of SIZE bytes;
+ * some threads may then be running, so the caller must exit. */
+int server_start(struct server *server, char *message, size_t size);
 
 /* Writes the served addresses for the start-up line into TEXT, of SIZE bytes. */
 void server_describe(const struct server *server, char *text, size_t size);

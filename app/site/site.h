@@ -5,6 +5,7 @@
 
 #include "http/event_loop.h"
 #include "http/response.h"
+#include "log/progress.h"
 #include "log/timestamp.h"
 #include "log/visit_log.h"
 #include "site/settings.h"

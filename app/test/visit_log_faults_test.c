@@ -257,6 +257,49 @@ static void expect_failed_sync(void)
     end();
 }
 
+/* A volume that reports that it is full only at a sync, as NFS and thin pools do. */
+static void expect_full_at_sync(void)
+{
+    bool started = start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0;
+    fdatasync_error = ENOSPC;
+    ok(started && sync_to(2 * LINE_LENGTH) == -1 && visit_log_has_failed(&visit_log),
+       "a sync fails because the volume is full");
+    visit_log_truncate_unsynced(&visit_log);
+    (void)visit_log_close(&visit_log);
+    fdatasync_error = 0;
+    fsync_error = ENOSPC;
+    visit_log_init(&visit_log, directory);
+    ok(visit_log_open(&visit_log, &report) == -1 && errno == ENOSPC &&
+           !visit_log_has_failed(&visit_log),
+       "the next process does not open the file before a sync succeeds, and does not end");
+    ok(visit_log_maintain(&visit_log, &report) == -1 && errno == ENOSPC, "nor a second later");
+    fsync_error = 0;
+    ok(visit_log_maintain(&visit_log, &report) == 1 && append(LINE_C) == 0 &&
+           file_is(LINE_A LINE_C) && directory_find(directory, VISITS_FILE ".probe"),
+       "once one succeeds, it opens the file");
+    ok(sync_to(2 * LINE_LENGTH) == 0 && visit_log_maintain(&visit_log, &report) == 0 &&
+           !directory_find(directory, VISITS_FILE ".probe"),
+       "after the sync of a visit the probe is removed");
+    end();
+}
+
+/* A file system that lacks a call: EOPNOTSUPP, and no failed sync. */
+static void expect_unsupported_sync(void)
+{
+    static const int errors[] = {EINVAL, ENOSYS, EOPNOTSUPP};
+    directory = directory_make();
+    directory_write(directory, VISITS_FILE, LINE_A, LINE_LENGTH);
+    for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+        fsync_error = errors[i];
+        visit_log_init(&visit_log, directory);
+        ok(visit_log_open(&visit_log, &report) == -1 && errno == EOPNOTSUPP &&
+               !visit_log_has_failed(&visit_log),
+           "%s of fsync(2) is not a failed sync", strerror(errors[i]));
+    }
+    fsync_error = 0;
+    remove_directory();
+}
+
 /* The file holds FOUND after another process has changed it. A visit is refused until the file is
  * reopened: its line would have a wrong number, or would be in a file that has lost its name. */
 static void expect_reopened(const char *how, const char *found, unsigned count)
@@ -428,5 +471,7 @@ void test_visit_log_faults(void)
     expect_start_without_copy();
     expect_partial_writes();
     expect_failed_sync();
+    expect_full_at_sync();
+    expect_unsupported_sync();
     expect_changes_of_another_process();
 }

@@ -138,14 +138,24 @@ END
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n
 # TE.TE and codings in disguise
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: identity\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n \r\n0\r\n\r\n
 # 6.1: a coding in HTTP/1.0
+400 closed GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n
 400 closed GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
 # 6.3.5: CL.CL
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
@@ -160,6 +170,51 @@ END
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n
 END
+}
+
+@test "a chunked body may be empty, as some proxies send it with each request, and nothing else (RFC 9112 6.1, 7.1)" {
+  local rows
+  rows=$(
+    cat <<'END'
+200 open GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+200 open HEAD / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n
+200 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n
+200,404,200 open GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+# a request that could be content is not served
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n29\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;a=b\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n000\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n 0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-0\r\n\r\n
+405 closed POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n
+# RFC 9110 10.1.1: the client waits for 100 (Continue) or another response before it sends its body
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n
+END
+  )
+  table <<<"$rows"
+  table --split <<<"$rows"
+}
+
+# chunked CONTENT: Python's client sends a GET chunked; prints the status.
+chunked() {
+  timeout 60 python3 -c '
+import http.client, sys
+client = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=50)
+content = [part.encode() for part in sys.argv[2:] if part]
+client.request("GET", "/", iter(content), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+print(client.getresponse().status)' "$port" "$1"
+}
+
+@test "a chunked request of an HTTP library is a visit if it is empty, and is refused if it has content" {
+  local before
+  before=$(count_visits)
+  assert_equal "$(chunked "")" 200
+  assert_equal "$(count_visits)" $((before + 1))
+  assert_equal "$(chunked content)" 413
+  assert_equal "$(count_visits)" $((before + 1))
 }
 
 @test "the lines of a head (RFC 9112 2.2, 5)" {
@@ -246,6 +301,18 @@ END
 405 closed POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET /metrics HTTP/1.1\r\n\r\n
 END
+}
+
+@test "a health check is a visit at /, and none at /readyz and /healthz of the visitors' port" {
+  start_web_app
+  local path
+  for path in /readyz /healthz /readyz /healthz; do
+    get "$path" -A GoogleHC/1.0 >/dev/null
+    get "$path" -A ELB-HealthChecker/2.0 >/dev/null
+  done
+  assert_visits 0
+  get / -A GoogleHC/1.0 >/dev/null
+  assert_visits 1
 }
 
 @test "after all these requests the file holds visits and nothing else" {

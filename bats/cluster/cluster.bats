@@ -3,7 +3,7 @@
 
 load ../lib/common
 
-kubectl() { command kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
+kubectl() { limited kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
 
 cluster() { "$ROOT/build.sh" cluster "$@" </dev/null 3>&- 4>&-; }
 
@@ -150,7 +150,8 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   [ -z "${E2E_CONTEXT:-}" ] || skip "what $E2E_CONTEXT has loaded cannot be seen from here"
   local image=localhost/web-app/load-test:$RANDOM node
   echo "$image" >"$BATS_TEST_TMPDIR/file"
-  tar -C "$BATS_TEST_TMPDIR" -c file | docker import - "$image"
+  tar -C "$BATS_TEST_TMPDIR" -cf "$BATS_TEST_TMPDIR/image.tar" file
+  docker import "$BATS_TEST_TMPDIR/image.tar" "$image"
   run -0 cluster load "$image"
   docker rmi "$image"
   for node in $(kubectl get nodes -o jsonpath='{.items[*].metadata.name}'); do
@@ -207,7 +208,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
 @test "down leaves no container, network, volume or configuration behind, and does not change the user's configuration" {
   local volumes network=kind-web-app-second volume
   second up
-  volumes=$(second_nodes | xargs docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
+  volumes=$(second_nodes | xargs timeout 60 docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
   assert [ -n "$volumes" ]
   docker network inspect "$network" >/dev/null
   second down

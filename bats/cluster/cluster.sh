@@ -356,17 +356,35 @@ use_context() {
   step "check names, services, storage and traffic between all nodes of $E2E_CONTEXT" check_cluster
 }
 
+# load_into_kind NAME IMAGE...: out of containerd's store Docker saves an image with references to platforms that it has
+# not pulled, which kind refuses (https://github.com/kubernetes-sigs/kind/issues/3795); so it saves only its own platform.
+load_into_kind() {
+  local name=$1 platform archive
+  shift
+  if ! images_in_containerd; then
+    run_kind load docker-image --name "$name" "$@"
+    return
+  fi
+  platform=$(docker version --format '{{.Server.Os}}/{{.Server.Arch}}')
+  archive=$(mktemp "$BUILD/cluster/images.XXXXXX.tar")
+  docker save --platform "$platform" --output "$archive" "$@" && run_kind load image-archive --name "$name" "$archive" || {
+    rm -f "$archive"
+    return 1
+  }
+  rm -f "$archive"
+}
+
 # cluster_load IMAGE...: puts images of this machine's Docker into the cluster.
 cluster_load() {
   local profile
   case ${E2E_CONTEXT:-} in
     '')
       cluster_tool kind
-      run_kind load docker-image --name "$CLUSTER_NAME" "$@"
+      load_into_kind "$CLUSTER_NAME" "$@"
       ;;
     kind-*)
       cluster_tool kind
-      CLUSTER_NAME=${E2E_CONTEXT#kind-} run_kind load docker-image --name "${E2E_CONTEXT#kind-}" "$@"
+      CLUSTER_NAME=${E2E_CONTEXT#kind-} load_into_kind "${E2E_CONTEXT#kind-}" "$@"
       ;;
     *)
       profile=$E2E_CONTEXT

@@ -39,6 +39,7 @@ case "$*" in
   'version --format {{.Server.Version}}') echo 27.0.1 ;;
   'info --format {{.DockerRootDir}}') echo / ;;
   'info --format {{.Driver}}') echo overlay2 ;;
+  'info --format {{.DriverStatus}}') echo '[[Backing Filesystem extfs]]' ;;
   'ps --all --filter'*) ;;
   'image inspect '*) exit 1 ;;
   'manifest inspect '*) exit 1 ;;
@@ -53,7 +54,7 @@ setup() {
   mkdir -p "$STUBS" "$PLAIN" "$BATS_TEST_TMPDIR/build/tools/bin"
   : >"$CALLS"
   local tool
-  for tool in awk bash cat chmod cp cut date df dirname env find flock grep head id jq ln mkdir mv printf readlink rm \
+  for tool in awk bash cat chmod cp cut date df dirname env find flock grep head id jq ln mkdir mktemp mv printf readlink rm \
     sed sha256sum sleep sort tail timeout tr wc xargs; do
     ln -s "$(type -P $tool)" "$PLAIN/$tool"
   done
@@ -67,6 +68,7 @@ need() { echo "need $*" >>"$CALLS"; }
 source "$ROOT/bats/cluster/cluster.sh"
 free_mib() { echo 20480; }
 memory_mib() { echo 20480; }
+inotify_free() { echo 1000; }
 eval "$1"
 END
   docker_stub <<<''
@@ -384,6 +386,64 @@ assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm
   decide 'memory_mib() { echo 600; }; cluster_main up'
   assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of memory, 600 MiB are free'
   assert_no_work
+}
+
+@test "too few inotify instances give one line, unless Docker is on another machine" {
+  decide 'inotify_free() { echo 79; }; cluster_main up'
+  assert_one_line 'a cluster of 3 nodes needs 80 inotify instances, 79 are free; raise the limit .sudo sysctl fs.inotify.max_user_instances='
+  assert_no_work
+  CLUSTER_NODES=1 decide 'inotify_free() { echo 40; }; preflight'
+  assert_success
+  decide 'inotify_free() { echo 79; }; docker_root() { :; }; preflight'
+  assert_success
+}
+
+@test "inotify instances are counted against the limit" {
+  local limit
+  limit=$(cat /proc/sys/fs/inotify/max_user_instances)
+  decide 'source "$ROOT/bats/cluster/preflight.sh"; inotify_free'
+  assert [ "$output" -le "$limit" ]
+  [ "$(id -u)" = 0 ] || return 0
+  # Ten more, in a process of root; others of this machine come and go.
+  coproc WATCHER { exec python3 -c 'import ctypes, sys
+libc = ctypes.CDLL(None)
+assert all(libc.inotify_init() >= 0 for _ in range(10))
+print("ready", flush=True)
+sys.stdin.read()'; }
+  read -r _ <&"${WATCHER[0]}"
+  decide 'source "$ROOT/bats/cluster/preflight.sh"; find /proc/'"$WATCHER_PID"'/fd -uid 0 -lname anon_inode:inotify | wc -l; inotify_free'
+  kill "$WATCHER_PID"
+  assert_line --index 0 10
+  assert [ "${lines[1]}" -lt "$limit" ]
+}
+
+@test "containerd's image store gives one line with a Docker that cannot save one platform" {
+  local store="'info --format {{.DriverStatus}}') echo '[[driver-type io.containerd.snapshotter.v1]]'"
+  docker_stub <<<"case \"\$*\" in $store; exit ;; 'version --format {{.Client.Version}} {{.Server.Version}}') echo 29.1.3 27.5.1; exit ;; esac"
+  decide 'cluster_main up'
+  assert_one_line 'kind cannot load images from the containerd image store of Docker 27.5.1; update Docker to 28, or set \{"features": \{"containerd-snapshotter": false'
+  assert_no_work
+  docker_stub <<<"case \"\$*\" in $store; exit ;; 'version --format {{.Client.Version}} {{.Server.Version}}') echo 29.1.3 29.0.0; exit ;; esac"
+  decide preflight
+  assert_success
+}
+
+@test "from containerd's image store kind gets an archive of one platform, which is removed" {
+  docker_stub <<'END'
+case "$*" in
+  'info --format {{.DriverStatus}}') echo '[[driver-type io.containerd.snapshotter.v1]]'; exit ;;
+  'version --format {{.Server.Os}}/{{.Server.Arch}}') echo linux/arm64; exit ;;
+esac
+END
+  mkdir -p "$BATS_TEST_TMPDIR/build/cluster"
+  decide 'cluster_tool() { :; }; run_kind() { echo "kind $*"; }; cluster_load web-app:1 web-app:2'
+  assert_success
+  assert_output --regexp '^kind load image-archive --name web-app .*\.tar$'
+  assert_called '^docker save --platform linux/arm64 --output .*\.tar web-app:1 web-app:2$'
+  assert_equal "$(ls "$BATS_TEST_TMPDIR/build/cluster")" ''
+  decide 'cluster_tool() { :; }; run_kind() { return 1; }; cluster_load web-app:1'
+  assert_failure
+  assert_equal "$(ls "$BATS_TEST_TMPDIR/build/cluster")" ''
 }
 
 @test "a port in use gives one line" {

@@ -10,13 +10,12 @@ export KUBECONFIG=${E2E_KUBECONFIG:-$BUILD/kubeconfig}
 
 # The asserts below end in `|| return` or `&&`, because `run` and `if` switch errexit off.
 
-kubectl() { command kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
+kubectl() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
 
 # kubectl_apply: applies the resources on standard input.
-kubectl_apply() { command kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - "$@" 3>&-; }
+kubectl_apply() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - "$@" 3>&-; }
 
 # helm takes its namespace from HELM_NAMESPACE, so that a test can say `helm install chart .`.
-helm() { command helm "$@" </dev/null 3>&-; }
 
 # start_file TOPIC [LABEL...]: for setup_file. Makes a namespace that no other file or run uses.
 start_file() {
@@ -212,7 +211,7 @@ responds_with() {
 # test may have several forwards.
 forward() {
   local target=$1 port=$2 log=$BATS_TEST_TMPDIR/forward.$RANDOM
-  command kubectl --namespace "$NAMESPACE" port-forward "$target" ":$port" >"$log" 2>&1 </dev/null 3>&- &
+  timeout 1800 kubectl --namespace "$NAMESPACE" port-forward "$target" ":$port" >"$log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
   try --max 100 --delay 0.1 -- grep -q '^Forwarding from 127' "$log" || fail "no port-forward to $target: $(cat "$log")"
   FORWARD=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log")
