@@ -19,7 +19,8 @@
 /* musl has no linux/audit.h, linux/filter.h, linux/seccomp.h and linux/landlock.h. */
 
 /* AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64. x32 and i386 have other numbers for the same calls. 0:
- * the list does not fit, since glibc, used for sanitizers, makes other calls than musl. */
+ * the list does not fit, since glibc, used for sanitizers, makes other calls than musl. Then the
+ * sandbox is off unless it is demanded. */
 #if defined __GLIBC__
 enum { ARCHITECTURE = 0 };
 #elif defined __x86_64__
@@ -265,7 +266,7 @@ static bool is_in_force(enum sandbox wanted, const char *name, int result)
 
 enum sandbox sandbox_enter(enum sandbox wanted, const char *directory)
 {
-    if (wanted == SANDBOX_OFF)
+    if (wanted == SANDBOX_OFF || (ARCHITECTURE == 0 && wanted == SANDBOX_AUTO))
         return SANDBOX_OFF;
     /* seccomp(2) and landlock(7) demand it. */
     (void)syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -16,7 +16,7 @@ readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
 # visits under load while the cluster takes pods out of its Services. Then the rest side by side.
-readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume policy termination)
+readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume helm3 policy gitops termination)
 
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)

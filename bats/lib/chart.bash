@@ -5,9 +5,6 @@ load ../lib/common
 
 CHART=$ROOT/chart
 
-# helm3: the last release of the older Helm, which users have too.
-helm3() { limited helm3 "$@" </dev/null 3>&-; }
-
 # render [HELM ARGUMENT...]: renders the release `chart`, or $RELEASE, into $RENDERED, a JSON array of resources. By
 # Helm 4, or by $HELM.
 render() {

@@ -25,6 +25,7 @@ bats_kill_childprocesses_of() { end_descendants "$1" "$BASHPID"; }
 
 # Below `run`, and in setup_file, where bats has no limit, these have one of their own.
 helm() { limited helm "$@" </dev/null 3>&-; }
+helm3() { limited helm3 "$@" </dev/null 3>&-; } # the last release of the older Helm, which users have too
 kubectl() { limited kubectl "$@" </dev/null 3>&-; }
 docker() { limited docker "$@" </dev/null 3>&-; }
 
