@@ -37,8 +37,8 @@ test_main() {
     chosen[${selection%%/*}]+=$(sed -n 's|^[^/]*/||p' <<<"$selection")$'\n'
   done
   rm -rf "$RESULTS" && mkdir -p "$RESULTS"
-  # Only a cluster that the tests make is taken down: one that was up before is still in use.
-  if [ "${KEEP:-}" != 1 ] && ! cluster_is_up; then
+  # Only a cluster that the tests make is taken down: one that was up before, or that another run makes, is in use.
+  if [ "${KEEP:-}" != 1 ] && [ -n "${chosen[cluster]:-}${chosen[e2e]:-}" ] && ! cluster_is_up; then
     trap take_cluster_down EXIT
   fi
   for suite in "${SUITES[@]}"; do
