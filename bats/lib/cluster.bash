@@ -240,7 +240,7 @@ requires_nodes() {
 on_node() {
   local node=$1
   shift
-  docker exec -i "$node" "$@" 3>&-
+  limited docker exec -i "$node" "$@" 3>&-
 }
 
 # in_cluster COMMAND...: runs the command on a node, from which the Services' addresses are reachable.
@@ -274,7 +274,8 @@ has_restarted() { [ "$(restarts_of "$1")" -gt "$2" ]; }
 visitors_start() {
   in_cluster bash -s -- "/tmp/$NAMESPACE.$1.stop" "$2" "$3" "$4" <"$ROOT/bats/tools/visitors.sh" >"$BATS_TEST_TMPDIR/$1.responses" 2>"$BATS_TEST_TMPDIR/$1.errors" 3>&- &
   VISITORS+=("$1:$!")
-  try --max 50 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.responses"
+  try --max 150 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.responses" ||
+    fail "no visitor of $1 got 200: $(tail -n 3 "$BATS_TEST_TMPDIR/$1.responses" "$BATS_TEST_TMPDIR/$1.errors")"
 }
 
 # visitors_stop: ends them all, and sets $RESPONSES to a file of their responses, one a line as `JSON STATUS`.

@@ -157,6 +157,22 @@ bats_alone() {
   done
 }
 
+@test "a command on a node, and kubectl apply, get their standard input" {
+  local program
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  for program in docker kubectl; do
+    printf '#!/bin/sh\ncat\n' >"$BATS_TEST_TMPDIR/bin/$program"
+    chmod +x "$BATS_TEST_TMPDIR/bin/$program"
+  done
+  source "$ROOT/bats/lib/cluster.bash"
+  for program in "on_node node bash -s" kubectl_apply; do
+    # shellcheck disable=SC2086 # a command and its arguments
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run $program <<<"the input"
+    assert_success
+    assert_output "the input"
+  done
+}
+
 @test "no test calls helm, kubectl or docker past that limit" {
   run grep -rnE '(command|exec|xargs|env|setsid) (helm|kubectl|docker) ' "$ROOT"/bats/*/*.ba*
   assert_output ""
