@@ -15,8 +15,8 @@ readonly RESULTS=$BUILD/results
 readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
-# visits under load while the cluster takes pods out of its Services. Then the rest side by side.
-readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume helm3 policy gitops termination)
+# visits under load while the cluster takes pods out of its Services. Then the rest side by side. The last with LONG=1 only.
+readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume helm3 policy gitops termination) E2E_LONG=(scale)
 
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
@@ -53,7 +53,7 @@ files_of() {
   case $1 in
     lint) ;;
     unit) unit_topics ;;
-    e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" ;;
+    e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" "${E2E_LONG[@]}" ;;
     *) basename -a -s .bats "$ROOT/bats/$1"/*.bats ;;
   esac
 }
@@ -243,6 +243,7 @@ suite_cluster() {
 
 suite_e2e() {
   chart_tools
+  [[ ${LONG:-} != 1 && " $* " != *" scale"* ]] || go_tool kwok
   need e2e
   cmd_image
   cluster_main up
@@ -257,6 +258,7 @@ suite_e2e() {
   local status=0
   run_bats e2e-alone 1 "" "${E2E_ALONE[@]}" || status=1
   run_bats e2e-together "$JOBS" "" "${E2E_TOGETHER[@]}" || status=1
+  [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
   return "$status"
 }
 

@@ -604,7 +604,7 @@ TABLE
 
 @test "the network policy allows visitors in, the cluster to the metrics, and nothing out" {
   render
-  assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress] | tojson')" \
+  assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress // []] | tojson')" \
     '[["Ingress","Egress"],[[8080,null],[8081,[{"namespaceSelector":{}}]]],[]]'
 }
 

@@ -40,7 +40,7 @@ assert_all_continue() {
 
 @test "visits outlive an upgrade with Helm 3" {
   remember_all
-  helm upgrade chart "$CHART" --reset-then-reuse-values --set timezone=UTC --wait --timeout 120s >/dev/null
+  helm upgrade chart "$CHART" --reset-then-reuse-values --set drain=4s --wait --timeout 120s >/dev/null
   kubectl rollout status statefulset/chart-web-app --timeout 120s
   assert_all_continue
 }
@@ -56,7 +56,7 @@ assert_all_continue() {
   remember_all
   run helm4 version --short
   assert_output --regexp '^v4\.'
-  helm4 upgrade chart "$CHART" --reset-then-reuse-values --set timezone=UTC --wait --timeout 120s >/dev/null
+  helm4 upgrade chart "$CHART" --reset-then-reuse-values --set drain=4s --wait --timeout 120s >/dev/null
   kubectl rollout status statefulset/chart-web-app --timeout 120s
   assert_all_continue
 }

@@ -356,6 +356,6 @@ EOT
 }
 
 @test "the order of the end-to-end files names all of them" {
-  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" | sort' _ "$ROOT"
+  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" "${E2E_LONG[@]}" | sort' _ "$ROOT"
   assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
 }
