@@ -118,8 +118,14 @@ visits() { kubectl exec "$1" -- web-app visits --raw; }
 
 count_visits() { visits "$1" | wc -l; }
 
-# admin POD PATH: prints the response of the admin port, whether the pod is ready or not.
-admin() { kubectl get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8081/proxy$2"; }
+# admin POD PATH: prints the response of the admin port, whether the pod is ready or not. Through a port-forward, since the
+# chart's policy lets only pods and the pod's own node use this port, and the API server may be on another.
+admin() {
+  local FORWARDS=() FORWARD
+  forward "pod/$1" 8081
+  curl -sS --fail --max-time 15 "http://127.0.0.1:$FORWARD$2"
+  stop_forwards
+}
 
 # metric POD NAME [LABEL]: prints the sum of a metric over all its series, or over those with the label.
 metric() {
