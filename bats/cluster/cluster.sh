@@ -229,8 +229,8 @@ cluster_config() {
   local node role
   printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: %s\n' "$CLUSTER_NAME"
   printf 'networking: {apiServerAddress: 127.0.0.1, apiServerPort: %s}\n' "${CLUSTER_API_PORT:-0}"
-  # Without this setting the kubelet refuses cgroup v1.
-  printf 'kubeadmConfigPatches:\n- |-\n  kind: KubeletConfiguration\n  failCgroupV1: false\n'
+  # Without this setting the kubelet refuses cgroup v1; the oldest ones, which only other images have, do not know it.
+  [ "$image_kind" != own ] || printf 'kubeadmConfigPatches:\n- |-\n  kind: KubeletConfiguration\n  failCgroupV1: false\n'
   if [ "$CLUSTER_RESTRICTED" = yes ]; then
     printf 'containerdConfigPatches:\n- |-\n  [plugins."io.containerd.grpc.v1.cri"]\n    restrict_oom_score_adj = true\n'
   fi
@@ -318,7 +318,7 @@ cluster_up_with_kind() {
   PLAN=()
   if [ "$image_kind" = own ]; then plan_image; fi
   plan 35 "create cluster $CLUSTER_NAME: ${CLUSTER_NODES:-3} nodes of $image_name"
-  [ "$image_kind" != own ] || plan 3 "connect the nodes' pods"
+  if [ "$image_kind" = own ]; then plan 3 "connect the nodes' pods"; else plan 5 "load busybox for the checks"; fi
   plan 5 "wait for nodes, DNS and storage"
   plan 10 "check names, services, storage and traffic between all nodes"
   show_plan
@@ -326,7 +326,7 @@ cluster_up_with_kind() {
   [ -n "${CLUSTER_RESTRICTED:-}" ] || detect_restricted
   stage create_cluster
   kubectl_for_cluster
-  [ "$image_kind" != own ] || stage connect_nodes
+  if [ "$image_kind" = own ]; then stage connect_nodes; else stage load_busybox; fi
   stage wait_for_cluster
   stage check_cluster
   mark_checked

@@ -412,6 +412,7 @@ pins() {
   assert_line '  failCgroupV1: false'
   decide 'image_kind=usual CLUSTER_RESTRICTED=no; cluster_config'
   assert_equal "$(grep -c 'role:' <<<"$output")" 3
+  refute_line --partial failCgroupV1
 }
 
 # assert_no_work: nothing was made or removed.
