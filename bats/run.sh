@@ -15,8 +15,11 @@ readonly RESULTS=$BUILD/results
 readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
-# visits under load while the cluster takes pods out of its Services. Then the rest side by side. The last with LONG=1 only.
-readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume helm3 policy gitops termination) E2E_LONG=(scale)
+# visits under load while the cluster takes pods out of its Services. Then the rest side by side.
+readonly E2E_ALONE=(install parallel persistence traffic upgrade)
+readonly E2E_TOGETHER=(reinstall volume helm3 policy networkpolicy gitops termination)
+# With LONG=1 these too; and a few on an older Kubernetes.
+readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
@@ -259,6 +262,22 @@ suite_e2e() {
   run_bats e2e-alone 1 "" "${E2E_ALONE[@]}" || status=1
   run_bats e2e-together "$JOBS" "" "${E2E_TOGETHER[@]}" || status=1
   [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
+  [ "${LONG:-}" != 1 ] || [ -n "${E2E_CONTEXT:-}" ] || older_kubernetes || status=1
+  return "$status"
+}
+
+# older_kubernetes: runs the core of e2e on each older Kubernetes that a cluster can have, on clusters of their own.
+older_kubernetes() {
+  local minor status=0
+  for minor in $(older_minors); do
+    (
+      export CLUSTER_KUBERNETES=$minor CLUSTER_NAME=web-app-$minor E2E_KUBECONFIG=$BUILD/kubeconfig-web-app-$minor
+      trap '"$ROOT/build.sh" cluster down' EXIT
+      "$ROOT/build.sh" cluster up &&
+        "$ROOT/build.sh" cluster load "web-app:$VERSION" &&
+        run_bats "e2e-kubernetes-$minor" 1 "" "${E2E_CORE[@]}"
+    ) || status=1
+  done
   return "$status"
 }
 

@@ -64,7 +64,7 @@ chart_docs_fresh() {
 chart_render() {
   local values kubernetes
   for values in "$CHART"/ci/*-values.yaml; do
-    for kubernetes in kubernetes kubernetes-oldest kubernetes-newest; do
+    for kubernetes in kubernetes kubernetes-oldest; do
       helm template chart "$CHART" --values "$values" --kube-version "$(kubernetes_version "$kubernetes")" | conforms "$kubernetes"
     done
   done
@@ -90,12 +90,11 @@ chart_prometheus() {
 }
 
 # chart_schemas: makes build/schemas, one JSON schema for each kind that the chart renders, from the API descriptions in the
-# Go modules of the cluster's Kubernetes, of the oldest that the chart supports and of the newest, and from the operators'
-# definitions. Copies these definitions to build/crds, so that
-# the end-to-end tests can add them to the cluster.
+# Go modules of the cluster's Kubernetes and of the oldest that the chart supports, and from the operators' definitions.
+# Copies these definitions to build/crds, so that the end-to-end tests can add them to the cluster.
 chart_schemas() {
   local stamp=$SCHEMAS/.stamp want
-  want=$(sha256sum "$ROOT"/third_party/go/{kubernetes{,-oldest,-newest},crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
+  want=$(sha256sum "$ROOT"/third_party/go/{kubernetes{,-oldest},crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null)" != "$want" ] || return 0
   rm -rf "$SCHEMAS" "$BUILD/crds"
   step "make schemas of the Kubernetes API" chart_make_schemas
@@ -105,7 +104,7 @@ chart_schemas() {
 chart_make_schemas() {
   local kubernetes swagger line crd module
   mkdir -p "$SCHEMAS/operators" "$BUILD/crds"
-  for kubernetes in kubernetes kubernetes-oldest kubernetes-newest; do
+  for kubernetes in kubernetes kubernetes-oldest; do
     mkdir "$SCHEMAS/$kubernetes"
     swagger=$(go_module_directory "$kubernetes" k8s.io/kubernetes)/api/openapi-spec/swagger.json
     jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do

@@ -6,15 +6,37 @@
 
 readonly NODE_SUITE=bookworm
 # systemd of a later suite refuses cgroup v1, which many hosts still have; containerd 1.6 and runc 1.1 suit kind's files.
-readonly NODE_PACKAGES=(systemd systemd-sysv containerd runc containernetworking-plugins conntrack iptables nftables
+readonly NODE_PACKAGES=(systemd systemd-sysv containerd runc containernetworking-plugins conntrack ipset iptables nftables
   iproute2 ethtool util-linux mount kmod procps bash jq pigz busybox-static)
 # Large files of these packages that a node never uses.
 readonly NODE_EXCLUDES=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/info/*'
   /usr/bin/containerd-shim /usr/bin/containerd-shim-runc-v1 /usr/bin/containerd-stress
   /usr/lib/cni/{bandwidth,bridge,dhcp,firewall,host-device,ipvlan,macvlan,sbr,static,tuning,vlan,vrf})
 
-KUBERNETES_VERSION=$(go_version_of kubernetes)
-readonly KUBERNETES_VERSION
+minor_of() { cut -d . -f 1,2 <<<"${1#v}"; }
+
+# older_minors: prints the minor versions of the older Kubernetes that a cluster can have.
+older_minors() {
+  local directory
+  for directory in "$GO_MODULES"/kubernetes-[0-9]*; do echo "${directory##*/kubernetes-}"; done
+}
+
+# choose_kubernetes: prints the module that CLUSTER_KUBERNETES selects.
+choose_kubernetes() {
+  local newest wanted=${CLUSTER_KUBERNETES:-}
+  newest=$(minor_of "$(go_version_of kubernetes)")
+  if [ -z "$wanted" ] || [ "$wanted" = "$newest" ]; then
+    echo kubernetes
+  elif older_minors | grep -qxF "$wanted"; then
+    echo "kubernetes-$wanted"
+  else
+    die "CLUSTER_KUBERNETES is $(older_minors | sed 's/$/ or/' | tr '\n' ' ')$newest, not $wanted"
+  fi
+}
+
+KUBERNETES_MODULE=$(choose_kubernetes)
+KUBERNETES_VERSION=$(go_version_of "$KUBERNETES_MODULE")
+readonly KUBERNETES_MODULE KUBERNETES_VERSION
 
 short_hash() { sha256sum | cut -c 1-12; }
 
@@ -29,7 +51,7 @@ node_image() {
   local hash
   hash=$({
     node_base
-    go_pins kubernetes
+    go_pins "$KUBERNETES_MODULE"
     go_version_of kind
     cat "$CLUSTER_DIR"/node/*
   } | short_hash)
@@ -80,9 +102,9 @@ finish_base() {
 # make_program NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
 make_program() {
   local output=$BUILD/cluster/bin/$1 stamp=$BUILD/cluster/stamp/$1 hash
-  hash=$(go_hash kubernetes)
+  hash=$(go_hash "$KUBERNETES_MODULE")
   [ ! -x "$output" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || return 0
-  go_build kubernetes "$2" "$output"
+  go_build "$KUBERNETES_MODULE" "$2" "$output"
   mkdir -p "$BUILD/cluster/stamp"
   echo "$hash" >"$stamp"
 }
@@ -91,6 +113,7 @@ make_kubernetes() { make_program kubernetes .; }
 
 make_others() {
   make_program coredns ./coredns
+  make_program kube-router ./kube-router
   make_program pause ./pause
   make_program etcd go.etcd.io/etcd/server/v3
   make_program local-path-provisioner github.com/rancher/local-path-provisioner
@@ -106,6 +129,9 @@ kind_node_files() {
   )
 }
 
+# pinned_version DEPENDENCY: prints the version that the module of Kubernetes pins.
+pinned_version() { awk -v dependency="$1" '$1 == dependency { print $2 }' "$GO_MODULES/$KUBERNETES_MODULE/go.mod"; }
+
 assemble_image() {
   local source=$BUILD/cluster/source files
   files=$(kind_node_files)
@@ -115,7 +141,8 @@ assemble_image() {
   cp -r "$files" "$source/src/kind"
   chmod -R u+w "$source/src/kind"
   echo "$KUBERNETES_VERSION" >"$source/src/version"
-  awk '$1 == "github.com/rancher/local-path-provisioner" { print $2 }' "$GO_MODULES/kubernetes/go.mod" >"$source/src/provisioner"
+  pinned_version github.com/rancher/local-path-provisioner >"$source/src/provisioner"
+  pinned_version github.com/cloudnativelabs/kube-router/v2 >"$source/src/kube-router"
 
   docker rm -f "$NODE_BUILDER" >/dev/null 2>&1 || true
   docker run -d --name "$NODE_BUILDER" --network none --stop-signal SIGRTMIN+3 "$(node_base)" sleep infinity
