@@ -52,6 +52,7 @@ node_image() {
   hash=$({
     node_base
     go_pins "$KUBERNETES_MODULE"
+    go_pins kube-router
     go_version_of kind
     cat "$CLUSTER_DIR"/node/*
   } | short_hash)
@@ -99,24 +100,24 @@ finish_base() {
   [ "$(cat "$BUILD/cluster/base.status")" = 0 ]
 }
 
-# make_program NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
+# make_program MODULE NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
 make_program() {
-  local output=$BUILD/cluster/bin/$1 stamp=$BUILD/cluster/stamp/$1 hash
-  hash=$(go_hash "$KUBERNETES_MODULE")
+  local output=$BUILD/cluster/bin/$2 stamp=$BUILD/cluster/stamp/$2 hash
+  hash=$(go_hash "$1")
   [ ! -x "$output" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || return 0
-  go_build "$KUBERNETES_MODULE" "$2" "$output"
+  go_build "$1" "$3" "$output"
   mkdir -p "$BUILD/cluster/stamp"
   echo "$hash" >"$stamp"
 }
 
-make_kubernetes() { make_program kubernetes .; }
+make_kubernetes() { make_program "$KUBERNETES_MODULE" kubernetes .; }
 
 make_others() {
-  make_program coredns ./coredns
-  make_program kube-router ./kube-router
-  make_program pause ./pause
-  make_program etcd go.etcd.io/etcd/server/v3
-  make_program local-path-provisioner github.com/rancher/local-path-provisioner
+  make_program "$KUBERNETES_MODULE" coredns ./coredns
+  make_program "$KUBERNETES_MODULE" pause ./pause
+  make_program "$KUBERNETES_MODULE" etcd go.etcd.io/etcd/server/v3
+  make_program "$KUBERNETES_MODULE" local-path-provisioner github.com/rancher/local-path-provisioner
+  make_program kube-router kube-router .
 }
 
 # kind_node_files: the directory of kind's module that its own node image is made from.
@@ -129,8 +130,8 @@ kind_node_files() {
   )
 }
 
-# pinned_version DEPENDENCY: prints the version that the module of Kubernetes pins.
-pinned_version() { awk -v dependency="$1" '$1 == dependency { print $2 }' "$GO_MODULES/$KUBERNETES_MODULE/go.mod"; }
+# pinned_version MODULE DEPENDENCY: prints the version that the module pins.
+pinned_version() { awk -v dependency="$2" '$1 == dependency { print $2 }' "$GO_MODULES/$1/go.mod"; }
 
 assemble_image() {
   local source=$BUILD/cluster/source files
@@ -141,8 +142,8 @@ assemble_image() {
   cp -r "$files" "$source/src/kind"
   chmod -R u+w "$source/src/kind"
   echo "$KUBERNETES_VERSION" >"$source/src/version"
-  pinned_version github.com/rancher/local-path-provisioner >"$source/src/provisioner"
-  pinned_version github.com/cloudnativelabs/kube-router/v2 >"$source/src/kube-router"
+  pinned_version "$KUBERNETES_MODULE" github.com/rancher/local-path-provisioner >"$source/src/provisioner"
+  pinned_version kube-router github.com/cloudnativelabs/kube-router/v2 >"$source/src/kube-router"
 
   docker rm -f "$NODE_BUILDER" >/dev/null 2>&1 || true
   docker run -d --name "$NODE_BUILDER" --network none --stop-signal SIGRTMIN+3 "$(node_base)" sleep infinity

@@ -93,6 +93,7 @@ docker_root() {
 preflight_build() {
   [ "${1:-$image_kind}" = own ] && ! has_image "$(node_image)" || return 0
   need_go "$KUBERNETES_MODULE"
+  need_go kube-router
   need_space 2500 "$(docker_root)" "the node image"
   need_space 2500 "$ROOT" "compiling Kubernetes"
   need_space 3500 "$(go env GOCACHE)" "compiling Kubernetes"

@@ -13,7 +13,7 @@ GO_FLAGS=(-mod=readonly -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l'
 
 # go_source MODULE: prints the directory of the module's programs.
 go_source() {
-  if [ -f "$GO_MODULES/$1/tools.go" ]; then
+  if [ -f "$GO_MODULES/$1/tools.go" ] || [ -f "$GO_MODULES/$1/main.go" ]; then
     echo "$GO_MODULES/$1"
   else
     echo "$GO_MODULES/${1%-*}"
