@@ -221,7 +221,7 @@ build_image_stages() {
   stage make_kubernetes
   stage make_others
   [ "${plan_base:-}" != yes ] || stage finish_base
-  stage assemble_image
+  stage assemble_node_image
   exec {image_lock}>&-
 }
 

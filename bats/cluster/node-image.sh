@@ -133,7 +133,7 @@ kind_node_files() {
 # pinned_version MODULE DEPENDENCY: prints the version that the module pins.
 pinned_version() { awk -v dependency="$2" '$1 == dependency { print $2 }' "$GO_MODULES/$1/go.mod"; }
 
-assemble_image() {
+assemble_node_image() {
   local source=$BUILD/cluster/source files
   files=$(kind_node_files)
   rm -rf "$source"

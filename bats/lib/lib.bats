@@ -355,6 +355,12 @@ EOT
   assert_output step
 }
 
+@test "scripts that build.sh sources together define no function twice" {
+  run bash -c 'git -C "$0" ls-files "*.sh" | sed "s|^|$0/|" | grep -v "/\(tools\|hooks\)/" |
+    xargs grep -hoE "^[a-z_]+\(\)" | sort | uniq -d' "$ROOT"
+  assert_output ""
+}
+
 @test "the order of the end-to-end files names all of them" {
   run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" "${E2E_LONG[@]}" | sort' _ "$ROOT"
   assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
