@@ -17,7 +17,8 @@ enum {
  * mix. Truncates the line to 1,023 bytes; control characters become "?". Keeps errno. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* From now on a thread writes the lines, and warn() never waits for stderr. Any write may block: to
+/* From now on a thread writes the lines, and warn() never waits for stderr; before, it waits up to a
+ * second, once. Any write may block: to
  * a pipe that nobody reads, a terminal that ^S has stopped, a file on a disk that hangs. O_NONBLOCK
  * would not help: it does nothing for files, and other processes share the open file description
  * (open(2)). 16 lines may wait. What does not fit, or fails, is dropped and counted in the metrics,
