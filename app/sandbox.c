@@ -244,9 +244,9 @@ static int restrict_files(const char *path)
     data_directory = open_path(AT_FDCWD, path);
     if (data_directory < 0)
         return 1;
-    if (allow_files(ruleset, data_directory,
-                    all & (WRITE_FILE | READ_FILE | READ_DIR | REMOVE_FILE | MAKE_REG |
-                           TRUNCATE)) != 0)
+    if (allow_files(
+            ruleset, data_directory,
+            all & (WRITE_FILE | READ_FILE | READ_DIR | REMOVE_FILE | MAKE_REG | TRUNCATE)) != 0)
         return -1;
     /* The names alone: to sync a new visits.txt, its parent's parent is opened. */
     (void)allow_files(ruleset, open_path(data_directory, ".."), READ_DIR);

@@ -477,8 +477,7 @@ static void expect_repair_of_what_was_read(void)
     directory = directory_make();
     ok(is_refused_during_repair(another_process_truncates) && file_is(LINE_A),
        "a file that is truncated while its torn end is copied is not extended with NULs");
-    ok(is_refused_during_repair(another_process_appends) &&
-           file_is(LINE_A LINE_B "torn" LINE_C),
+    ok(is_refused_during_repair(another_process_appends) && file_is(LINE_A LINE_B "torn" LINE_C),
        "bytes that are appended while the torn end is copied are not removed without a copy");
     before_flock = another_process_removes;
     visit_log_init(&visit_log, directory);

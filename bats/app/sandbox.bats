@@ -183,7 +183,7 @@ ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
 
 @test "with on a missing directory is named, not the sandbox" {
   requires_sandbox
-  data=$BATS_TEST_TMPDIR/data
+  data=$BATS_TEST_TMPDIR/file
   touch "$data"
   run --separate-stderr web_app serve --sandbox=on --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   assert_complaint 1 "cannot open $data: Not a directory; name another --data-dir$"
@@ -207,12 +207,12 @@ changes() {
 
 @test "a data directory that is a symbolic link, a bind mount or relative is within reach" {
   requires_sandbox
-  local DATA
+  local directory
   cd "$BATS_TEST_TMPDIR"
   mkdir below link-target
   ln -s link-target link
-  for DATA in link below/relative ./below/; do
-    start_web_app --sandbox=on
+  for directory in link below/relative ./below/; do
+    DATA=$directory start_web_app --sandbox=on
     changes
   done
   requires root

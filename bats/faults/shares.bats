@@ -194,10 +194,10 @@ server_stops() {
 }
 server_goes_on() { kill -CONT "$(cat "$(scratch)/server")"; }
 
-# waits_for_server [OPTION...]: it is not ready while the server of the share is stopped, and ready again afterwards.
+# waits_for_server: it is not ready while the server of the share is stopped, and ready again afterwards.
 waits_for_server() {
   share
-  DATA=$volume/data start_web_app "$@"
+  DATA=$volume/data start_web_app
   visit 2 >/dev/null
   server_stops
   wait_ready_is "not ready: Operation timed out" || return
