@@ -369,5 +369,11 @@ END
     run get "$path" -H 'Accept: text/html'
     assert_output --regexp 'href="?visits'
     refute_output --regexp '(href|src|action)="?/'
+    run python3 -c '
+import re, sys, urllib.parse
+page = "https://example.test/guests" + sys.argv[1]
+print({urllib.parse.urljoin(page, link).split("?")[0] for link in re.findall(r"href=\"?([^\s\">]+)", sys.stdin.read())})' \
+      "$path" <<<"$output"
+    assert_output "{'https://example.test/guests/visits'}"
   done
 }
