@@ -69,6 +69,17 @@ static bool write_line(const char *buffer, size_t length)
     return true;
 }
 
+/* Before there is a thread for it. A stderr that nobody reads must not keep the program from
+ * starting, or from ending with an error: waits for it once, and not forever. */
+static void write_directly(const char *buffer, size_t length)
+{
+    struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&writable, 1, dropped > 0 ? 0 : FLUSH_MS) > 0)
+        (void)write_line(buffer, length);
+    else
+        drop_line();
+}
+
 static void *write_lines(void *unused)
 {
     char buffer[BUFFER_SIZE] = "\n";
@@ -114,7 +125,7 @@ __attribute__((format(printf, 1, 0))) static void put_line(const char *format, v
     char buffer[BUFFER_SIZE];
     size_t length = make_line(buffer, format, arguments);
     if (queue[1] < 0) {
-        (void)write_line(buffer, length);
+        write_directly(buffer, length);
         return;
     }
     waiting++;

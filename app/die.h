@@ -17,12 +17,13 @@ enum {
  * mix. Truncates the line to 1,023 bytes; control characters become "?". Keeps errno. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* From now on a thread writes the lines, and warn() never waits for stderr. Any write may block: to
- * a pipe that nobody reads, a terminal that ^S has stopped, a file on a disk that hangs. O_NONBLOCK
- * would not help: it does nothing for files, and other processes share the open file description
- * (open(2)). 16 lines may wait. What does not fit, or fails, is dropped and counted in the metrics,
- * and a line says so once stderr takes lines again. exit(3) waits for up to a second. Block all
- * signals that have a handler before; the thread inherits the mask. */
+/* From now on a thread writes the lines, and warn() never waits for stderr; before, it waits up to
+ * a second, once. Any write may block: to a pipe that nobody reads, a terminal that ^S has stopped,
+ * a file on a disk that hangs. O_NONBLOCK would not help: it does nothing for files, and other
+ * processes share the open file description (open(2)). 16 lines may wait. What does not fit, or
+ * fails, is dropped and counted in the metrics, and a line says so once stderr takes lines again.
+ * exit(3) waits for up to a second. Block all signals that have a handler before; the thread
+ * inherits the mask. */
 void warn_in_background(void);
 
 /* Like warn(), then exits. An assert(3) that fails also writes such a line, with its file and line,

@@ -206,19 +206,22 @@ static uint64_t rights_of(int version)
     return (1U << count) - 1;
 }
 
-/* Allows RIGHTS to PATH below DIRECTORY, and to what is in it. The descriptor stays open: the rule
- * is about the inode, and a file system without a cache, as proc(5) is, would make another inode
- * for the next one that opens PATH. Returns the descriptor, or -1 with errno. */
-static int allow_files(int ruleset, int directory, const char *path, uint64_t rights)
+/* The descriptor stays open: a rule is about the inode, and a file system without a cache, as
+ * proc(5) is, would make another inode for the next one that opens PATH. */
+static int open_path(int directory, const char *path)
+{
+    return openat(directory, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Allows RIGHTS to DIRECTORY, and to what is in it. Returns 0, or -1 with errno. */
+static int allow_files(int ruleset, int directory, uint64_t rights)
 {
     enum { PATH_BENEATH = 1 };
     struct {
         uint64_t rights;
         int fd;
-    } __attribute__((packed)) rule = {rights, openat(directory, path, O_PATH | O_CLOEXEC)};
-    if (rule.fd >= 0 && syscall(SYS_landlock_add_rule, ruleset, PATH_BENEATH, &rule, 0) != 0)
-        return -1;
-    return rule.fd;
+    } __attribute__((packed)) rule = {rights, directory};
+    return (int)syscall(SYS_landlock_add_rule, ruleset, PATH_BENEATH, &rule, 0);
 }
 
 static int data_directory = -1;
@@ -239,21 +242,22 @@ static int restrict_files(const char *path)
     if (ruleset < 0)
         return -1;
     (void)mkdir(path, 0777); /* as visit_log_open() would, so that a rule can name it */
-    data_directory =
-        allow_files(ruleset, AT_FDCWD, path,
-                    all & (WRITE_FILE | READ_FILE | READ_DIR | REMOVE_FILE | MAKE_REG | TRUNCATE));
+    data_directory = open_path(AT_FDCWD, path);
     if (data_directory < 0)
         return 1;
+    if (allow_files(
+            ruleset, data_directory,
+            all & (WRITE_FILE | READ_FILE | READ_DIR | REMOVE_FILE | MAKE_REG | TRUNCATE)) != 0)
+        return -1;
     /* The names alone: to sync a new visits.txt, its parent's parent is opened. */
-    (void)allow_files(ruleset, data_directory, "..", READ_DIR);
-    (void)allow_files(ruleset, AT_FDCWD, "/proc/self", READ_FILE | READ_DIR);
+    (void)allow_files(ruleset, open_path(data_directory, ".."), READ_DIR);
+    (void)allow_files(ruleset, open_path(AT_FDCWD, "/proc/self"), READ_FILE | READ_DIR);
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         return -1;
     return close(ruleset);
 }
 
-/* RESULT is that of the restriction by NAME. Returns whether it is in force. Who opens the log
- * reports a missing directory. */
+/* RESULT is that of the restriction by NAME. Returns whether it is in force. */
 static bool is_in_force(enum sandbox wanted, const char *name, int result)
 {
     static const char format[] = "no %s here: %s; %s";
@@ -270,7 +274,11 @@ enum sandbox sandbox_enter(enum sandbox wanted, const char *directory)
         return SANDBOX_OFF;
     /* seccomp(2) and landlock(7) demand it. */
     (void)syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    bool files = is_in_force(wanted, "Landlock", restrict_files(directory));
+    int result = restrict_files(directory);
+    /* Otherwise who opens the log reports it. */
+    if (wanted == SANDBOX_ON && result > 0)
+        die(EXIT_FAILED, "cannot open %s: %s; name another --data-dir", directory, strerror(errno));
+    bool files = is_in_force(wanted, "Landlock", result);
     bool calls = is_in_force(wanted, "seccomp", restrict_calls());
     return files && calls ? SANDBOX_ON : files || calls ? SANDBOX_PARTIAL : SANDBOX_OFF;
 }

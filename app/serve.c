@@ -1,5 +1,6 @@
 #include "serve.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "die.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Each connection needs a descriptor. RESERVED descriptors are for files and for the connections of
  * the admin port, so that many visitors cannot use them up. Returns how many of the CONNECTIONS are
@@ -40,6 +42,13 @@ static unsigned raise_descriptor_limit(unsigned connections)
     warn("only %llu files may be open here, so there is room for %u connections; raise ulimit -n",
          (unsigned long long)limit.rlim_cur, possible);
     return possible;
+}
+
+/* The group may read and write what the program creates, whatever the umask says: in Kubernetes the
+ * next pod may have another user, but the same group (fsGroup). */
+static void let_group_write(void)
+{
+    (void)umask(umask(0) & ~(mode_t)S_IRWXG);
 }
 
 /* To be called before the first thread starts: threads inherit the mask, and only this thread waits
@@ -109,6 +118,9 @@ struct keeper {
     char addresses[256];
     pthread_t thread, owner; /* the owner gets SIGUSR1 after a failed sync */
     pthread_mutex_t busy;    /* held while the thread uses the log */
+    bool is_stuck;           /* as is_stuck() last said */
+    int64_t progress_ms;     /* when the volume last responded, by clock_ms() */
+    uint64_t progress;       /* changes when bytes are written or synced */
 };
 
 static void report_start(const struct keeper *keeper)
@@ -158,6 +170,40 @@ static enum phase next_phase(enum phase phase, bool has_signal, bool sync_failed
     return phase;
 }
 
+/* Does the volume not respond, as a network share whose server is gone? Then the thread is in a
+ * system call that does not return, or waits for a worker that is in one. */
+static bool is_stuck(struct keeper *keeper)
+{
+    enum { STUCK_MS = 10000 };
+    const struct visit_log *log = &keeper->log;
+    int64_t now_ms = clock_ms();
+    uint64_t progress = log->size + log->durable_size;
+    bool is_busy = pthread_mutex_trylock(&keeper->busy) != 0;
+    if (!is_busy)
+        pthread_mutex_unlock(&keeper->busy);
+    if (!is_busy || progress != keeper->progress || visit_log_fault(log) == EINPROGRESS)
+        keeper->progress_ms = now_ms;
+    keeper->progress = progress;
+    return now_ms - keeper->progress_ms >= STUCK_MS;
+}
+
+static void check_volume(struct keeper *keeper, struct server *server)
+{
+    bool before = keeper->is_stuck;
+    keeper->is_stuck = is_stuck(keeper);
+    if (keeper->is_stuck == before)
+        return;
+    server_set_stuck(server, keeper->is_stuck);
+    warn(before ? "%s responds again" : "%s does not respond; not ready, waiting",
+         keeper->options->data_dir);
+}
+
+/* To exit now is as safe as to be killed. */
+static _Noreturn void abandon(const struct keeper *keeper)
+{
+    die(EXIT_FAILED, "stopped, though %s does not respond", keeper->options->data_dir);
+}
+
 /* Waits until the thread is idle, and stays so. Returns false if it reads the file, or if the
  * volume has not responded for a second; all visits are durable then. To exit meanwhile is as safe
  * as to be killed. */
@@ -169,6 +215,8 @@ static bool stop_keeper(struct keeper *keeper)
             return false;
         if (pauses >= 100 && log->durable_size == log->size && !visit_log_has_failed(log))
             return false;
+        if (is_stuck(keeper))
+            abandon(keeper);
         (void)poll(NULL, 0, 10);
     }
     return true;
@@ -176,7 +224,7 @@ static bool stop_keeper(struct keeper *keeper)
 
 /* Asks for housekeeping() once a second, when a worker asks for it with SIGUSR1, and on SIGHUP,
  * which log rotation sends after it has moved the file. Returns when all visitors' loops have
- * stopped. */
+ * stopped. Exits if --drain is over and the volume keeps one from stopping. */
 static void serve_until_drained(struct server *server, struct keeper *keeper,
                                 const sigset_t *signals)
 {
@@ -184,13 +232,14 @@ static void serve_until_drained(struct server *server, struct keeper *keeper,
     const struct options *options = keeper->options;
     const struct visit_log *log = &keeper->log;
     enum phase phase = SERVING;
-    int64_t next_report_ms = 0;
+    int64_t next_report_ms = 0, drain_until_ms = 0;
     while (phase == SERVING || !server_has_drained(server)) {
         int received = sigtimedwait(signals, NULL, &second);
         bool has_signal = received == SIGTERM || received == SIGINT || received == SIGQUIT;
         if (!has_signal && !visit_log_has_failed(log))
             (void)pthread_kill(keeper->thread, SIGUSR1);
         report_reading(options->data_dir, visit_log_fault(log), &next_report_ms);
+        check_volume(keeper, server);
         if (has_signal && phase == SERVING)
             warn("SIG%s: draining open connections for up to %u ms",
                  received == SIGTERM  ? "TERM"
@@ -198,9 +247,14 @@ static void serve_until_drained(struct server *server, struct keeper *keeper,
                                       : "QUIT",
                  options->drain_ms);
         enum phase next = next_phase(phase, has_signal, visit_log_has_failed(log));
-        if (next != phase)
-            server_drain(server, next == DRAINING ? options->drain_ms : 0);
+        if (next != phase) {
+            unsigned drain_ms = next == DRAINING ? options->drain_ms : 0;
+            drain_until_ms = clock_ms() + drain_ms;
+            server_drain(server, drain_ms);
+        }
         phase = next;
+        if (phase != SERVING && keeper->is_stuck && clock_ms() >= drain_until_ms)
+            abandon(keeper);
     }
 }
 
@@ -213,8 +267,9 @@ int serve(const struct options *given)
     sigset_t signals;
     char message[512];
     options = *given;
-    options_warn(given); /* before timezone_set() sets TZ */
     block_signals(&signals);
+    let_group_write();
+    options_warn(given); /* before timezone_set() sets TZ */
     const char *complaint = timezone_set(options.timezone);
     if (complaint)
         die(EXIT_USAGE, "--timezone=%s %s", options.timezone, complaint);

@@ -115,15 +115,18 @@ int check_is_named(int directory, const char *name, int fd)
     return -1;
 }
 
+int check_size(int fd, uint64_t size)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    errno = ESTALE;
+    return (uint64_t)status.st_size == size ? 0 : -1;
+}
+
 int create_new(int directory, const char *name, int flags)
 {
-    enum { GROUP_MAY_WRITE = 0060 };
-    struct stat status;
-    int fd = openat(directory, name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
-    /* A file system without modes keeps what it has. */
-    if (fd >= 0 && fstat(fd, &status) == 0 && (status.st_mode & GROUP_MAY_WRITE) != GROUP_MAY_WRITE)
-        (void)fchmod(fd, (status.st_mode & 07777) | GROUP_MAY_WRITE);
-    return fd;
+    return openat(directory, name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
 }
 
 int open_existing(int directory, const char *name, int flags)

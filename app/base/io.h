@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Writes all SIZE bytes. Returns 0, or -1 with the errno of write(2). *RET_WRITTEN is the number of
@@ -41,10 +42,11 @@ bool is_same_file(const struct stat *one, const struct stat *other);
  * that name. */
 int check_is_named(int directory, const char *name, int fd);
 
+/* Is FD SIZE bytes long? Returns 0, or -1 with errno; ESTALE: it is not. */
+int check_size(int fd, uint64_t size);
+
 /* Open NAME in DIRECTORY; create_new() only if it is absent (EEXIST). They never follow a symbolic
- * link or wait for a FIFO. The group may read and write a new file whatever the umask says: in
- * Kubernetes the next pod may have another user, but the same group (fsGroup). Return a descriptor,
- * or -1 with the errno of openat(2). */
+ * link or wait for a FIFO. Return a descriptor, or -1 with the errno of openat(2). */
 int open_existing(int directory, const char *name, int flags);
 int open_or_create(int directory, const char *name, int flags);
 int create_new(int directory, const char *name, int flags);

@@ -194,6 +194,8 @@ static int open_and_recover(struct log_file *file, const char *path, bool is_fir
 
 close_directory:
     close_keeping_errno(file->directory);
+    if (errno == ENOENT) /* another process has removed the file or the directory meanwhile */
+        errno = ESTALE;
     return -1;
 }
 

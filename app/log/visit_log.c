@@ -325,10 +325,11 @@ static void maintain_open(struct visit_log *log)
     }
     if (!log->fault && log->partial_size == 0)
         return;
+    int fault = log->fault;
     if (probe_write(log) != 0)
         log->fault = errno;
-    else if (log->fault == EIO) /* the volume is good: our descriptor may not be (NFS, nfs(5)) */
-        (void)become_stale(log, EBADFD);
+    else if (fault && !is_no_space(fault) && fault != EFBIG && fault != EROFS)
+        (void)become_stale(log, EBADFD); /* the volume is good: our descriptor may not be */
     else
         log->fault = 0;
 }

@@ -6,6 +6,7 @@
 #include "site/respond.h"
 #include "site/visit.h"
 
+#include <errno.h>
 #include <string.h>
 
 _Static_assert((int)METRICS_MAX <= (int)RESPONSE_BODY_MAX &&
@@ -24,6 +25,8 @@ static void respond_readiness(struct worker *worker, struct response *response)
 {
     int fault = visit_log_fault(worker->server->log);
     bool draining = worker->server->draining;
+    if (!fault && worker->server->stuck)
+        fault = ETIMEDOUT;
     struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
     if (!draining && !fault) {
         respond_text(worker, response, METRICS_READYZ, 200, "ready\n");

@@ -189,6 +189,11 @@ void server_drain(struct server *server, unsigned drain_ms)
         event_loop_drain(server->workers[i]->loop, drain_ms);
 }
 
+void server_set_stuck(struct server *server, bool is_stuck)
+{
+    server->stuck = is_stuck;
+}
+
 bool server_has_drained(const struct server *server)
 {
     return server->running <= 1; /* the admin loop serves until the end */

@@ -26,6 +26,9 @@ void server_describe(const struct server *server, char *text, size_t size);
  * once. May be called again with less time. */
 void server_drain(struct server *server, unsigned drain_ms);
 
+/* The volume does not respond, or responds again: /readyz fails meanwhile. */
+void server_set_stuck(struct server *server, bool is_stuck);
+
 /* Have all visitors' loops stopped? */
 bool server_has_drained(const struct server *server);
 

@@ -76,22 +76,44 @@ goes_on_without_reader() {
 
 @test "the same with a terminal that is stopped with ^S" { goes_on_without_reader terminal; }
 
-@test "with a full pipe the program starts too" {
-  mkfifo "$BATS_TEST_TMPDIR/fifo"
-  exec {full}<>"$BATS_TEST_TMPDIR/fifo"
-  # shellcheck disable=SC2016 # for the other shell
-  in_background "$BATS_TEST_TMPDIR/dd" dd if=/dev/zero of="$BATS_TEST_TMPDIR/fifo" bs=4k oflag=nonblock
+# run_with_full_pipe COMMAND...: in the background, with a pipe as stderr that is full and that nobody reads.
+run_with_full_pipe() {
+  local fifo
+  fifo=$(mktemp -u "$BATS_TEST_TMPDIR/fifo.XXXXXX")
+  mkfifo "$fifo"
+  exec {full}<>"$fifo"
+  in_background "$BATS_TEST_TMPDIR/dd" dd if=/dev/zero of="$fifo" bs=4k oflag=nonblock
   wait "$background" || true
-  data=$BATS_TEST_TMPDIR/data
-  "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data" \
-    2>"$BATS_TEST_TMPDIR/fifo" </dev/null >/dev/null 3>&- &
+  "$@" 2>"$fifo" </dev/null >/dev/null 3>&- &
   pid=$!
   started "$pid"
+}
+
+# starts_with_full_pipe COMMAND...: the program, which COMMAND precedes, serves and ends all the same.
+starts_with_full_pipe() {
+  data=$BATS_TEST_TMPDIR/data
+  run_with_full_pipe "$@" "$WEB_APP" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
   listens() { ss -Hltnp | grep -q "pid=$pid,"; }
-  try --max 200 --delay 0.05 -- listens
+  try --max 100 --delay 0.1 -- listens || fail "it does not start" || return
   kill "$pid"
-  ended_within 60
+  ended_within 60 || return
   exec {full}>&-
+}
+
+@test "with a full pipe the program starts too, and with lines to log before it serves" {
+  starts_with_full_pipe
+  starts_with_full_pipe env TZ=America/New_York WEB_APP_LISTN=9
+  requires command:prlimit
+  starts_with_full_pipe prlimit --nofile=200:200
+}
+
+@test "with a full pipe a start that fails has its exit code" {
+  start_web_app
+  run_with_full_pipe "$WEB_APP" serve --listen "127.0.0.1:$port"
+  timeout 60 tail --pid="$pid" -s 0.05 -f /dev/null || fail "it still runs"
+  local code=0
+  wait "$pid" || code=$?
+  assert_equal "$code" 1
 }
 
 @test "a second SIGTERM ends the drain at once, though nobody reads the log" {
@@ -205,4 +227,7 @@ goes_on_without_reader() {
   mutant logs-with-blocking-write
   run goes_on_without_reader pipe
   assert_failure
+  run starts_with_full_pipe env TZ=America/New_York
+  assert_failure
+  assert_output --partial "it does not start"
 }

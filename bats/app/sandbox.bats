@@ -180,3 +180,45 @@ ready_is() { [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "$1" ]; }
   stop_web_app
   assert_visits 1
 }
+
+@test "with on a missing directory is named, not the sandbox" {
+  requires_sandbox
+  data=$BATS_TEST_TMPDIR/file
+  touch "$data"
+  run --separate-stderr web_app serve --sandbox=on --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  assert_complaint 1 "cannot open $data: Not a directory; name another --data-dir$"
+  run --separate-stderr web_app serve --sandbox=on --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data.no/such"
+  assert_complaint 1 "cannot open $data.no/such: No such file or directory; name another --data-dir$"
+}
+
+# changes: in $data the file is created, replaced, repaired and continued.
+changes() {
+  visit 2 >/dev/null
+  cp "$data/visits.txt" "$data/new"
+  mv "$data/new" "$data/visits.txt"
+  wait_log "^web-app: reopened $data/visits.txt: 2 visits$"
+  printf 'torn' >>"$data/visits.txt"
+  wait_log "^web-app: truncated 4 bytes of a torn line from $data/visits.txt; kept in "
+  assert_equal "$(visit | jq .visit)" 3
+  assert_visits 3
+  assert [ -e "$data/visits.txt.durable" ]
+  stop_web_app
+}
+
+@test "a data directory that is a symbolic link, a bind mount or relative is within reach" {
+  requires_sandbox
+  local directory
+  cd "$BATS_TEST_TMPDIR"
+  mkdir below link-target
+  ln -s link-target link
+  for directory in link below/relative ./below/; do
+    DATA=$directory start_web_app --sandbox=on
+    changes
+  done
+  requires root
+  mkdir source mounted
+  mount --bind source mounted
+  DATA=mounted start_web_app --sandbox=on
+  changes
+  umount mounted
+}

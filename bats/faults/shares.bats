@@ -15,6 +15,7 @@ setup_file() {
 }
 
 teardown() {
+  server_goes_on 2>/dev/null || true
   stop_started
   unmount_all
   [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$(scratch)"/web-app.*.log 2>/dev/null || true
@@ -31,11 +32,12 @@ share() {
 
 mount_share() {
   in_background "$(scratch)/faulty.log" "$BATS_FILE_TMPDIR/faulty" "$below" "$orders" "$volume"
+  echo "$background" >"$(scratch)/server"
   try --max 200 --delay 0.05 -- mountpoint -q "$volume"
 }
 
-# order CALL ERRNO: from now on that call fails. obey CALL: it works again.
-order() { echo "$2" >"$orders/$1"; }
+# order CALL ERRNO [old]: from now on that call fails; with old only on the handles of today. obey CALL: it works again.
+order() { echo "${*:2}" >"$orders/$1"; }
 obey() { rm "$orders/$1"; }
 
 # kill_handles: the server does not know any open file any more.
@@ -154,6 +156,92 @@ dies_and_is_mounted() {
   wait_log "^web-app: reopened $data/visits.txt: 1 visits$"
   assert_equal "$(visit | jq .visit)" 2
   assert_visits 2
+}
+
+# keeps_failing ERRNO: the handle does not take a write any more, for a reason that does not say that it is dead, while
+# another handle would.
+keeps_failing() {
+  share
+  DATA=$volume/data start_web_app
+  visit 2 >/dev/null
+  order write "$1" old
+  assert_equal "$(status_of /)" 503 || return
+  wait_log "^web-app: reopened $data/visits.txt: 2 visits$" || return
+  wait_ready_is ready || return
+  assert_equal "$(visit | jq .visit)" 3 || return
+  stop_web_app || return
+  assert_visits 3
+}
+
+@test "a handle that fails with any errno is replaced once its volume takes bytes again" {
+  local errno
+  # EPERM, EINVAL, EBADFD of GlusterFS, ESHUTDOWN of CephFS, ETIMEDOUT of NFS, EHOSTDOWN of CIFS
+  for errno in 1 22 77 108 110 112; do keeps_failing "$errno"; done
+}
+
+@test "control: a program that goes on with a handle that fails is found out" {
+  mutant keeps-handle-that-fails
+  run keeps_failing 108
+  assert_failure
+  assert_output --partial "no line ^web-app: reopened"
+}
+
+# server_stops: the server of the share responds no more. FUSE lets a process end only if it need not wait for a flush,
+# which the kernel no longer asks for once it has been refused.
+server_stops() {
+  cat "$data/visits.txt" >/dev/null
+  kill -STOP "$(cat "$(scratch)/server")"
+}
+server_goes_on() { kill -CONT "$(cat "$(scratch)/server")"; }
+
+# waits_for_server: it is not ready while the server of the share is stopped, and ready again afterwards.
+waits_for_server() {
+  share
+  DATA=$volume/data start_web_app
+  visit 2 >/dev/null
+  server_stops
+  wait_ready_is "not ready: Operation timed out" || return
+  assert_equal "$(admin /healthz)" ok || return
+  wait_log "^web-app: $data does not respond; not ready, waiting$" || return
+  server_goes_on
+  wait_ready_is ready || return
+  wait_log "^web-app: $data responds again$" || return
+  assert_equal "$(visit | jq .visit)" 3 || return
+  stop_web_app || return
+  assert_visits 3
+}
+
+@test "while the server of the volume does not respond it is alive and not ready, also without a visitor" {
+  waits_for_server
+}
+
+@test "control: a program that does not notice a server that is gone is found out" {
+  mutant waits-for-lost-volume
+  run waits_for_server
+  server_goes_on
+  assert_failure
+  assert_output --partial "readyz is not: not ready: Operation timed out"
+}
+
+# ends_without_server [OPTION...]: SIGTERM ends it while the server is stopped and a visitor waits.
+ends_without_server() {
+  share
+  DATA=$volume/data start_web_app --drain 1s "$@"
+  visit 2 >/dev/null
+  server_stops
+  curl -sS -o /dev/null --max-time 60 "http://127.0.0.1:$port/" 3>&- &
+  started "$!"
+  kill "$pid"
+  ends_with 1 || fail "it still runs" || return
+  log_has "^web-app: stopped, though $data does not respond$" || return
+  server_goes_on
+  DATA=$data start_web_app || return
+  assert_regex "$(visit | jq .visit)" '^[34]$' # the visit that waited may be in the file
+}
+
+@test "SIGTERM ends it although the server of the volume does not respond, and no acknowledged visit is lost" {
+  local sync
+  for sync in always interval none; do ends_without_server --sync "$sync"; done
 }
 
 @test "a sync that reports a dead handle ends it with 3 as any failed sync does, and the next start opens a new one" {

@@ -3,7 +3,8 @@
  *     faulty BELOW ORDERS MOUNT-POINT
  *
  * It shows the directory BELOW at MOUNT-POINT, in the foreground. While the directory ORDERS has a
- * file named after a call, such as `fsync`, that call fails with the errno that is its content.
+ * file named after a call, such as `fsync`, that call fails with the errno that is its content; if
+ * `old` follows, only on descriptors that were opened before that file was written.
  * When the file ORDERS/dead becomes longer, all descriptors that are open by then are dead: their
  * calls fail with ESTALE, as after an NFS server has lost a file. */
 #define _GNU_SOURCE
@@ -13,17 +14,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int below, orders;
 
 struct handle {
     int fd;
-    off_t born; /* the length of ORDERS/dead when it was opened */
+    off_t born;             /* the length of ORDERS/dead when it was opened */
+    struct timespec opened; /* by CLOCK_REALTIME_COARSE, as the times of files are */
 };
 
 static struct handle *handle_of(const struct fuse_file_info *info)
@@ -37,18 +41,27 @@ static off_t deaths(void)
     return fstatat(orders, "dead", &status, 0) == 0 ? status.st_size : 0;
 }
 
+static bool is_before(const struct timespec *one, const struct timespec *other)
+{
+    return one->tv_sec < other->tv_sec ||
+           (one->tv_sec == other->tv_sec && one->tv_nsec < other->tv_nsec);
+}
+
 /* Returns the negative errno that was ordered for CALL, or 0. INFO may be NULL. */
 static int ordered(const char *call, const struct fuse_file_info *info)
 {
     char text[16] = "";
+    struct stat order = {0};
+    const struct handle *handle = info && info->fh ? handle_of(info) : NULL;
     int fd = openat(orders, call, O_RDONLY);
-    if (fd >= 0 && read(fd, text, sizeof text - 1) < 0)
+    if (fd >= 0 && (read(fd, text, sizeof text - 1) < 0 || fstat(fd, &order) != 0))
         abort();
     if (fd >= 0)
         (void)close(fd);
-    if (atoi(text) > 0)
+    bool spared = strstr(text, "old") && handle && !is_before(&handle->opened, &order.st_mtim);
+    if (atoi(text) > 0 && !spared)
         return -atoi(text);
-    return info && info->fh && handle_of(info)->born < deaths() ? -ESTALE : 0;
+    return handle && handle->born < deaths() ? -ESTALE : 0;
 }
 
 static const char *relative(const char *path)
@@ -87,7 +100,8 @@ static int keep(int fd, struct fuse_file_info *info)
     struct handle *handle = fd < 0 ? NULL : malloc(sizeof *handle);
     if (!handle)
         return -errno;
-    *handle = (struct handle){fd, deaths()};
+    *handle = (struct handle){.fd = fd, .born = deaths()};
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &handle->opened);
     info->fh = (uintptr_t)handle;
     return 0;
 }
