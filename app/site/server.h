@@ -29,7 +29,8 @@ void server_drain(struct server *server, unsigned drain_ms);
 /* Have all visitors' loops stopped? */
 bool server_has_drained(const struct server *server);
 
-/* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */
+/* To be called when the visitors' loops have stopped: stops the admin loop, and frees everything.
+ */
 void server_stop(struct server *server);
 
 #endif
