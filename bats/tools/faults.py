@@ -653,7 +653,7 @@ def suite_copy():
     """On a file system whose disk is not visible (FUSE) the start makes a copy of the file."""
     calls = {"write": "EIO ENOSPC EPERM EINTR", "fsync": "EIO ENOSPC EINTR", "openat": "EIO ENOSPC EACCES",
              "renameat": "EIO ENOSPC EBUSY", "unlinkat": "EIO", "pread64": "EIO EINTR", "?fstat,?newfstatat": "EIO",
-             "fchown": "EPERM", "fchmod": "EIO", "flock": "EIO", "fstatfs": "EIO"}
+             "fchown": "EPERM", "flock": "EIO", "fstatfs": "EIO"}
     files = DIRECTORY + ("DATA/visits.txt.copying",)
     by_name = ("write", "openat", "pread64", "?fstat,?newfstatat")
     return [start_loop("three lines", call, error, files if call in by_name else (), copies=True)
