@@ -3,11 +3,7 @@
 
 load ../lib/cluster
 
-setup_file() {
-  start_file parallel
-  start_client visitor
-}
-
+setup_file() { start_file parallel; }
 teardown_file() { end_file; }
 
 # never_ready HELM_ARGUMENT...: installs with a readiness probe that never succeeds, and does not wait.
@@ -18,7 +14,7 @@ never_ready() {
 has_file() { kubectl exec "$1" -- web-app visits --raw >/dev/null; }
 
 # has_name POD: the API server and the cluster's DNS know its address. Makes no visit.
-has_name() { check_from visitor "http://$1.chart-web-app-headless:8081/healthz"; }
+has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8081/healthz"; }
 
 @test "all pods, claims and files are created although no pod is ever ready" {
   local pod
@@ -32,7 +28,7 @@ has_name() { check_from visitor "http://$1.chart-web-app-headless:8081/healthz";
   try --max 60 --delay 0.5 -- has_name chart-web-app-2
   visit chart-web-app-2
   assert_visits chart-web-app-2 1
-  check_from visitor http://chart-web-app-2.chart-web-app-headless:8080/
+  kubectl exec chart-web-app-0 -- web-app check "http://chart-web-app-2.chart-web-app-headless:8080/"
   assert_visits chart-web-app-2 2
   assert_visits chart-web-app-1 0
 

@@ -4,7 +4,6 @@ load ../lib/cluster
 
 setup_file() {
   start_file traffic
-  start_client visitor
   install
 }
 
@@ -13,7 +12,7 @@ teardown_file() { end_file; }
 visit_by_name() {
   local count
   for ((count = 0; count < $2; count++)); do
-    check_from visitor "http://$1.chart-web-app-headless:8080/" >/dev/null
+    kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8080/" >/dev/null
   done
 }
 
@@ -42,7 +41,7 @@ sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
   local before after count
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 24; count++)); do
-    check_from visitor http://chart-web-app/ >/dev/null
+    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
   echo "before: ${before[*]}, after: ${after[*]}"
@@ -64,7 +63,7 @@ visits_stay_on_one() {
   local before after count visited=0
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 8; count++)); do
-    check_from visitor http://chart-web-app/ >/dev/null
+    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
   for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done
