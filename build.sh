@@ -102,7 +102,7 @@ cmd_cluster() { # up | down | status | logs | image | load: a real Kubernetes cl
   cluster_main "$@"
 }
 
-cmd_lint() { # static checks: shell, C, formatting
+cmd_lint() { # static checks: shell, C, formatting, CI's workflows
   need app lint
   fetch_civetweb
   # shellcheck source=bats/lint.sh

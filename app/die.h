@@ -10,13 +10,24 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_DURABILITY_LOST = 3, /* a sync failed: the durable content of the file is unknown */
+    EXIT_FORBIDDEN_CALL = 4,  /* a system call that sandbox.c does not allow */
 };
 
 /* Writes "web-app: ..." and a newline with one write(2), so that lines of several threads do not
  * mix. Truncates the line to 1,023 bytes; control characters become "?". Keeps errno. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Like warn(), then exits. An assert(3) that fails also writes such a line, then aborts. */
+/* From now on a thread writes the lines, and warn() never waits for stderr; before, it waits up to
+ * a second, once. Any write may block: to a pipe that nobody reads, a terminal that ^S has stopped,
+ * a file on a disk that hangs. O_NONBLOCK would not help: it does nothing for files, and other
+ * processes share the open file description (open(2)). 16 lines may wait. What does not fit, or
+ * fails, is dropped and counted in the metrics, and a line says so once stderr takes lines again.
+ * exit(3) waits for up to a second. Block all signals that have a handler before; the thread
+ * inherits the mask. */
+void warn_in_background(void);
+
+/* Like warn(), then exits. An assert(3) that fails also writes such a line, with its file and line,
+ * then aborts. */
 _Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -22,7 +22,7 @@ int list(const struct options *options)
     struct text path = text_begin(path_buffer, sizeof path_buffer);
     text_printf(&path, "%s/" VISITS_FILE, options->data_dir);
     errno = ENAMETOOLONG;
-    int fd = path.overflowed ? -1 : open(path.data, O_RDONLY | O_CLOEXEC);
+    int fd = path.overflowed ? -1 : open(path.data, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || scan_file(fd, &scan, buffer, &rest) != 0)
         die(EXIT_FAILED, "cannot read %s: %s; name its directory with --data-dir", path.data,
             strerror(errno));

@@ -21,7 +21,8 @@ static int print_version(const struct options *options);
 static int print_help(const struct options *options);
 
 static const struct verb_entry {
-    const char *name, *operands, *help;
+    char name[8];
+    const char *operands, *help;
     enum verb options; /* which options it takes; 0: none */
     int (*run)(const struct options *options);
 } verbs[] = {
@@ -116,7 +117,8 @@ static int print_help(const struct options *options)
     text_string(&text,
                 "\noptions; flags override environment variables, which override defaults:\n");
     options_help(&text);
-    text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost\n");
+    text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden "
+                       "system call\n");
     return print(&text);
 }
 
@@ -137,7 +139,9 @@ static int check(const struct options *options)
     if (complaint)
         die(EXIT_USAGE, "%s: %s", given, complaint);
     if (client_get(&url, &response, described, sizeof described) != 0)
-        die(EXIT_FAILED, "%s: %s", given, described);
+        die(EXIT_FAILED, "%s: %s%s", given, described,
+            options->url ? ""
+                         : "; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both");
     client_describe(&response, described, sizeof described);
     text_printf(&line, "%d %s\n", response.status, described);
     int exit_code = print(&line);

@@ -1,18 +1,21 @@
 #include "options.h"
 
+#include "die.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+/* Short strings are arrays: a pointer in a table needs a relocation, which is longer. */
 struct option {
-    const char *name;
+    char name[16];
     unsigned verbs;
-    const char *metavar; /* NULL: the option has no value */
-    const char
-        *default_value; /* as on the command line; NULL: no default and no environment variable */
+    char metavar[12];       /* "": the option has no value */
+    char default_value[16]; /* as on the command line; "": no default and no environment variable */
     const char *allowed;
     const char *help;
     int (*parse)(struct options *options, const char *value);
@@ -66,19 +69,26 @@ static int parse_data_dir(struct options *options, const char *value)
     return *value ? 0 : -1;
 }
 
-static const char *const sync_names[] = {
+static const char sync_names[][12] = {
     [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
 _Static_assert(sizeof sync_names / sizeof *sync_names == SYNC_NONE + 1, "every mode has a name");
 
-static int parse_sync(struct options *options, const char *value)
+/* Finds VALUE among the first COUNT of NAMES. Returns 0 with its index, or -1. */
+static int parse_name(const char *value, const char (*names)[12], unsigned count,
+                      unsigned *ret_index)
 {
-    for (unsigned mode = SYNC_ALWAYS; mode <= SYNC_NONE; mode++) {
-        if (strcmp(value, sync_names[mode]) == 0) {
-            options->sync = mode;
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *ret_index = i;
             return 0;
         }
     }
     return -1;
+}
+
+static int parse_sync(struct options *options, const char *value)
+{
+    return parse_name(value, sync_names, SYNC_NONE + 1, &options->sync);
 }
 
 static int parse_timezone(struct options *options, const char *value)
@@ -97,11 +107,11 @@ static int parse_max_connections(struct options *options, const char *value)
     return parse_unsigned(value, 1, 1000000, &options->max_connections);
 }
 
-/* 5s, 500ms or 1m; at most an hour. */
-static int parse_drain(struct options *options, const char *value)
+/* 5s, 500ms or 1m; at most MAXIMUM_MS, which is a number of minutes. */
+static int parse_time(const char *value, unsigned maximum_ms, unsigned *ret_ms)
 {
     static const struct {
-        const char *unit;
+        char unit[4];
         unsigned ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
     enum { DIGITS_MAX = 15 }; /* as in the schema of the chart's values */
@@ -109,12 +119,35 @@ static int parse_drain(struct options *options, const char *value)
     uint64_t number;
     for (size_t i = 0; length <= DIGITS_MAX && i < sizeof units / sizeof *units; i++) {
         if (strcmp(value + length, units[i].unit) == 0 &&
-            parse_number(value, length, 0, 3600000 / units[i].ms, &number) == 0) {
-            options->drain_ms = (unsigned)number * units[i].ms;
+            parse_number(value, length, 0, maximum_ms / units[i].ms, &number) == 0) {
+            *ret_ms = (unsigned)number * units[i].ms;
             return 0;
         }
     }
     return -1;
+}
+
+static int parse_idle_timeout(struct options *options, const char *value)
+{
+    return parse_time(value, 1440 * 60000, &options->idle_timeout_ms) == 0 &&
+                   options->idle_timeout_ms >= 1000
+               ? 0
+               : -1;
+}
+
+static int parse_drain(struct options *options, const char *value)
+{
+    return parse_time(value, 60 * 60000, &options->drain_ms);
+}
+
+static const char sandbox_names[][12] = {[SANDBOX_AUTO] = "auto",
+                                         [SANDBOX_ON] = "on",
+                                         [SANDBOX_OFF] = "off",
+                                         [SANDBOX_PARTIAL] = "partial"};
+
+static int parse_sandbox(struct options *options, const char *value)
+{
+    return parse_name(value, sandbox_names, SANDBOX_PARTIAL, &options->sandbox);
 }
 
 static int parse_tail(struct options *options, const char *value)
@@ -150,10 +183,14 @@ static const struct option table[] = {
     {"max-connections", VERB_SERVE, "NUMBER", "4096", "a number from 1 to 1000000",
      "of all workers together; at the limit the connection idle longest is closed",
      parse_max_connections},
+    {"idle-timeout", VERB_SERVE, "TIME", "620s", "a number with ms, s or m, from 1s to 1440m",
+     "how long a connection is kept without a request", parse_idle_timeout},
     {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
      "how long SIGTERM waits for open connections", parse_drain},
-    {"tail", VERB_VISITS, "NUMBER", NULL, "a number", "only the last NUMBER visits", parse_tail},
-    {"raw", VERB_VISITS, NULL, NULL, "no value",
+    {"sandbox", VERB_SERVE, "MODE", "auto", "auto, on or off",
+     "gives up what serving does not need (on: or does not start)", parse_sandbox},
+    {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
+    {"raw", VERB_VISITS, "", "", "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
 };
 enum { TABLE_LENGTH = sizeof table / sizeof *table };
@@ -164,7 +201,7 @@ enum { ENVIRONMENT_NAME_SIZE = 64 };
  * have none. Returns whether there is a variable. */
 static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
 {
-    if (!option->default_value)
+    if (!*option->default_value)
         return false;
     int length = snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
     assert(length < ENVIRONMENT_NAME_SIZE);
@@ -198,7 +235,7 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
             continue;
-        if (option->default_value && option->parse(options, option->default_value) != 0)
+        if (*option->default_value && option->parse(options, option->default_value) != 0)
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
         /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
@@ -224,9 +261,9 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
     if (!option)
         return complain(message, size, "there is no option --%.*s here; see web-app help",
                         (int)length, argument + 2);
-    if (!option->metavar && value)
+    if (!*option->metavar && value)
         return complain(message, size, "--%s takes no value", option->name);
-    if (option->metavar && !value) {
+    if (*option->metavar && !value) {
         if (left < 2)
             return complain(message, size, "--%s needs a value: %s", option->name, option->allowed);
         value = arguments[1];
@@ -258,13 +295,80 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
     return 0;
 }
 
+/* The number of characters to insert, remove or replace (Wagner and Fischer, 1974). One row of the
+ * table is kept: row[j] is the distance of the beginning of ONE to J characters of OTHER. */
+static unsigned distance(const char *one, const char *other)
+{
+    unsigned char row[ENVIRONMENT_NAME_SIZE];
+    size_t length = strlen(other);
+    assert(length < sizeof row);
+    for (size_t j = 0; j <= length; j++)
+        row[j] = (unsigned char)j;
+    for (; *one; one++) {
+        unsigned char diagonal = row[0]++;
+        for (size_t j = 1; j <= length; j++) {
+            unsigned char replaced = (unsigned char)(diagonal + (*one != other[j - 1]));
+            diagonal = row[j];
+            unsigned char least = row[j - 1] < row[j] ? row[j - 1] : row[j];
+            row[j] = replaced <= least ? replaced : (unsigned char)(least + 1);
+        }
+    }
+    return row[length];
+}
+
+static void warn_of_variable(const char *name)
+{
+    enum { SIMILAR = 3 };
+    char known[ENVIRONMENT_NAME_SIZE], nearest[ENVIRONMENT_NAME_SIZE];
+    unsigned least = SIMILAR + 1;
+    for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
+        unsigned edits = environment_name(option, known) ? distance(name, known) : least;
+        if (edits == 0)
+            return;
+        if (edits < least) {
+            least = edits;
+            memcpy(nearest, known, sizeof nearest);
+        }
+    }
+    if (least <= SIMILAR)
+        warn("%s is not a variable of web-app; did you mean %s?", name, nearest);
+    else
+        warn("%s is not a variable of web-app; see web-app help", name);
+}
+
+/* {SVC}_SERVICE_HOST, {SVC}_PORT=tcp://..., {SVC}_PORT_80_TCP_ADDR and so on: Kubernetes,
+ * "Accessing the Service". */
+static bool is_service_link(const char *name, const char *value)
+{
+    static const char suffix[] = "_PORT";
+    size_t length = strlen(name);
+    return strstr(name, "_SERVICE_") || strstr(name, "_PORT_") ||
+           (length >= sizeof suffix - 1 &&
+            strcmp(name + length - (sizeof suffix - 1), suffix) == 0 && strstr(value, "://"));
+}
+
+void options_warn(const struct options *options)
+{
+    char name[ENVIRONMENT_NAME_SIZE];
+    for (char **variable = environ; *variable; variable++) {
+        const char *value = strchr(*variable, '=');
+        if (!value || !value[1] || value - *variable >= ENVIRONMENT_NAME_SIZE)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s", (int)(value - *variable), *variable);
+        if (strncmp(name, "WEB_APP_", 8) == 0 && !is_service_link(name, value))
+            warn_of_variable(name);
+        else if (strcmp(name, "TZ") == 0 && strcmp(value + 1, options->timezone) != 0)
+            warn("TZ=%s has no effect; the times are those of --timezone=%s", value + 1,
+                 options->timezone);
+    }
+}
+
 void options_help(struct text *text)
 {
     char name[ENVIRONMENT_NAME_SIZE], flag_buffer[64];
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
-        text_printf(&flag, "--%s%s%s", option->name, option->metavar ? "=" : "",
-                    option->metavar ? option->metavar : "");
+        text_printf(&flag, "--%s%s%s", option->name, *option->metavar ? "=" : "", option->metavar);
         assert(!flag.overflowed);
         text_printf(text, "  %-24s %s\n", flag.data, option->help);
         if (environment_name(option, name))
@@ -275,7 +379,10 @@ void options_help(struct text *text)
 
 void options_describe(const struct options *options, struct text *text)
 {
-    text_printf(text, "sync=%s timezone=%s workers=%u max-connections=%u drain=%ums",
+    text_printf(text,
+                "sync=%s timezone=%s workers=%u max-connections=%u idle-timeout=%ums drain=%ums "
+                "sandbox=%s",
                 sync_names[options->sync], options->timezone, options->workers,
-                options->max_connections, options->drain_ms);
+                options->max_connections, options->idle_timeout_ms, options->drain_ms,
+                sandbox_names[options->sandbox]);
 }

@@ -11,6 +11,9 @@
 
 enum sync_mode { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_NONE };
 
+/* Options are the first three. SANDBOX_PARTIAL: the machine has only a part of it. */
+enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
+
 /* The verbs that take options, as bits of a set. */
 enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4 };
 
@@ -22,7 +25,9 @@ struct options {
     const char *timezone;
     unsigned workers;
     unsigned max_connections;
+    unsigned idle_timeout_ms;
     unsigned drain_ms;
+    enum sandbox sandbox;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
     bool raw;
     const char *url; /* the operand of `check`, or NULL */
@@ -33,6 +38,11 @@ struct options {
  * arguments. Returns 0, or -1 with one line in MESSAGE: what is wrong and what is allowed. */
 int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
                   char *message, size_t message_size);
+
+/* Warns of what the environment says in vain to a server with these OPTIONS: variables WEB_APP_...
+ * that no option has, and another time zone in TZ. Not of the variables that Kubernetes makes for a
+ * Service called web-app. */
+void options_warn(const struct options *options);
 
 /* Append to TEXT: the options part of `help`; and "name=value ..." of VERB_SERVE for the start-up
  * line. */

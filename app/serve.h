@@ -3,8 +3,9 @@
 
 #include "options.h"
 
-/* `web-app serve`: opens the log and serves. Drains after SIGTERM or SIGINT; stops at once after a
- * failed sync. Returns an exit code. If it cannot start, exits with a message. */
+/* `web-app serve`: listens, opens the log beside that, and serves. Drains after SIGTERM, SIGINT or
+ * SIGQUIT; stops at once after a failed sync. Returns an exit code. If it cannot start, exits with
+ * a message. */
 int serve(const struct options *options);
 
 #endif

@@ -2,12 +2,16 @@
 # shellcheck shell=bash
 
 lint_all() {
+  # shellcheck source=third_party/go/build.sh
+  source "$ROOT/third_party/go/build.sh"
+  go_tool actionlint
   step "check shell scripts (shellcheck)" lint_shell
   step "check the format of shell scripts (shfmt)" lint_shell_format
   step "check the format of C (clang-format)" lint_c_format
   step "compile C with warnings as errors (gcc)" lint_warnings gcc
   step "compile C with warnings as errors (clang)" lint_warnings clang
   step "check C (cppcheck)" lint_cppcheck
+  step "check the workflows of CI (actionlint)" lint_workflows .github/workflows
   step "check the arrows between the directories of app/" lint_arrows "$ROOT/app"
 }
 
@@ -46,6 +50,9 @@ lint_warnings() {
     "$1" "${COMPILE[@]}" -Werror -O2 -c -o "$BUILD/obj/lint.o" "$source"
   done
 }
+
+# Also checks the scripts in them, with shellcheck.
+lint_workflows() { "$BUILD/tools/bin/actionlint" "$1"/*.yaml; }
 
 lint_cppcheck() {
   cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \

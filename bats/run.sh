@@ -6,6 +6,9 @@ source "$ROOT/bats/chart/chart.sh"
 # shellcheck source=bats/cluster/cluster.sh
 source "$ROOT/bats/cluster/cluster.sh"
 
+# shellcheck source=bats/lib/processes.bash
+source "$ROOT/bats/lib/processes.bash"
+
 readonly RESULTS=$BUILD/results
 
 # The suites, the cheap ones first, so that most failures show early.
@@ -13,7 +16,10 @@ readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
 # visits under load while the cluster takes pods out of its Services. Then the rest side by side.
-readonly E2E_ALONE=(install parallel persistence traffic upgrade) E2E_TOGETHER=(reinstall volume policy termination)
+readonly E2E_ALONE=(install parallel persistence traffic upgrade)
+readonly E2E_TOGETHER=(reinstall volume helm3 policy networkpolicy gitops termination)
+# With LONG=1 these too; and a few on an older Kubernetes.
+readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
@@ -34,8 +40,8 @@ test_main() {
     chosen[${selection%%/*}]+=$(sed -n 's|^[^/]*/||p' <<<"$selection")$'\n'
   done
   rm -rf "$RESULTS" && mkdir -p "$RESULTS"
-  # Only a cluster that the tests make is taken down: one that was up before is still in use.
-  if [ "${KEEP:-}" != 1 ] && ! cluster_is_up; then
+  # Only a cluster that the tests make is taken down: one that was up before, or that another run makes, is in use.
+  if [ "${KEEP:-}" != 1 ] && [ -n "${chosen[cluster]:-}${chosen[e2e]:-}" ] && ! cluster_is_up; then
     trap take_cluster_down EXIT
   fi
   for suite in "${SUITES[@]}"; do
@@ -50,7 +56,7 @@ files_of() {
   case $1 in
     lint) ;;
     unit) unit_topics ;;
-    e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" ;;
+    e2e) printf '%s\n' "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" "${E2E_LONG[@]}" ;;
     *) basename -a -s .bats "$ROOT/bats/$1"/*.bats ;;
   esac
 }
@@ -86,18 +92,36 @@ take_cluster_down() {
   ! cluster_is_up || "$ROOT/build.sh" cluster down || true
 }
 
+# interrupted SIGNAL: says which tests run, and ends them.
+interrupted() {
+  local running
+  trap '' HUP INT TERM
+  running=$(running_tests $$ || true)
+  say "SIG$1 ends the tests; running:"
+  say "${running:-no bats test}"
+  end_descendants $$
+  exit $((128 + $(kill -l "$1")))
+}
+
 # run_suite SUITE FILES: runs it in a subshell, so that a suite that cannot start counts as a failed test, and the others
 # still run.
 run_suite() {
   local suite=$1 files since=$EPOCHREALTIME status=0
+  trap 'interrupted HUP' HUP
+  trap 'interrupted INT' INT
+  trap 'interrupted TERM' TERM
   # An empty line means the whole suite.
   mapfile -t files < <(grep -q '^$' <<<"${2%$'\n'}" || printf %s "$2")
   say "== $suite"
-  set +e
+  # In the background, since bash handles no signal while it waits for a command. With job control, since without it the
+  # suite would ignore SIGINT.
+  set +e -m
   (
-    set -e
+    set -e +m
     "suite_$suite" "${files[@]}"
-  )
+  ) </dev/null &
+  set +m
+  wait $!
   status=$?
   set -e
   # Otherwise a suite that fails before its first test would not be counted.
@@ -222,6 +246,7 @@ suite_cluster() {
 
 suite_e2e() {
   chart_tools
+  [[ ${LONG:-} != 1 && " $* " != *" scale"* ]] || go_tool kwok
   need e2e
   cmd_image
   cluster_main up
@@ -236,6 +261,23 @@ suite_e2e() {
   local status=0
   run_bats e2e-alone 1 "" "${E2E_ALONE[@]}" || status=1
   run_bats e2e-together "$JOBS" "" "${E2E_TOGETHER[@]}" || status=1
+  [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
+  [ "${LONG:-}" != 1 ] || [ -n "${E2E_CONTEXT:-}" ] || older_kubernetes || status=1
+  return "$status"
+}
+
+# older_kubernetes: runs the core of e2e on each older Kubernetes that a cluster can have, on clusters of their own.
+older_kubernetes() {
+  local minor status=0
+  for minor in $(older_minors); do
+    (
+      export CLUSTER_KUBERNETES=$minor CLUSTER_NAME=web-app-$minor E2E_KUBECONFIG=$BUILD/kubeconfig-web-app-$minor
+      trap '"$ROOT/build.sh" cluster down' EXIT
+      "$ROOT/build.sh" cluster up &&
+        "$ROOT/build.sh" cluster load "web-app:$VERSION" &&
+        run_bats "e2e-kubernetes-$minor" 1 "" "${E2E_CORE[@]}"
+    ) || status=1
+  done
   return "$status"
 }
 

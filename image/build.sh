@@ -20,8 +20,9 @@ compile_zones() {
 assemble_image() {
   local context=$BUILD/image
   cp "$BUILD/web-app" "$context/web-app"
-  mkdir -p "$context/data"
+  mkdir -p "$context/volume/data"
   chmod 0755 "$context/web-app"
+  chmod 0775 "$context/volume/data"
   # The engine's own builder: BuildKit would need a plugin.
   DOCKER_BUILDKIT=0 docker build -f "$ROOT/image/Dockerfile" --build-arg VERSION="$VERSION" --build-arg REVISION="$(revision)" \
     -t "web-app:$VERSION" "$context"

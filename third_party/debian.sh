@@ -19,10 +19,16 @@ fetch_busybox() { debian_tool busybox bookworm busybox-static; }
 # debian_tool NAME SUITE PACKAGE...: unpacks the packages into build/tools/NAME, once they match
 # third_party/debian/NAME.sha256. Nothing is installed into the system.
 debian_tool() {
-  local manifest=$ROOT/third_party/debian/$1.sha256
-  ! cmp -s "$manifest" "$BUILD/tools/$1/.manifest" || return 0
-  step "fetch $1 from Debian $2" unpack_debian_tool "$manifest" "$@"
-  cp "$manifest" "$BUILD/tools/$1/.manifest"
+  local manifest=$ROOT/third_party/debian/$1.sha256 unpacked=$BUILD/tools/$1/.manifest
+  ! cmp -s "$manifest" "$unpacked" || return 0
+  mkdir -p "$BUILD/cache"
+  (
+    # Two runs at once must not fetch the same tool twice.
+    flock 9
+    ! cmp -s "$manifest" "$unpacked" || exit 0
+    step "fetch $1 from Debian $2" unpack_debian_tool "$manifest" "$@"
+    cp "$manifest" "$unpacked"
+  ) 9>"$BUILD/cache/$1.lock"
 }
 
 unpack_debian_tool() {
@@ -44,7 +50,7 @@ debian_apt() {
     Acquire::Languages=none Acquire::Retries=3; do
     options+=(-o "$option")
   done
-  apt-get -q "${options[@]}" "$@"
+  flock "$dir.lock" apt-get -q "${options[@]}" "$@"
 }
 
 # debian_mirror: prints the Debian mirror that this machine's apt uses.

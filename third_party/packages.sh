@@ -15,8 +15,8 @@ declare -A PACKAGES=(
   [node]="mmdebstrap debian-archive-keyring"
   # for the bats files
   [test]="parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
-  # power loss and full pools: file systems on loop devices, and one in user space
-  [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs"
+  # power loss, full pools and shares: file systems on loop devices, and in user space
+  [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs gcc libfuse3-dev"
   [chart]="jq"
   # for the end-to-end tests
   [e2e]="jq curl python3 iproute2"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int write_all(int fd, const void *data, size_t size, size_t *ret_written)
@@ -88,9 +89,19 @@ bool is_all_nul(const char *data, size_t length)
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 
+static bool is_same_time(const struct timespec *one, const struct timespec *other)
+{
+    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
 bool is_same_file(const struct stat *one, const struct stat *other)
 {
-    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+    if (one->st_dev != other->st_dev)
+        return false;
+    return one->st_ino == other->st_ino ||
+           (major(one->st_dev) == 0 && one->st_size == other->st_size &&
+            one->st_nlink == other->st_nlink && is_same_time(&one->st_mtim, &other->st_mtim) &&
+            is_same_time(&one->st_ctim, &other->st_ctim));
 }
 
 int check_is_named(int directory, const char *name, int fd)
@@ -104,15 +115,18 @@ int check_is_named(int directory, const char *name, int fd)
     return -1;
 }
 
+int check_size(int fd, uint64_t size)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    errno = ESTALE;
+    return (uint64_t)status.st_size == size ? 0 : -1;
+}
+
 int create_new(int directory, const char *name, int flags)
 {
-    enum { GROUP_MAY_WRITE = 0060 };
-    struct stat status;
-    int fd = openat(directory, name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
-    /* A file system without modes keeps what it has. */
-    if (fd >= 0 && fstat(fd, &status) == 0 && (status.st_mode & GROUP_MAY_WRITE) != GROUP_MAY_WRITE)
-        (void)fchmod(fd, (status.st_mode & 07777) | GROUP_MAY_WRITE);
-    return fd;
+    return openat(directory, name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
 }
 
 int open_existing(int directory, const char *name, int flags)
@@ -143,6 +157,11 @@ bool is_ready(int fd, short events)
     return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & events);
 }
 
+bool is_unsupported(int error)
+{
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
 int sync_data(int fd)
 {
     int result;
@@ -158,5 +177,19 @@ int sync_all(int fd)
     do
         result = fsync(fd);
     while (result != 0 && errno == EINTR);
+    if (result != 0 && is_unsupported(errno))
+        errno = EOPNOTSUPP;
     return result;
+}
+
+bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+int sync_directory(int directory)
+{
+    int result = sync_all(directory);
+    /* EBADF: it would have to be open for writing, which open(2) refuses. */
+    return result != 0 && (errno == EOPNOTSUPP || errno == EBADF) ? 1 : result;
 }

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 void connection_list_append(struct connection_list *list, struct connection *connection)
 {
@@ -87,6 +88,12 @@ int connection_keep_output(struct connection *connection, const char *data, size
     connection->output_length = (uint32_t)length;
     connection->output_sent = 0;
     return 0;
+}
+
+void connection_reset_on_close(const struct connection *connection, bool resets)
+{
+    struct linger linger = {.l_onoff = resets, .l_linger = 0}; /* socket(7) */
+    (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
 void connection_drop_output(struct connection *connection)

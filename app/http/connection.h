@@ -61,6 +61,9 @@ int connection_keep_input(struct connection *connection, const char *data, size_
 /* Keeps a copy of the LENGTH > 0 unsent bytes of a response. Returns 0, or -1 with errno ENOMEM. */
 int connection_keep_output(struct connection *connection, const char *data, size_t length);
 
+/* Shall close(2) send a reset in place of an orderly end? So does the end of the process. */
+void connection_reset_on_close(const struct connection *connection, bool resets);
+
 void connection_drop_output(struct connection *connection);
 void connection_end_stream(struct connection *connection);
 

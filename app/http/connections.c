@@ -12,7 +12,6 @@
 
 enum {
     HEAD_TIMEOUT_MS = 10000,  /* from a request's first byte to its last */
-    IDLE_TIMEOUT_MS = 75000,  /* without a request: longer than that of proxies in front of it */
     WRITE_TIMEOUT_MS = 30000, /* until the client's kernel acknowledges a byte; where the client
                                  reads slowly it does so in steps of tens of kilobytes */
     SLOW_AFTER_MS = 500,      /* of WRITE_TIMEOUT_MS; then unacknowledged bytes are counted */
@@ -21,7 +20,6 @@ enum {
 };
 
 static const int64_t timeouts_ms[CONNECTION_STATES] = {
-    [CONNECTION_IDLE] = IDLE_TIMEOUT_MS,
     [CONNECTION_READING] = HEAD_TIMEOUT_MS,
     [CONNECTION_WRITING] = SLOW_AFTER_MS,
     [CONNECTION_SLOW] = WRITE_TIMEOUT_MS - SLOW_AFTER_MS,
@@ -84,11 +82,10 @@ void connections_close(struct connections *connections, struct connection *conne
 void connections_abort(struct connections *connections, struct connection *connection)
 {
     enum { READS_MAX = 64 }; /* a client that never stops is reset */
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
     char unread[8192];
     int reads = 0;
     if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
-        (void)setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        connection_reset_on_close(connection, true);
     if (connection->state == CONNECTION_LINGERING)
         while (reads < READS_MAX && receive_some(connection->socket, unread, sizeof unread) > 0)
             reads++;
@@ -163,8 +160,9 @@ static bool has_progressed(struct connections *connections, struct connection *c
 int64_t connections_expired_since_ms(const struct connections *connections,
                                      enum connection_state state)
 {
-    bool soon = connections->draining && state == CONNECTION_IDLE;
-    int64_t timeout_ms = soon ? DRAIN_IDLE_MS : timeouts_ms[state];
+    int64_t timeout_ms = timeouts_ms[state];
+    if (state == CONNECTION_IDLE)
+        timeout_ms = connections->draining ? DRAIN_IDLE_MS : connections->idle_timeout_ms;
     return timeout_ms == 0 ? INT64_MIN : connections->polled_ms - timeout_ms;
 }
 

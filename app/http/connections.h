@@ -12,6 +12,7 @@
 struct connections {
     int epoll;
     struct loop_member *member; /* counts the connections for the group */
+    unsigned idle_timeout_ms;   /* the time limit of idle connections */
     bool draining;              /* idle connections have a shorter time limit */
     int64_t now_ms;             /* clock_ms(), as of this iteration */
     int64_t polled_ms;          /* the same, as of the last epoll_wait(2) */

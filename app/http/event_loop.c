@@ -165,7 +165,8 @@ void *event_loop_run(void *event_loop)
     return NULL;
 }
 
-struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler)
+struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler,
+                                  unsigned idle_timeout_ms)
 {
     struct event_loop *loop = calloc(1, sizeof *loop);
     if (!loop)
@@ -174,6 +175,7 @@ struct event_loop *event_loop_new(struct loop_group *group, const struct handler
     loop->acceptor.connections = loop->http1.connections = &loop->connections;
     loop->acceptor.member = &loop->member;
     loop->http1.handler = handler;
+    loop->connections.idle_timeout_ms = idle_timeout_ms;
     loop->member.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (connections_init(&loop->connections, &loop->member) != 0 || loop->member.wake < 0 ||
         epoll_ctl(loop->connections.epoll, EPOLL_CTL_ADD, loop->member.wake, &event) != 0) {

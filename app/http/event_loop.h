@@ -21,9 +21,11 @@
 
 struct event_loop;
 
-/* Creates another loop of GROUP. GROUP and HANDLER must outlive it. All loops of a group must be
+/* Creates another loop of GROUP. It closes a connection that has no request for IDLE_TIMEOUT_MS.
+ * GROUP and HANDLER must outlive it. All loops of a group must be
  * created before the first one runs. Returns NULL with errno on failure. */
-struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler);
+struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler,
+                                  unsigned idle_timeout_ms);
 
 /* Serves until the loop has drained. It has the type of a start routine of pthread_create(3). */
 void *event_loop_run(void *event_loop);

@@ -109,8 +109,11 @@ static void continue_stream(struct http1 *http1, struct connection *connection)
     }
     connection->piece_sent = 0;
     connection->stream->advance(connection->stream);
-    if (last)
+    if (last) {
         connection_end_stream(connection);
+        if (connection->http_1_0)
+            connection_reset_on_close(connection, false);
+    }
     connections_set_state(connections, connection, CONNECTION_WRITING);
 }
 
@@ -139,6 +142,10 @@ static void send_response(struct http1 *http1, struct connection *connection,
     connection->keep_alive = response->keep_alive;
     connection->stream = response->stream;
     connection->piece_sent = 0;
+    /* The end of the connection ends a body in HTTP/1.0. If the process is killed, the kernel must
+     * not end it in order: the client would take the part for the whole (RFC 9112 §6.3, §8). */
+    if (connection->stream && connection->http_1_0)
+        connection_reset_on_close(connection, true);
     ssize_t sent = send_some(connection->socket, response->data, response->length);
     if (sent < 0) {
         connections_close(http1->connections, connection);
@@ -239,7 +246,7 @@ static void take_request(struct http1 *http1, struct connection *connection, siz
     size_t skipped = request_skip_empty_lines(http1->input, length);
     char *head = http1->input + skipped;
     length -= skipped;
-    int head_length = request_head_length(head, length);
+    int body_length, head_length = request_head_length(head, length, &body_length);
     /* Set before the request is complete: if it expires, the 408 must suit HEAD too. */
     connection->head_only = length >= 5 && memcmp(head, "HEAD ", 5) == 0;
     connection->http_1_0 = false;
@@ -255,7 +262,8 @@ static void take_request(struct http1 *http1, struct connection *connection, siz
     }
     /* All connections share the loop's input, so the bytes after the request must be copied out of
      * it. */
-    if (connection_keep_input(connection, head + head_length, length - (size_t)head_length) != 0)
+    size_t taken = (size_t)(head_length + body_length);
+    if (connection_keep_input(connection, head + taken, length - taken) != 0)
         connections_close(http1->connections, connection);
     else
         handle_request(http1, connection, &request);

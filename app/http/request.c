@@ -83,10 +83,53 @@ static int scan_field(char *p, char *end)
     return 0;
 }
 
-int request_head_length(char *head, size_t length)
+/* What the lines of a head say about the body: a set of these. */
+enum { HTTP_1_0 = 1, HAS_LENGTH = 2, IS_CHUNKED = 4, WAITS = 8, IS_FAULTY = 16 };
+
+static bool begins_with(const char *line, const char *end, const char *text)
+{
+    size_t length = strlen(text);
+    return (size_t)(end - line) >= length && strncasecmp(line, text, length) == 0;
+}
+
+/* Returns what the field LINE adds to FRAMING. Two lengths, two codings, one of each, and a coding
+ * in HTTP/1.0 are faulty (RFC 9112 §6.1, §6.3). So is any other coding or spelling: a proxy may
+ * read it differently (§11.2). Must see the line before scan_field() replaces its tabs. */
+static int scan_framing(int framing, const char *line, const char *end)
+{
+    static const char chunked[] = "Transfer-Encoding: chunked";
+    if (begins_with(line, end, "Expect:"))
+        return WAITS;
+    if (begins_with(line, end, "Content-Length:"))
+        return framing & (HAS_LENGTH | IS_CHUNKED) ? IS_FAULTY : HAS_LENGTH;
+    if (!begins_with(line, end, "Transfer-Encoding:"))
+        return 0;
+    bool is_exact = begins_with(line, end, chunked) && end - line == sizeof chunked - 1;
+    return is_exact && !(framing & ~WAITS) ? IS_CHUNKED : IS_FAULTY;
+}
+
+/* Some proxies send each request chunked. Its only body here is empty: the last chunk, without
+ * extensions and trailers (RFC 9112 §7.1). */
+static const char last_chunk[] = "0\r\n\r\n";
+enum { LAST_CHUNK_LENGTH = sizeof last_chunk - 1 };
+
+/* Returns 0, or the status that refuses the LENGTH bytes of a chunked body that have arrived. */
+static int scan_body(int framing, const char *body, size_t length)
+{
+    /* A client that waits for 100 (Continue) has content, and needs a response now (RFC 9110
+     * §10.1.1). */
+    if (framing & WAITS)
+        return 413;
+    if (memcmp(body, last_chunk, length < LAST_CHUNK_LENGTH ? length : LAST_CHUNK_LENGTH) == 0)
+        return 0;
+    return isxdigit((unsigned char)*body) ? 413 : 400;
+}
+
+int request_head_length(char *head, size_t length, int *ret_body_length)
 {
     char *line = head, *end = head + length;
-    int status = 0, lines = 0;
+    int status = 0, lines = 0, framing = 0;
+    *ret_body_length = 0;
     for (;;) {
         char *newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline)
@@ -95,8 +138,25 @@ int request_head_length(char *head, size_t length)
          * refused. */
         if (newline == line || newline[-1] != '\r')
             return -400;
-        if (newline - line == 1)
-            return lines == 0 ? -400 : status ? -status : (int)(newline + 1 - head);
+        if (newline - line == 1) {
+            line = newline + 1;
+            if (lines == 0)
+                return -400;
+            if (!status && (framing & IS_CHUNKED)) {
+                status = scan_body(framing, line, (size_t)(end - line));
+                *ret_body_length = LAST_CHUNK_LENGTH;
+            }
+            if (status)
+                return -status;
+            if (end - line < *ret_body_length)
+                break;
+            return (int)(line - head);
+        }
+        framing |= lines > 0            ? scan_framing(framing, line, newline - 1)
+                   : newline[-2] == '0' ? HTTP_1_0
+                                        : 0;
+        if (framing & IS_FAULTY)
+            return -400;
         int bad = lines == 0 ? scan_request_line(line, newline - 1) : scan_field(line, newline - 1);
         /* Report 405 only at the end of the head: a malformed request gets 400, whatever its
          * method. */
@@ -162,8 +222,8 @@ static size_t value_length(const char *value)
 }
 
 struct fields {
-    int hosts, lengths;
-    bool transfer_encoding, close, keep_alive, has_body, malformed;
+    int hosts;
+    bool close, keep_alive, has_body, malformed;
 };
 
 static void take_field(struct fields *fields, const struct header_field *field,
@@ -175,11 +235,8 @@ static void take_field(struct fields *fields, const struct header_field *field,
         fields->malformed |= !is_host(value, value_length(value));
     } else if (strcasecmp(name, "Content-Length") == 0) {
         size_t length = value_length(value);
-        fields->lengths++;
         fields->malformed |= length == 0 || strspn(value, "0123456789") != length;
         fields->has_body |= strspn(value, "0") != length;
-    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        fields->transfer_encoding = true;
     } else if (strcasecmp(name, "Connection") == 0) {
         fields->close |= has_token(value, "close");
         fields->keep_alive |= has_token(value, "keep-alive");
@@ -220,8 +277,7 @@ int request_parse(char *text, size_t length, struct request *ret_request)
     request.http_1_0 = strcmp(head.version, "1.0") == 0;
     request.head_only = strcmp(head.method, "HEAD") == 0;
     request.keep_alive = !fields.close && (!request.http_1_0 || fields.keep_alive);
-    if (fields.malformed || fields.transfer_encoding || fields.lengths > 1 || fields.hosts > 1 ||
-        (fields.hosts == 0 && !request.http_1_0))
+    if (fields.malformed || fields.hosts > 1 || (fields.hosts == 0 && !request.http_1_0))
         return 400;
     if (fields.has_body)
         return 413;

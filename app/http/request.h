@@ -14,9 +14,10 @@ enum {
 };
 
 /* Scans the first LENGTH bytes of a request. Returns the length of its head with the empty line at
- * the end; 0 if the head is incomplete; or a negative status code that refuses it. Replaces tabs
- * with spaces, as RFC 9112 §5.2 and RFC 9110 §5.5 allow: civetweb's parser does not know tabs. */
-int request_head_length(char *head, size_t length);
+ * the end, and sets *RET_BODY_LENGTH to the number of bytes after it that belong to the request; 0
+ * if the request is incomplete; or a negative status code that refuses it. Replaces tabs with
+ * spaces, as RFC 9112 §5.2 and RFC 9110 §5.5 allow: civetweb's parser does not know tabs. */
+int request_head_length(char *head, size_t length, int *ret_body_length);
 
 /* Returns the number of bytes of empty lines before the request line (RFC 9112 §2.2). */
 size_t request_skip_empty_lines(const char *head, size_t length);

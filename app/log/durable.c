@@ -1,6 +1,7 @@
 #include "log/durable.h"
 
 #include "base/io.h"
+#include "log/progress.h"
 #include "log/timestamp.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@
 
 #define MARK_FILE VISITS_FILE ".durable"
 #define COPY_FILE VISITS_FILE ".copying" /* the copy, until it is durable */
+#define PROBE_FILE VISITS_FILE ".probe"
 
 enum {
     CHECKED_BYTES = 4096, /* before the number; their hash identifies the file */
@@ -63,15 +65,15 @@ static bool read_mark(int mark, int fd, uint64_t size, uint64_t *ret_number)
     return true;
 }
 
-uint64_t durable_read(int directory, int fd, uint64_t size)
+bool durable_read(int directory, int fd, uint64_t size, uint64_t *ret_size)
 {
-    uint64_t number = 0;
+    *ret_size = 0;
     int mark = open_existing(directory, MARK_FILE, O_RDONLY);
     if (mark < 0)
-        return 0;
-    (void)read_mark(mark, fd, size, &number);
+        return false;
+    bool is_valid = read_mark(mark, fd, size, ret_size);
     (void)close(mark);
-    return number;
+    return is_valid;
 }
 
 void durable_mark_write(struct durable_mark *mark, int fd, uint64_t size)
@@ -146,6 +148,7 @@ static int compare(int fd, int direct, uint64_t from, uint64_t size, char *buffe
     *ret_same = true;
     assert(from <= size);
     for (uint64_t at = from / ALIGNMENT * ALIGNMENT; at < size && *ret_same; at += DIRECT_SIZE) {
+        progress_set("comparing " VISITS_FILE " with the disk", at, size);
         size_t length = size - at < DIRECT_SIZE ? (size_t)(size - at) : DIRECT_SIZE;
         ssize_t got;
         do
@@ -181,8 +184,10 @@ static int examine_directly(int directory, int fd, uint64_t from, uint64_t size,
     if (direct < 0)
         return -1;
     int result = -1;
-    char *buffer = aligned_alloc(ALIGNMENT, 2 * DIRECT_SIZE);
-    if (buffer) {
+    /* Not aligned_alloc(3), which would add a kilobyte of code. */
+    char *memory = malloc(2 * DIRECT_SIZE + ALIGNMENT);
+    if (memory) {
+        char *buffer = memory + (-(uintptr_t)memory & (ALIGNMENT - 1));
         /* Write dirty pages first: they are not lost yet. The comparison finds a failure to write.
          */
         (void)sync_data(fd);
@@ -190,7 +195,7 @@ static int examine_directly(int directory, int fd, uint64_t from, uint64_t size,
     }
     close_keeping_errno(direct);
     int saved_errno = errno;
-    free(buffer);
+    free(memory);
     errno = saved_errno;
     return result;
 }
@@ -218,18 +223,8 @@ int durable_examine(int directory, int fd, uint64_t from, uint64_t size,
  * a sign of a failed write-back. EBUSY: the file itself is a mount point. */
 static bool prevents_copy(int error)
 {
-    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EACCES ||
-           error == EPERM || error == EROFS || error == EBUSY || error == EXDEV;
-}
-
-/* Returns 0, or -1 with errno; ESTALE: another process has changed the size of FD. */
-static int check_size(int fd, uint64_t size)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    errno = ESTALE;
-    return (uint64_t)status.st_size == size ? 0 : -1;
+    return is_no_space(error) || error == EFBIG || error == EACCES || error == EPERM ||
+           error == EROFS || error == EBUSY || error == EXDEV;
 }
 
 static int copy_bytes(int to, int from)
@@ -269,6 +264,36 @@ static int fill_copy(int copy, int fd, bool *ret_impossible)
     }
     *ret_impossible = false;
     return sync_all(copy);
+}
+
+static int append_block(int fd)
+{
+    char block[BLOCK_SIZE];
+    struct stat status;
+    memset(block, '#', sizeof block);
+    if (fstat(fd, &status) != 0)
+        return -1;
+    if (write_all(fd, block, sizeof block, NULL) == 0 && sync_all(fd) == 0)
+        return 0;
+    int saved_errno = errno;
+    (void)ftruncate(fd, status.st_size);
+    errno = saved_errno;
+    return errno == EFBIG ? 0 : -1; /* a limit on the size of visits.txt is another matter */
+}
+
+int durable_probe(int directory)
+{
+    int fd = open_or_create(directory, PROBE_FILE, O_WRONLY | O_APPEND);
+    if (fd < 0)
+        return is_no_space(errno) ? -1 : 0;
+    int result = append_block(fd);
+    close_keeping_errno(fd);
+    return result;
+}
+
+void durable_remove_probe(int directory)
+{
+    remove_keeping_errno(directory, PROBE_FILE);
 }
 
 void durable_remove_copy(int directory)

@@ -25,9 +25,9 @@ enum {
     DURABLE_COPY_MAX = 64 * 1024 * 1024, /* bytes of the largest file that a start copies */
 };
 
-/* Returns how many of the first SIZE bytes of FD, which is visits.txt in DIRECTORY, are known to be
- * durable; 0 if there is no mark of this file. */
-uint64_t durable_read(int directory, int fd, uint64_t size);
+/* Sets *RET_SIZE to how many of the first SIZE bytes of FD, which is visits.txt in DIRECTORY, are
+ * known to be durable. Returns false, and sets 0, if there is no mark of this file. */
+bool durable_read(int directory, int fd, uint64_t size, uint64_t *ret_size);
 
 /* The open mark of this process. */
 struct durable_mark {
@@ -58,6 +58,15 @@ enum durable_state {
 /* Compares the bytes of FD from FROM to SIZE with the disk. Returns 0, or -1 with errno. */
 int durable_examine(int directory, int fd, uint64_t from, uint64_t size,
                     enum durable_state *ret_state);
+
+/* Can a block be written to this volume and synced? Appends one to a file beside visits.txt, never
+ * to visits.txt. It stays there, because a thin pool keeps the space of a block that was freed: the
+ * next probe would get the same block, and would succeed although the pool is full. Returns 0, also
+ * if there is no permission to create that file; or -1 with errno. */
+int durable_probe(int directory);
+
+/* Removes the file of durable_probe(): a visit has been synced since. Keeps errno. */
+void durable_remove_probe(int directory);
 
 /* Removes an incomplete copy. Keeps errno. */
 void durable_remove_copy(int directory);

@@ -40,11 +40,11 @@ static int sync_parent(const char *path, int directory, bool *ret_sync_failed)
     int parent = open_parent(path);
     if (parent < 0 && errno != EACCES)
         return -1;
-    int result = parent < 0 ? syncfs(directory) : sync_all(parent);
+    int result = parent < 0 ? syncfs(directory) : sync_directory(parent);
     if (parent >= 0)
         close_keeping_errno(parent);
-    *ret_sync_failed = result != 0;
-    return result;
+    *ret_sync_failed = result < 0;
+    return result < 0 ? -1 : 0;
 }
 
 static bool has_file(int directory)
@@ -53,12 +53,15 @@ static bool has_file(int directory)
     return fstatat(directory, VISITS_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-static int open_directory(const char *path, bool *ret_sync_failed)
+static int open_directory(const char *path, bool *ret_is_new, bool *ret_sync_failed)
 {
     if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS)
         return -1;
     int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0 || has_file(directory) || sync_parent(path, directory, ret_sync_failed) == 0)
+    if (directory < 0)
+        return -1;
+    *ret_is_new = !has_file(directory);
+    if (!*ret_is_new || sync_parent(path, directory, ret_sync_failed) == 0)
         return directory;
     close_keeping_errno(directory);
     return -1;
@@ -74,11 +77,14 @@ static int open_file(int directory)
     if (fstat(fd, &status) != 0)
         goto close_file;
     if (!S_ISREG(status.st_mode)) {
-        errno = EINVAL;
+        errno = ENXIO;
         goto close_file;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (is_unsupported(errno))
+            errno = ENOLCK;
         goto close_file;
+    }
     /* Another process may have replaced the file by a copy meanwhile, and holds the lock of the
      * copy. */
     if (check_is_named(directory, VISITS_FILE, fd) != 0)
@@ -106,12 +112,17 @@ static int read_recent(struct log_file *file)
 }
 
 /* Makes the bytes of the file durable that are not known to be. If that is impossible, drops the
- * pages of the file from the page cache, so that reads return what is on the disk. Returns 0; 1 if
- * the file must be read again for that; or -1 with errno. */
+ * pages of the file from the page cache, so that reads return what is on the disk. A file without a
+ * mark may be what a failed sync has left, so the volume is probed first: otherwise the next visit
+ * could end this process like the one before. Returns 0; 1 if the file must be read again; or -1
+ * with errno. */
 static int make_durable(struct log_file *file)
 {
-    uint64_t size = file->found.size;
-    uint64_t known = durable_read(file->directory, file->fd, size);
+    uint64_t size = file->found.size, known;
+    if (durable_read(file->directory, file->fd, size, &known))
+        durable_remove_probe(file->directory);
+    else if (!file->is_new && durable_probe(file->directory) != 0)
+        return -1;
     enum durable_state state = DURABLE;
     bool impossible = size > DURABLE_COPY_MAX;
     if (known < size && durable_examine(file->directory, file->fd, known, size, &state) != 0)
@@ -160,17 +171,18 @@ static int recover(struct log_file *file, bool is_first, struct torn_files *torn
     }
     if (result != 0 || read_recent(file) != 0)
         return -1;
-    *ret_sync_failed = sync_all(file->fd) != 0 || sync_all(file->directory) != 0;
-    if (!*ret_sync_failed)
-        return 0;
-    durable_forget(file->directory);
-    return -1;
+    int name_result = sync_all(file->fd) == 0 ? sync_directory(file->directory) : -1;
+    file->found.name_unsynced = name_result > 0;
+    *ret_sync_failed = name_result < 0 && errno != EOPNOTSUPP;
+    if (*ret_sync_failed)
+        durable_forget(file->directory);
+    return name_result < 0 ? -1 : 0;
 }
 
 static int open_and_recover(struct log_file *file, const char *path, bool is_first,
                             struct torn_files *torn, bool *ret_sync_failed)
 {
-    file->directory = open_directory(path, ret_sync_failed);
+    file->directory = open_directory(path, &file->is_new, ret_sync_failed);
     if (file->directory < 0)
         return -1;
     file->fd = open_file(file->directory);
@@ -182,6 +194,8 @@ static int open_and_recover(struct log_file *file, const char *path, bool is_fir
 
 close_directory:
     close_keeping_errno(file->directory);
+    if (errno == ENOENT) /* another process has removed the file or the directory meanwhile */
+        errno = ESTALE;
     return -1;
 }
 
@@ -204,14 +218,18 @@ struct log_file *log_file_open(const char *path, bool is_first, struct torn_file
 
 bool log_file_is_in_place(const struct log_file *file, const char *path, uint64_t size)
 {
-    struct stat at_path, directory, named, opened;
-    if (stat(path, &at_path) != 0 ||
-        fstatat(file->directory, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno != ENOENT && errno != ENOTDIR;
+    struct stat directory, named, opened;
+    /* On a network share or FUSE a descriptor can die, and only a new one helps. */
     if (fstat(file->directory, &directory) != 0 || fstat(file->fd, &opened) != 0)
-        return true;
-    return is_same_file(&at_path, &directory) && is_same_file(&named, &opened) &&
-           (uint64_t)opened.st_size == size;
+        return false;
+    /* By the path: appends change no time of a directory by which two could be told apart. */
+    int at_path = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = at_path < 0 ? -1 : fstatat(at_path, VISITS_FILE, &named, AT_SYMLINK_NOFOLLOW);
+    if (at_path >= 0)
+        close_keeping_errno(at_path);
+    if (result != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return is_same_file(&named, &opened) && (uint64_t)opened.st_size == size;
 }
 
 void log_file_release(struct log_file *file)

@@ -17,6 +17,7 @@ struct recent_lines {
 struct log_file {
     int directory, fd;      /* descriptors */
     _Atomic unsigned users; /* references to this struct */
+    bool is_new;            /* there was none before */
     struct recovery found;
     struct recent_lines recent; /* the last lines, those of LINE_LENGTH bytes only */
 };
@@ -28,7 +29,7 @@ struct log_file {
 struct log_file *log_file_open(const char *path, bool is_first, struct torn_files *torn,
                                bool *ret_sync_failed);
 
-/* Is FILE still visits.txt in the directory at PATH, and SIZE bytes long? True also if that cannot
+/* Is FILE still visits.txt in the directory at PATH, and SIZE bytes long? True also if PATH cannot
  * be checked now. */
 bool log_file_is_in_place(const struct log_file *file, const char *path, uint64_t size);
 

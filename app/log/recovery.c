@@ -55,12 +55,6 @@ static int open_torn_file(int directory, const struct torn_files *torn, char nam
     return create_torn_file(directory, name);
 }
 
-static bool is_longer(int fd, uint64_t size)
-{
-    struct stat status;
-    return fstat(fd, &status) == 0 && (uint64_t)status.st_size > size;
-}
-
 /* Copies the bytes of FD from OFFSET to its end to TORN, at END. A hole stays a hole, since the
  * file may end in one that is larger than the volume. Returns 0 with *RET_TOTAL, the number of
  * bytes, or -1 with errno. */
@@ -82,18 +76,21 @@ static int copy_end(int fd, uint64_t offset, int torn, off_t end, uint64_t *ret_
 }
 
 /* Moves the bytes from OFFSET to the end of FD durably into a separate file. If they stay in FD
- * after all, removes the copy: otherwise each attempt would leave another copy. */
+ * after all, removes the copy: otherwise each attempt would leave another copy. Fails with ESTALE
+ * if another process has changed the size of FD meanwhile: ftruncate(2) would remove bytes without
+ * a copy, or extend the file with NULs. */
 static int move_torn_bytes(int directory, int fd, uint64_t offset, struct torn_files *torn,
                            struct recovery *report)
 {
     char name[TORN_NAME_SIZE];
     off_t end;
-    uint64_t total;
+    uint64_t total = 0;
     int copy = open_torn_file(directory, torn, name, &end);
     if (copy < 0)
         return -1;
     if (copy_end(fd, offset, copy, end, &total) != 0 || sync_all(copy) != 0 ||
-        sync_all(directory) != 0 || ftruncate(fd, (off_t)offset) != 0)
+        sync_directory(directory) < 0 || check_size(fd, offset + total) != 0 ||
+        ftruncate(fd, (off_t)offset) != 0)
         goto remove_copy;
     (void)close(copy);
     report->torn = total;
@@ -105,7 +102,7 @@ static int move_torn_bytes(int directory, int fd, uint64_t offset, struct torn_f
 
 remove_copy:;
     int saved_errno = errno;
-    if (is_longer(fd, offset)) {
+    if (check_size(fd, offset) != 0) {
         if (end == 0)
             (void)unlinkat(directory, name, 0);
         else

@@ -28,6 +28,7 @@ struct recovery {
     uint64_t torn;             /* bytes moved from the end into the file `torn_name` */
     bool completed;            /* the missing newline of the last line was added */
     char torn_name[TORN_NAME_SIZE];
+    bool name_unsynced; /* set by log_file_open(): this file system cannot sync a directory */
 };
 
 /* Reads FD, which is open for reading and appending in DIRECTORY, and repairs its end. The torn

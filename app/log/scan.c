@@ -1,10 +1,11 @@
 #include "log/scan.h"
 
 #include "base/io.h"
+#include "log/progress.h"
 
 #include <assert.h>
 #include <string.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 static void take_line(struct scan *scan, const char *line, size_t length)
 {
@@ -52,8 +53,12 @@ int scan_file(int fd, struct scan *ret_scan, char *buffer, size_t *ret_rest)
     size_t kept = 0;
     off_t offset = 0;
     ssize_t got;
+    struct stat status = {0};
+    (void)fstat(fd, &status);
+    progress_set("reading " VISITS_FILE, 0, (uint64_t)status.st_size);
     while ((got = read_at(fd, buffer + kept, SCAN_BUFFER_SIZE - kept, offset)) > 0) {
         offset += got;
+        progress_set("reading " VISITS_FILE, (uint64_t)offset, (uint64_t)status.st_size);
         size_t length = kept + (size_t)got;
         size_t taken = take_lines(&scan, buffer, length);
         kept = length - taken;

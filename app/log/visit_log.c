@@ -2,15 +2,21 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "log/progress.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* An append waits for so long while the file is read; most files are read in less. */
+enum { APPEND_WAITS_MS = 100 };
 
 /* True if any thread holds the lock: pthreads cannot tell which one. */
 #define assert_locked(lock) assert(pthread_mutex_trylock(lock) == EBUSY)
@@ -38,7 +44,7 @@ static void assert_both_locked(struct visit_log *log)
 void visit_log_init(struct visit_log *log, const char *path)
 {
     *log = (struct visit_log){
-        .directory_path = path, .state = LOG_CLOSED, .fault = EAGAIN, .mark = {.fd = -1}};
+        .directory_path = path, .state = LOG_CLOSED, .fault = EINPROGRESS, .mark = {.fd = -1}};
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->sync_lock, NULL);
 }
@@ -63,14 +69,14 @@ static void become_open(struct visit_log *log, struct log_file *file)
     log->fault = 0;
 }
 
-/* Returns -1 with errno ESTALE. */
-static int become_stale(struct visit_log *log)
+/* Returns -1 with errno ERROR. */
+static int become_stale(struct visit_log *log, int error)
 {
     assert_locked(&log->append_lock);
     assert(log->state == LOG_OPEN);
-    log->fault = ESTALE;
+    log->fault = error;
     log->state = LOG_STALE;
-    errno = ESTALE;
+    errno = error;
     return -1;
 }
 
@@ -98,15 +104,15 @@ static void become_closed(struct visit_log *log)
 }
 
 /* Opens or reopens the file. Returns 0, or -1 with the errno in `fault`; an open file then stays
- * open. */
+ * open. Unlocks while it reads, which may take minutes. */
 static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
 {
     struct log_file *old = log->file;
     bool sync_failed = false;
     assert_both_locked(log);
     /* A batch in the old file may not be synced yet, and a later sync would sync the new file only.
-     */
-    if (old && sync_data(old->fd) != 0) {
+     * If the old descriptor is dead, the batch may be lost, which only FAILED reports. */
+    if (old && log->durable_size < log->size && sync_data(old->fd) != 0) {
         durable_forget(old->directory);
         become_failed(log, errno);
         return -1;
@@ -115,15 +121,28 @@ static int open_in_place(struct visit_log *log, struct recovery *ret_recovery)
      * written between unlocking and locking. */
     if (old)
         (void)flock(old->fd, LOCK_UN);
+    log->durable_size = log->size;
+    log->fault = EINPROGRESS;
+    log->append_waits_until_ms = clock_ms() + APPEND_WAITS_MS;
+    progress_set("opening " VISITS_FILE, 0, 0);
+    unlock_both(log);
     struct log_file *file = log_file_open(log->directory_path, !old, &log->torn, &sync_failed);
+    int error = errno;
+    lock_both(log);
+    if (visit_log_has_failed(log)) { /* by a late sync of the old file */
+        log_file_release(file);
+        return -1;
+    }
     if (file) {
         become_open(log, file);
         *ret_recovery = file->found;
         return 0;
     }
-    log->fault = errno;
-    if (sync_failed)
-        become_failed(log, log->fault);
+    log->fault = error;
+    /* A full volume may report it only now. Without an old file the next attempt trusts no more of
+     * it than another process would. */
+    if (sync_failed && (old || !is_no_space(error)))
+        become_failed(log, error);
     return -1;
 }
 
@@ -142,6 +161,14 @@ static bool has_expected_size(const struct visit_log *log, const struct stat *st
     return (uint64_t)status->st_size == log->size + log->partial_size;
 }
 
+/* Returns -1. Becomes STALE if the errno of the last call says that the descriptor is dead; with
+ * another errno it may still be good. */
+static int fail(struct visit_log *log)
+{
+    static const unsigned char dead[] = {ESTALE, ENOTCONN, ENODEV, ECONNABORTED, EBADF};
+    return memchr(dead, errno, sizeof dead) ? become_stale(log, EBADFD) : -1;
+}
+
 /* Checks that the file has the size that this process has left, and truncates a partial write.
  * Becomes STALE if another process has changed the size. Returns 0, or -1 with errno. */
 static int truncate_partial(struct visit_log *log)
@@ -150,11 +177,11 @@ static int truncate_partial(struct visit_log *log)
     assert_locked(&log->append_lock);
     assert(log->state == LOG_OPEN);
     if (fstat(log->file->fd, &status) != 0)
-        return -1;
+        return become_stale(log, EBADFD);
     if (status.st_nlink == 0 || !has_expected_size(log, &status))
-        return become_stale(log);
+        return become_stale(log, ESTALE);
     if (log->partial_size > 0 && ftruncate(log->file->fd, (off_t)log->size) != 0)
-        return -1;
+        return fail(log);
     log->partial_size = 0;
     return 0;
 }
@@ -173,11 +200,14 @@ static int write_whole(struct visit_log *log, const char *data, size_t size)
     if (truncate_partial(log) != 0)
         return -1;
     if (write_all(log->file->fd, data, size, &log->partial_size) == 0)
-        return ends_at(log, log->size + size) ? 0 : become_stale(log);
+        return ends_at(log, log->size + size) ? 0 : become_stale(log, ESTALE);
     assert(log->partial_size < size);
     int saved_errno = errno;
-    (void)truncate_partial(log);
-    errno = saved_errno;
+    (void)fail(log);
+    if (log->state == LOG_OPEN) {
+        (void)truncate_partial(log);
+        errno = saved_errno;
+    }
     return -1;
 }
 
@@ -197,6 +227,11 @@ int visit_log_append(struct visit_log *log, const char *lines, size_t count, uin
     size_t size = count * LINE_LENGTH;
     int result = -1, error = 0;
     pthread_mutex_lock(&log->append_lock);
+    while (log->fault == EINPROGRESS && clock_ms() < log->append_waits_until_ms) {
+        pthread_mutex_unlock(&log->append_lock);
+        (void)poll(NULL, 0, 1);
+        pthread_mutex_lock(&log->append_lock);
+    }
     if (log->state != LOG_OPEN) {
         error = log->fault;
     } else if (write_whole(log, lines, size) != 0) {
@@ -258,28 +293,45 @@ int visit_log_sync(struct visit_log *log, uint64_t end, uint64_t *ret_duration_n
     return result;
 }
 
-/* Writes as many bytes as a line has, without a newline, and truncates them again. No reader takes
- * them for a line. */
-static void probe_write(struct visit_log *log)
+/* Could a line be written and synced? Writes no byte into the file, since it may be impossible to
+ * remove it again: reserves the space behind its end, which its size does not show (fallocate(2)),
+ * and writes to another file. Returns 0, or -1 with errno. */
+static int probe_write(struct visit_log *log)
 {
-    char bytes[LINE_LENGTH];
-    memset(bytes, '#', sizeof bytes);
-    if (write_whole(log, bytes, sizeof bytes) != 0 || truncate_partial(log) != 0)
-        log->fault = errno;
-    else
-        log->fault = 0;
+    struct rlimit limit;
+    if (truncate_partial(log) != 0)
+        return -1;
+    errno = EFBIG;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < log->size + LINE_LENGTH)
+        return -1;
+    if (fallocate(log->file->fd, FALLOC_FL_KEEP_SIZE, (off_t)log->size, LINE_LENGTH) != 0 &&
+        !is_unsupported(errno))
+        return fail(log);
+    if (durable_probe(log->file->directory) != 0)
+        return -1;
+    durable_remove_probe(log->file->directory);
+    return 0;
 }
 
 static void maintain_open(struct visit_log *log)
 {
     if (!log_file_is_in_place(log->file, log->directory_path, log->size + log->partial_size)) {
-        (void)become_stale(log);
+        (void)become_stale(log, ESTALE);
         return;
     }
-    if (log->durable_size > log->mark.size)
+    if (log->durable_size > log->mark.size) {
         durable_mark_write(&log->mark, log->file->fd, log->durable_size);
-    if (log->fault || log->partial_size > 0)
-        probe_write(log);
+        durable_remove_probe(log->file->directory);
+    }
+    if (!log->fault && log->partial_size == 0)
+        return;
+    int fault = log->fault;
+    if (probe_write(log) != 0)
+        log->fault = errno;
+    else if (fault && !is_no_space(fault) && fault != EFBIG && fault != EROFS)
+        (void)become_stale(log, EBADFD); /* the volume is good: our descriptor may not be */
+    else
+        log->fault = 0;
 }
 
 /* Pauses after a reopening that took long: otherwise a file of gigabytes would be read all the time
@@ -315,6 +367,7 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
 {
     pthread_mutex_lock(&log->append_lock);
     struct log_file *file = log->file;
+    int fault = visit_log_fault(log);
     if (file) {
         atomic_fetch_add(&file->users, 1);
         *ret_range = (struct log_snapshot){.fd = file->fd,
@@ -324,8 +377,7 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
         *ret_file = file;
     }
     pthread_mutex_unlock(&log->append_lock);
-    if (!file)
-        errno = visit_log_fault(log);
+    errno = fault;
     return file ? 0 : -1;
 }
 
@@ -337,6 +389,11 @@ int visit_log_fault(const struct visit_log *log)
 bool visit_log_has_failed(const struct visit_log *log)
 {
     return log->state == LOG_FAILED;
+}
+
+bool visit_log_is_stale(int error)
+{
+    return error == ESTALE || error == EBADFD;
 }
 
 int visit_log_take_refused(struct visit_log *log)

@@ -15,7 +15,8 @@
  *   FAILED   as it was before  refused   refused    does nothing          none
  *
  * STALE: another process has removed, replaced or resized the file. Our count of its lines is
- * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. FAILED: a sync has
+ * wrong, and ftruncate(2) would destroy its data or extend the file with NULs. Or our descriptor is
+ * dead: the server of a network share or of FUSE does not know it any more. FAILED: a sync has
  * failed, so it is unknown which bytes after `durable_size` are durable. The process must exit with
  * EXIT_DURABILITY_LOST; the next start compares the file with the disk. Visits before
  * `durable_size` may still be acknowledged.
@@ -25,9 +26,12 @@
  * - sync_lock: one fdatasync(2) at a time. Threads that wait for the lock share the next sync
  *   (group commit), and do not block appends meanwhile;
  * - append_lock: guards the end of the file and the numbers of its lines.
- * A member may be changed only under its lock; an _Atomic one may be read without. visit_log_open()
- * and visit_log_maintain() hold both locks while they read the file, so that nothing is appended or
- * synced meanwhile. append_lock is enough to set STALE; every other change of `state` needs both.
+ * A member may be changed only under its lock; an _Atomic one may be read without. append_lock is
+ * enough to set STALE; every other change of `state` needs both.
+ *
+ * visit_log_open() and visit_log_maintain() are for one thread. They hold no lock while they read
+ * the file, which may take minutes: appends wait for up to 100 ms, and are then refused at once,
+ * with EINPROGRESS. The state is CLOSED or STALE, and all that was appended before is durable.
  *
  * Functions return 0, or -1 with errno set. Sizes and offsets are in bytes. */
 #ifndef VISIT_LOG_H
@@ -57,6 +61,7 @@ struct visit_log {
     _Atomic uint64_t fixed_width_from; /* from this offset on every line has LINE_LENGTH bytes */
     size_t partial_size;               /* bytes after `size`, of a write that failed */
     struct recent_lines recent;
+    int64_t append_waits_until_ms; /* of clock_ms(), while the file is read */
 
     pthread_mutex_t sync_lock; /* guards the following */
     _Atomic uint64_t durable_size;
@@ -72,15 +77,17 @@ void visit_log_init(struct visit_log *log, const char *path);
 /* Creates the directory and the file if they are absent (mkdir(2), open(2), then fsync(2) of the
  * file, its directory and the directory's parent), locks the file, reads it and repairs its end.
  * Allowed only in CLOSED. On failure the state stays CLOSED, and the call can be repeated; or it
- * becomes FAILED. errno EWOULDBLOCK: another process has the lock. EINVAL: visits.txt is not a
- * regular file. ELOOP: it is a symbolic link. */
+ * becomes FAILED. errno EWOULDBLOCK: another process has the lock. ENXIO: visits.txt is not a
+ * regular file. ELOOP: it is a symbolic link. EOPNOTSUPP, ENOLCK: this file system lacks fsync(2),
+ * or flock(2). */
 int visit_log_open(struct visit_log *log, struct recovery *ret_recovery);
 
 /* Appends COUNT > 0 lines of LINE_LENGTH bytes, usually with one write(2). On success the first
  * line has the number *RET_FIRST, the file ends at *RET_END, and *RET_RECENT holds the last lines
  * before these. On failure none of the lines is recorded: partial bytes are truncated before the
  * next append. errno ESTALE: another process has removed or resized the file. Then the lines may be
- * in the file with other numbers; visit_log_maintain() reopens it. */
+ * in the file with other numbers; visit_log_maintain() reopens it. EBADFD: the descriptor is dead,
+ * whichever errno the kernel gave; it reopens the file too. */
 int visit_log_append(struct visit_log *log, const char *lines, size_t count, uint64_t *ret_first,
                      uint64_t *ret_end, struct recent_lines *ret_recent);
 
@@ -95,10 +102,11 @@ int visit_log_snapshot(struct visit_log *log, struct log_snapshot *ret_range,
                        struct log_file **ret_file);
 
 /* CLOSED: opens the file. OPEN: checks that the file is still ours, and after a failed write probes
- * whether a line can be written again. STALE: reopens the file. To be called about once a second,
- * and after ESTALE. If reading took 100 ms or more, the next reading waits four times as long, up
- * to a minute: another process may change a large file all the time. Returns 1 if it read the file,
- * with *RET_RECOVERY filled in; 0 if not; or -1 with the errno of visit_log_fault(). */
+ * whether a line could be written again, without a byte in the file. STALE: reopens the file. To be
+ * called about once a second, and when visit_log_is_stale(). If reading took 100 ms or more, the
+ * next reading waits four times as long, up to a minute: another process may change a large file
+ * all the time. Returns 1 if it read the file, with *RET_RECOVERY filled in; 0 if not; or -1 with
+ * the errno of visit_log_fault(). */
 int visit_log_maintain(struct visit_log *log, struct recovery *ret_recovery);
 
 /* Returns 0 if the next visit can be recorded, as far as is known, else an errno. Makes no system
@@ -107,6 +115,10 @@ int visit_log_fault(const struct visit_log *log);
 
 /* Is it FAILED? Takes no lock. */
 bool visit_log_has_failed(const struct visit_log *log);
+
+/* Does this errno of visit_log_append() mean that visit_log_maintain() should reopen the file at
+ * once? */
+bool visit_log_is_stale(int error);
 
 /* Returns the errno of the last append that failed in OPEN since the previous call, or 0. It
  * reports even a fault that has disappeared since. */

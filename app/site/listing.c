@@ -13,7 +13,7 @@
 enum { HTML_ROWS = 100 }; /* rows of the table without ?tail= */
 
 static const struct {
-    const char *name;
+    char name[8];
     enum media_type type;
 } formats[] = {
     [ROWS_TEXT] = {"text", MEDIA_TEXT},
@@ -174,7 +174,9 @@ void listing_respond(struct worker *worker, const struct request *request,
     struct listing *listing = new_listing(worker->server, format, tail);
     if (!listing) {
         struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
-        text_printf(&body, "cannot read the visits: %s\n", strerror(errno));
+        char reason[EXPLANATION_SIZE];
+        explain_fault(errno, reason);
+        text_printf(&body, "cannot read the visits: %s\n", reason);
         respond_unavailable(worker, response, METRICS_VISITS, MEDIA_TEXT, body.length);
         return;
     }

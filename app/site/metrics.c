@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-static const char *const path_labels[METRICS_PATHS] = {
+/* Arrays of characters: a table of pointers would need a relocation for each. */
+static const char path_labels[METRICS_PATHS][12] = {
     [METRICS_ROOT] = "/",           [METRICS_VISITS] = "/visits", [METRICS_VERSION] = "/version",
     [METRICS_HEALTHZ] = "/healthz", [METRICS_READYZ] = "/readyz", [METRICS_METRICS] = "/metrics",
     [METRICS_OTHER] = "other",
@@ -17,25 +18,26 @@ static const char *const path_labels[METRICS_PATHS] = {
 static const int codes[] = {200, 400, 404, 405, 408, 413, 414, 431, 500, 503, 505};
 enum { CODES = sizeof codes / sizeof *codes };
 
-enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, CLOCK, INPUT_OUTPUT, REASONS };
-static const char *const reason_labels[REASONS] = {
-    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only", [LOCKED] = "locked",
-    [CHANGED] = "changed",   [CLOCK] = "clock",         [INPUT_OUTPUT] = "io_error",
+enum reason { NO_SPACE, READ_ONLY, LOCKED, CHANGED, STALE, READING, CLOCK, INPUT_OUTPUT, REASONS };
+static const char reason_labels[REASONS][16] = {
+    [NO_SPACE] = "no_space", [READ_ONLY] = "read_only",   [LOCKED] = "locked",
+    [CHANGED] = "changed",   [STALE] = "stale_handle",    [READING] = "reading",
+    [CLOCK] = "clock",       [INPUT_OUTPUT] = "io_error",
 };
 
 enum { BUCKETS_MAX = 12 };
 
 /* `counts[bounds_count]` counts the values above the last bound. */
 struct histogram {
-    const char *const *labels; /* the bounds, as Prometheus writes them */
+    const char (*labels)[8]; /* the bounds, as Prometheus writes them */
     uint64_t bounds[BUCKETS_MAX];
     unsigned bounds_count;
     uint64_t sum_divisor; /* how many observed units are one unit of the sum */
     _Atomic uint64_t counts[BUCKETS_MAX + 1], sum;
 };
 
-static const char *const sync_labels[] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
-                                          "0.01",   "0.025",   "0.05",   "0.1",   "0.5",    "2.5"};
+static const char sync_labels[][8] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
+                                      "0.01",   "0.025",   "0.05",   "0.1",   "0.5",    "2.5"};
 _Static_assert(sizeof sync_labels / sizeof *sync_labels <= BUCKETS_MAX, "each has a bound");
 static struct histogram sync_duration = {
     .labels = sync_labels,
@@ -45,8 +47,7 @@ static struct histogram sync_duration = {
     .sum_divisor = 1000000000,
 };
 
-static const char *const batch_labels[] = {"1",  "2",  "4",   "8",   "16",
-                                           "32", "64", "128", "256", "512"};
+static const char batch_labels[][8] = {"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"};
 _Static_assert(sizeof batch_labels / sizeof *batch_labels <= BUCKETS_MAX, "each has a bound");
 static struct histogram sync_batch = {
     .labels = batch_labels,
@@ -57,6 +58,7 @@ static struct histogram sync_batch = {
 
 static _Atomic uint64_t requests[METRICS_PATHS][CODES];
 static _Atomic uint64_t errors[REASONS];
+static _Atomic uint64_t dropped_lines;
 
 static void add(_Atomic uint64_t *counter, uint64_t number)
 {
@@ -90,9 +92,26 @@ void metrics_count_errors(int error, unsigned count)
         reason = LOCKED;
     else if (error == ESTALE)
         reason = CHANGED;
+    else if (error == EINPROGRESS)
+        reason = READING;
+    else if (error == EBADFD)
+        reason = STALE;
     else if (error == EOVERFLOW)
         reason = CLOCK;
     add(&errors[reason], count);
+}
+
+uint64_t metrics_errors(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < REASONS; i++)
+        sum += get(&errors[i]);
+    return sum;
+}
+
+void metrics_count_dropped_line(void)
+{
+    add(&dropped_lines, 1);
 }
 
 static void observe(struct histogram *histogram, uint64_t value)
@@ -180,9 +199,13 @@ static void put_process(struct text *text)
 size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t size)
 {
     struct text text = text_begin(buffer, size);
-    put_value(&text, "web_app_visits_total", "counter", "Visits in visits.txt.", gauges->visits);
-    put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
-              gauges->file_bytes);
+    /* A counter that starts at 0 and jumps would be taken for that many visits in a moment. */
+    if (!gauges->unread) {
+        put_value(&text, "web_app_visits_total", "counter", "Visits in visits.txt.",
+                  gauges->visits);
+        put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
+                  gauges->file_bytes);
+    }
     put_family(&text, "web_app_visit_errors_total", "counter",
                "Visits that could not be recorded and got a 503 response.");
     for (unsigned i = 0; i < REASONS; i++)
@@ -200,6 +223,8 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
                             path_labels[path], codes[i], get(&requests[path][i]));
     put_value(&text, "web_app_connections", "gauge", "Open connections of visitors.",
               gauges->connections);
+    put_value(&text, "web_app_log_lines_dropped_total", "counter",
+              "Lines of the log that stderr did not take.", get(&dropped_lines));
     put_family(&text, "web_app_build_info", "gauge", "The running version; the value is always 1.");
     text_printf(&text, "web_app_build_info{version=\"%s\"} 1\n", gauges->version);
     put_process(&text);

@@ -3,6 +3,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,12 @@ void metrics_count_response(enum metrics_path path, int status);
 /* Counts COUNT visits that could not be recorded, by the errno ERROR. */
 void metrics_count_errors(int error, unsigned count);
 
+/* Returns how many visits could not be recorded so far. */
+uint64_t metrics_errors(void);
+
+/* Counts a line of the log that was not written. */
+void metrics_count_dropped_line(void);
+
 /* Observe the number of visits in a recorded batch, and the duration of an fdatasync(2). A duration
  * of 0 means that there was none. */
 void metrics_observe_batch(unsigned visits);
@@ -30,6 +37,7 @@ void metrics_observe_sync(uint64_t nanoseconds);
 
 /* Values that are known elsewhere. */
 struct metrics_gauges {
+    bool unread; /* `visits` and `file_bytes` are not known yet, and left out */
     uint64_t visits, file_bytes;
     unsigned connections;
     const char *version;

@@ -20,7 +20,7 @@ void respond_text(struct worker *worker, struct response *response, enum metrics
                   int status, const char *text);
 
 /* Responds with 503, Retry-After and the LENGTH bytes at response_body(): a visit cannot be
- * recorded, or the visits cannot be read. */
+ * recorded, the visits cannot be read, or the program is not ready. */
 void respond_unavailable(struct worker *worker, struct response *response, enum metrics_path path,
                          enum media_type type, size_t length);
 

@@ -6,6 +6,7 @@
 #include "site/respond.h"
 #include "site/visit.h"
 
+#include <errno.h>
 #include <string.h>
 
 _Static_assert((int)METRICS_MAX <= (int)RESPONSE_BODY_MAX &&
@@ -24,19 +25,24 @@ static void respond_readiness(struct worker *worker, struct response *response)
 {
     int fault = visit_log_fault(worker->server->log);
     bool draining = worker->server->draining;
+    if (!fault && worker->server->stuck)
+        fault = ETIMEDOUT;
     struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
-    if (draining || fault)
-        text_printf(&body, "not ready: %s\n", draining ? "shutting down" : strerror(fault));
-    else
-        text_string(&body, "ready\n");
-    respond(worker, response, METRICS_READYZ, draining || fault ? 503 : 200, MEDIA_TEXT, "",
-            body.length);
+    if (!draining && !fault) {
+        respond_text(worker, response, METRICS_READYZ, 200, "ready\n");
+        return;
+    }
+    char reason[EXPLANATION_SIZE];
+    explain_fault(fault, reason);
+    text_printf(&body, "not ready: %s\n", draining ? "shutting down" : reason);
+    respond_unavailable(worker, response, METRICS_READYZ, MEDIA_TEXT, body.length);
 }
 
 static void respond_metrics(struct worker *worker, struct response *response)
 {
     struct server *server = worker->server;
-    struct metrics_gauges gauges = {.visits = server->log->count,
+    struct metrics_gauges gauges = {.unread = server->log->state == LOG_CLOSED,
+                                    .visits = server->log->count,
                                     .file_bytes = server->log->size,
                                     .connections = loop_group_connections(server->visitors),
                                     .version = WEB_APP_VERSION};

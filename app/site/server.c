@@ -1,5 +1,6 @@
 #include "site/server.h"
 
+#include "base/thread.h"
 #include "site/routes.h"
 #include "site/visit.h"
 
@@ -11,8 +12,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { STACK_SIZE = 256 * 1024 };
 
 static void *run_worker(void *context)
 {
@@ -32,16 +31,11 @@ static void free_worker(struct worker *worker)
 
 static int start_worker(struct worker *worker)
 {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
     atomic_fetch_add(&worker->server->running, 1);
-    int error = pthread_create(&worker->thread, &attributes, run_worker, worker);
-    pthread_attr_destroy(&attributes);
-    if (error)
+    int result = thread_start(&worker->thread, run_worker, worker);
+    if (result != 0)
         atomic_fetch_sub(&worker->server->running, 1);
-    errno = error;
-    return error ? -1 : 0;
+    return result;
 }
 
 static struct worker *new_worker(struct server *server, struct loop_group *group,
@@ -57,7 +51,7 @@ static struct worker *new_worker(struct server *server, struct loop_group *group
                                        .commit = visit_commit,
                                        .respond = visit_respond};
     response_defaults_init(&worker->defaults, server->pod_field);
-    worker->loop = event_loop_new(group, &worker->handler);
+    worker->loop = event_loop_new(group, &worker->handler, server->settings->idle_timeout_ms);
     if (!worker->loop) {
         free_worker(worker);
         return NULL;
@@ -142,8 +136,8 @@ static int start_workers(struct server *server)
     return 0;
 }
 
-struct server *server_start(const struct server_settings *settings, struct visit_log *log,
-                            char *message, size_t size)
+struct server *server_open(const struct server_settings *settings, struct visit_log *log,
+                           char *message, size_t size)
 {
     struct server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
     if (!server) {
@@ -168,13 +162,16 @@ struct server *server_start(const struct server_settings *settings, struct visit
         free_server(server);
         return NULL;
     }
-    /* Running threads cannot be stopped here. The caller exits, which ends them. */
-    if (start_workers(server) != 0) {
-        (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
-                       settings->workers + 1, strerror(errno));
-        return NULL;
-    }
     return server;
+}
+
+int server_start(struct server *server, char *message, size_t size)
+{
+    if (start_workers(server) == 0)
+        return 0;
+    (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
+                   server->settings->workers + 1, strerror(errno));
+    return -1;
 }
 
 void server_describe(const struct server *server, char *text, size_t size)
@@ -190,6 +187,11 @@ void server_drain(struct server *server, unsigned drain_ms)
     server->draining = true;
     for (unsigned i = 0; i < server->workers_count; i++)
         event_loop_drain(server->workers[i]->loop, drain_ms);
+}
+
+void server_set_stuck(struct server *server, bool is_stuck)
+{
+    server->stuck = is_stuck;
 }
 
 bool server_has_drained(const struct server *server)

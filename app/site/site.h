@@ -5,6 +5,7 @@
 
 #include "http/event_loop.h"
 #include "http/response.h"
+#include "log/progress.h"
 #include "log/timestamp.h"
 #include "log/visit_log.h"
 #include "site/settings.h"
@@ -17,7 +18,7 @@ struct server {
     struct listeners *listeners, *admin_listeners;
     struct loop_group *visitors, *admins;
     pthread_t owner; /* gets SIGUSR1 after a failed sync, a changed file, a stopped loop */
-    _Atomic bool draining;
+    _Atomic bool draining, stuck;
     _Atomic unsigned running; /* workers whose loop has not stopped */
     char pod[65];
     char pod_field[80]; /* header field of every response */

@@ -14,7 +14,9 @@
 static void respond_not_recorded(struct worker *worker, struct response *response, bool json,
                                  int error)
 {
-    const char *pod = worker->server->pod, *reason = strerror(error);
+    const char *pod = worker->server->pod;
+    char reason[EXPLANATION_SIZE];
+    explain_fault(error, reason);
     if (json) {
         struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
         text_printf(&body, "{\"error\": \"%s\", \"pod\": \"%s\"}\n", reason, pod);
@@ -61,7 +63,7 @@ static int record(struct server *server, struct batch *batch)
     const char *lines = batch->lines[RECENT_LINES];
     if (visit_log_append(server->log, lines, batch->count, &batch->first, &end, &recent) != 0) {
         int error = errno;
-        if (error == ESTALE)
+        if (visit_log_is_stale(error))
             (void)pthread_kill(server->owner, SIGUSR1);
         return error;
     }

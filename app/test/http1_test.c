@@ -82,6 +82,18 @@ static void end_connection(struct connection *connection, int client)
     (void)close(client);
 }
 
+static void expect_idle_timeout(void)
+{
+    start();
+    connections.idle_timeout_ms = 2000;
+    same(connections_expired_since_ms(&connections, CONNECTION_IDLE), NOW_MS - 2000,
+         "a connection that has been idle for the time given expires");
+    connections.draining = true;
+    ok(connections_expired_since_ms(&connections, CONNECTION_IDLE) > NOW_MS - 2000,
+       "while draining it expires earlier");
+    stop();
+}
+
 static void expect_input(void)
 {
     static const struct {
@@ -292,6 +304,7 @@ static void expect_streams(void)
 
 void test_http1(void)
 {
+    expect_idle_timeout();
     expect_input();
     expect_in_time();
     expect_progress();

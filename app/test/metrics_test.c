@@ -25,6 +25,8 @@ void test_metrics(void)
     metrics_count_response(METRICS_OTHER, 299);
     metrics_count_errors(ENOSPC, 3);
     metrics_count_errors(ENOENT, 1);
+    metrics_count_errors(EINPROGRESS, 2);
+    metrics_count_dropped_line();
     metrics_observe_batch(1);
     metrics_observe_batch(3);
     metrics_observe_batch(513);
@@ -40,6 +42,8 @@ void test_metrics(void)
         "web_app_http_requests_total{path=\"other\",code=\"404\"} 1",
         "web_app_visit_errors_total{reason=\"no_space\"} 3",
         "web_app_visit_errors_total{reason=\"io_error\"} 1",
+        "web_app_visit_errors_total{reason=\"reading\"} 2",
+        "web_app_log_lines_dropped_total 1",
         "web_app_sync_batch_visits_bucket{le=\"1\"} 1",
         "web_app_sync_batch_visits_bucket{le=\"4\"} 2",
         "web_app_sync_batch_visits_bucket{le=\"512\"} 2",
@@ -52,10 +56,15 @@ void test_metrics(void)
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ok(has_line(text, lines[i]), "%s", lines[i]);
+    ok(metrics_errors() == 6, "all visits that were not recorded are counted together");
     ok(length < sizeof text && strlen(text) == length, "the returned length is that of the text");
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
        "there are metrics of the process");
     static char again[sizeof text];
+    struct metrics_gauges unread = {.unread = true, .version = ""};
+    (void)metrics_write(&unread, again, sizeof again);
+    ok(!strstr(again, "web_app_visits_total") && !strstr(again, "web_app_visits_file_bytes"),
+       "before the file has been read its lines are not exported as 0");
     (void)metrics_write(&gauges, again, sizeof again);
     char *start = strstr(text, "\nprocess_start_time_seconds ");
     start[1 + strcspn(start + 1, "\n")] = '\0';

@@ -26,8 +26,10 @@ static void expect_defaults(void)
            strcmp(options.data_dir, "data") == 0 && strcmp(options.timezone, "Europe/Moscow") == 0,
        "the defaults are 8080, 8081, data, Europe/Moscow");
     ok(options.sync == SYNC_ALWAYS && options.workers == 1 && options.max_connections == 4096 &&
-           options.drain_ms == 5000,
-       "the defaults are sync always, 1 worker, 4096 connections, 5 s of drain");
+           options.idle_timeout_ms == 620000 && options.drain_ms == 5000 &&
+           options.sandbox == SANDBOX_AUTO,
+       "the defaults are sync always, 1 worker, 4096 connections, 620 s idle, 5 s of drain, "
+       "sandbox auto");
     ok(options.tail == UINT64_MAX && !options.raw && !options.url,
        "the default listing is all lines, numbered");
 }
@@ -54,6 +56,15 @@ static void expect_values(void)
         ok(parse(VERB_SERVE, arguments, &options, message) == 0 && options.drain_ms == times[i].ms,
            "%s is %u ms", times[i].text, times[i].ms);
     }
+    const char *least[ARGUMENTS_MAX] = {"--idle-timeout=1000ms"},
+               *most[ARGUMENTS_MAX] = {"--idle-timeout=1440m"};
+    ok(parse(VERB_SERVE, least, &options, message) == 0 && options.idle_timeout_ms == 1000 &&
+           parse(VERB_SERVE, most, &options, message) == 0 && options.idle_timeout_ms == 86400000,
+       "an idle connection may be kept for 1 s to a day");
+    const char *sandbox[ARGUMENTS_MAX] = {"--sandbox=on"}, *off[ARGUMENTS_MAX] = {"--sandbox=off"};
+    ok(parse(VERB_SERVE, sandbox, &options, message) == 0 && options.sandbox == SANDBOX_ON &&
+           parse(VERB_SERVE, off, &options, message) == 0 && options.sandbox == SANDBOX_OFF,
+       "the sandbox may be on or off");
     const char *visits[ARGUMENTS_MAX] = {"--tail", "5", "--raw"};
     ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
        "visits takes --tail and --raw");
@@ -90,6 +101,11 @@ static void expect_refusals(void)
         {VERB_SERVE, "--workers= 1", "1 to 64"},
         {VERB_SERVE, "--max-connections=0", "1 to 1000000"},
         {VERB_SERVE, "--max-connections=99999999999999999999", "1 to 1000000"},
+        {VERB_SERVE, "--idle-timeout=0s", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=999ms", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=1441m", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=86401s", "1s to 1440m"},
+        {VERB_SERVE, "--idle-timeout=75", "1s to 1440m"},
         {VERB_SERVE, "--drain=5", "ms, s or m"},
         {VERB_SERVE, "--drain=61m", "ms, s or m"},
         {VERB_SERVE, "--drain=-1s", "ms, s or m"},
@@ -97,6 +113,8 @@ static void expect_refusals(void)
         {VERB_SERVE, "--drain=s", "ms, s or m"},
         {VERB_SERVE, "--drain=0000000000003600s", "ms, s or m"},
         {VERB_SERVE, "--drain=1.5s", "ms, s or m"},
+        {VERB_SERVE, "--sandbox=partial", "auto, on or off"},
+        {VERB_SERVE, "--sandbox=", "auto, on or off"},
         {VERB_VISITS, "--tail=x", "a number"},
         {VERB_VISITS, "--tail=-1", "a number"},
         {VERB_VISITS, "--raw=1", "no value"},
@@ -158,8 +176,8 @@ static void expect_texts(void)
     ok(parse(VERB_SERVE, none, &options, message) == 0, "the defaults can be described");
     struct text text = text_begin(message, sizeof message);
     options_describe(&options, &text);
-    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms"), "the description is: %s",
-       message);
+    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms sandbox=auto"),
+       "the description is: %s", message);
 }
 
 void test_options(void)

@@ -16,7 +16,7 @@ static int judge(const char *bytes, size_t length, struct request *ret_request)
     copy = malloc(length + 1);
     memcpy(copy, bytes, length);
     size_t skipped = request_skip_empty_lines(copy, length);
-    int scanned = request_head_length(copy + skipped, length - skipped);
+    int body_length, scanned = request_head_length(copy + skipped, length - skipped, &body_length);
     if (scanned <= 0)
         return -scanned;
     int status = request_parse(copy + skipped, (size_t)scanned, ret_request);
@@ -25,6 +25,7 @@ static int judge(const char *bytes, size_t length, struct request *ret_request)
 
 #define HEAD(text) text, sizeof(text) - 1
 #define HOST "Host: a\r\n"
+#define CHUNKED HOST "Transfer-Encoding: chunked\r\n"
 
 static const struct {
     const char *claim, *bytes;
@@ -60,8 +61,48 @@ static const struct {
     {"a Host with an invalid port", HEAD("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n"), 400},
     {"a Host that is a list", HEAD("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"), 400},
     {"a Host with half a bracket", HEAD("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"), 400},
-    {"Transfer-Encoding (6.1)",
-     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"), 400},
+    {"an empty chunked body (7.1)", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n0\r\n\r\n"), VALID},
+    {"the same, in lower case, and a request after it",
+     HEAD("GET / HTTP/1.1\r\n" HOST "transfer-encoding: chunked\r\n\r\n0\r\n\r\nGET"), VALID},
+    {"a chunked body that has not arrived", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n"), INCOMPLETE},
+    {"a half-sent chunked body", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n0\r\n\r"), INCOMPLETE},
+    {"a chunk", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n5\r\nhello\r\n0\r\n\r\n"), 413},
+    {"the beginning of a chunk", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\nF"), 413},
+    {"a chunk extension (7.1.1)", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n0;a=b\r\n\r\n"), 413},
+    {"a trailer (7.1.2)", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n0\r\nX: 1\r\n\r\n"), 413},
+    {"a last chunk of two zeros", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n00\r\n\r\n"), 413},
+    {"a last chunk with a bare LF", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n0\n\r\n"), 413},
+    {"a request in place of a chunk",
+     HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"an empty line in place of a chunk", HEAD("GET / HTTP/1.1\r\n" CHUNKED "\r\n\r\n"), 400},
+    {"a client that waits to send its body (RFC 9110 10.1.1)",
+     HEAD("GET / HTTP/1.1\r\n" CHUNKED "Expect: 100-continue\r\n\r\n"), 413},
+    {"the same without a coding", HEAD("GET / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n\r\n"),
+     VALID},
+    {"a chunked body of POST", HEAD("POST / HTTP/1.1\r\n" CHUNKED "\r\n"), 405},
+    {"an empty chunked body without Host",
+     HEAD("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400},
+    {"a coding in HTTP/1.0 (6.1)", HEAD("GET / HTTP/1.0\r\n" CHUNKED "\r\n"), 400},
+    {"two codings", HEAD("GET / HTTP/1.1\r\n" CHUNKED "Transfer-Encoding: chunked\r\n\r\n"), 400},
+    {"chunked twice", HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n"),
+     400},
+    {"another coding", HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n"),
+     400},
+    {"a coding with a parameter",
+     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked;q=1\r\n\r\n"), 400},
+    {"a coding after a tab", HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding:\tchunked\r\n\r\n"),
+     400},
+    {"a coding after two spaces",
+     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding:  chunked\r\n\r\n"), 400},
+    {"a coding without a space",
+     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding:chunked\r\n\r\n"), 400},
+    {"a coding with a space after it",
+     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked \r\n\r\n"), 400},
+    {"a coding with a space before the colon",
+     HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding : chunked\r\n\r\n"), 400},
+    {"an empty coding", HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n"), 400},
+    {"a folded coding", HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n chunked\r\n\r\n"),
+     400},
     {"TE.CL (6.3)",
      HEAD("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n"),
      400},

@@ -25,6 +25,8 @@ void test_url(void);
 void test_client_response(void);
 void test_page(void);
 void test_request(void);
+void test_io(void);
+void test_progress(void);
 void test_scan(void);
 void test_loop_group(void);
 void test_http1(void);

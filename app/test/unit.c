@@ -19,6 +19,8 @@ static const struct {
     {"client_response", test_client_response},
     {"page", test_page},
     {"request", test_request},
+    {"io", test_io},
+    {"progress", test_progress},
     {"scan", test_scan},
     {"loop_group", test_loop_group},
     {"http1", test_http1},

@@ -257,6 +257,49 @@ static void expect_failed_sync(void)
     end();
 }
 
+/* A volume that reports that it is full only at a sync, as NFS and thin pools do. */
+static void expect_full_at_sync(void)
+{
+    bool started = start(LINE_A) && sync_to(LINE_LENGTH) == 0 && append(LINE_B) == 0;
+    fdatasync_error = ENOSPC;
+    ok(started && sync_to(2 * LINE_LENGTH) == -1 && visit_log_has_failed(&visit_log),
+       "a sync fails because the volume is full");
+    visit_log_truncate_unsynced(&visit_log);
+    (void)visit_log_close(&visit_log);
+    fdatasync_error = 0;
+    fsync_error = ENOSPC;
+    visit_log_init(&visit_log, directory);
+    ok(visit_log_open(&visit_log, &report) == -1 && errno == ENOSPC &&
+           !visit_log_has_failed(&visit_log),
+       "the next process does not open the file before a sync succeeds, and does not end");
+    ok(visit_log_maintain(&visit_log, &report) == -1 && errno == ENOSPC, "nor a second later");
+    fsync_error = 0;
+    ok(visit_log_maintain(&visit_log, &report) == 1 && append(LINE_C) == 0 &&
+           file_is(LINE_A LINE_C) && directory_find(directory, VISITS_FILE ".probe"),
+       "once one succeeds, it opens the file");
+    ok(sync_to(2 * LINE_LENGTH) == 0 && visit_log_maintain(&visit_log, &report) == 0 &&
+           !directory_find(directory, VISITS_FILE ".probe"),
+       "after the sync of a visit the probe is removed");
+    end();
+}
+
+/* A file system that lacks a call: EOPNOTSUPP, and no failed sync. */
+static void expect_unsupported_sync(void)
+{
+    static const int errors[] = {EINVAL, ENOSYS, EOPNOTSUPP};
+    directory = directory_make();
+    directory_write(directory, VISITS_FILE, LINE_A, LINE_LENGTH);
+    for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+        fsync_error = errors[i];
+        visit_log_init(&visit_log, directory);
+        ok(visit_log_open(&visit_log, &report) == -1 && errno == EOPNOTSUPP &&
+               !visit_log_has_failed(&visit_log),
+           "%s of fsync(2) is not a failed sync", strerror(errors[i]));
+    }
+    fsync_error = 0;
+    remove_directory();
+}
+
 /* The file holds FOUND after another process has changed it. A visit is refused until the file is
  * reopened: its line would have a wrong number, or would be in a file that has lost its name. */
 static void expect_reopened(const char *how, const char *found, unsigned count)
@@ -399,6 +442,53 @@ static void expect_own_name(void)
     remove_directory();
 }
 
+static void another_process_truncates(void)
+{
+    before_fsync = NULL;
+    ok(truncate(directory_path(directory, VISITS_FILE), LINE_LENGTH) == 0, "the file is truncated");
+}
+
+static void another_process_appends(void)
+{
+    before_fsync = NULL;
+    ok(append_of_another_process(LINE_C), "another process appends");
+}
+
+static void another_process_removes(void)
+{
+    before_flock = before_fsync = NULL;
+    ok(remove(directory_path(directory, VISITS_FILE)) == 0, "the file is removed");
+}
+
+/* Opens a file with a torn end while another process changes it. Returns whether that is refused
+ * with ESTALE, which can be tried again, and whether the torn bytes are nowhere else. */
+static bool is_refused_during_repair(void (*change)(void))
+{
+    directory_write(directory, VISITS_FILE, LINE_A LINE_B "torn", 2 * LINE_LENGTH + 4);
+    before_fsync = change;
+    visit_log_init(&visit_log, directory);
+    return visit_log_open(&visit_log, &report) == -1 && errno == ESTALE &&
+           visit_log.torn.count == 0 && !directory_find(directory, VISITS_FILE ".torn");
+}
+
+/* A file of gigabytes is read for minutes, in which another process may change it. */
+static void expect_repair_of_what_was_read(void)
+{
+    directory = directory_make();
+    ok(is_refused_during_repair(another_process_truncates) && file_is(LINE_A),
+       "a file that is truncated while its torn end is copied is not extended with NULs");
+    ok(is_refused_during_repair(another_process_appends) && file_is(LINE_A LINE_B "torn" LINE_C),
+       "bytes that are appended while the torn end is copied are not removed without a copy");
+    before_flock = another_process_removes;
+    visit_log_init(&visit_log, directory);
+    ok(visit_log_open(&visit_log, &report) == -1 && errno == ESTALE,
+       "a file that is removed while it is opened is no missing directory");
+    ok(visit_log_open(&visit_log, &report) == 0 && visit_log.count == 0,
+       "the next open creates it");
+    ok(visit_log_close(&visit_log) == 0, "it is closed");
+    remove_directory();
+}
+
 /* The program serves even without space for a copy. */
 static void expect_start_without_copy(void)
 {
@@ -425,8 +515,11 @@ void test_visit_log_faults(void)
 {
     expect_copies();
     expect_own_name();
+    expect_repair_of_what_was_read();
     expect_start_without_copy();
     expect_partial_writes();
     expect_failed_sync();
+    expect_full_at_sync();
+    expect_unsupported_sync();
     expect_changes_of_another_process();
 }

@@ -138,15 +138,29 @@ END
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n
 # TE.TE and codings in disguise
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: a\r\nX: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked,\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: identity\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n \r\n0\r\n\r\n
 # 6.1: a coding in HTTP/1.0
+400 closed GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n
 400 closed GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
 # 6.3.5: CL.CL
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
 400 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
@@ -160,6 +174,60 @@ END
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
 413 closed GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n
 END
+}
+
+@test "a chunked body may be empty, as some proxies send it with each request, and nothing else (RFC 9112 6.1, 7.1)" {
+  local rows
+  rows=$(
+    cat <<'END'
+200 open GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+200 open HEAD / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n
+200 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n
+200,404,200 open GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n
+200 open GET / HTTP/1.2\r\nHost: a\r\nTRANSFER-ENCODING: CHUNKED\r\nTrailer: X\r\n\r\n0\r\n\r\n
+# only this field is about the framing, and an expectation without a body is none
+200 open GET / HTTP/1.1\r\nHost: a\r\nX-Transfer-Encoding: chunked\r\nTransfer_Encoding: chunked\r\n\r\n
+200 open GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n
+503 open GET / HTTP/1.1\r\nHost: a\r\nSec-Purpose: prefetch\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+# a request that could be content is not served
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n29\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;a=b\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n000\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0 \r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n;a=b\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n 0\r\n\r\n
+400 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-0\r\n\r\n
+405 closed POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n
+# RFC 9110 10.1.1: the client waits for 100 (Continue) or another response before it sends its body
+413 closed GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n
+END
+  )
+  table <<<"$rows"
+  table --split <<<"$rows"
+}
+
+# chunked CONTENT: Python's client sends a GET chunked; prints the status.
+chunked() {
+  timeout 60 python3 -c '
+import http.client, sys
+client = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=50)
+content = [part.encode() for part in sys.argv[2:] if part]
+client.request("GET", "/", iter(content), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+print(client.getresponse().status)' "$port" "$1"
+}
+
+@test "a chunked request of an HTTP library is a visit if it is empty, and is refused if it has content" {
+  local before
+  before=$(count_visits)
+  assert_equal "$(chunked "")" 200
+  assert_equal "$(count_visits)" $((before + 1))
+  assert_equal "$(chunked content)" 413
+  assert_equal "$(count_visits)" $((before + 1))
 }
 
 @test "the lines of a head (RFC 9112 2.2, 5)" {
@@ -248,6 +316,18 @@ END
 END
 }
 
+@test "a health check is a visit at /, and none at /readyz and /healthz of the visitors' port" {
+  start_web_app
+  local path
+  for path in /readyz /healthz /readyz /healthz; do
+    get "$path" -A GoogleHC/1.0 >/dev/null
+    get "$path" -A ELB-HealthChecker/2.0 >/dev/null
+  done
+  assert_visits 0
+  get / -A GoogleHC/1.0 >/dev/null
+  assert_visits 1
+}
+
 @test "after all these requests the file holds visits and nothing else" {
   visit 2
   assert_visits "$(metric web_app_visits_total)"
@@ -258,13 +338,16 @@ END
   start_web_app
   local header
   for header in 'Sec-Purpose: prefetch' 'Sec-Purpose: prefetch;prerender' 'Sec-Purpose: prefetch; anonymous-client-ip' \
-    'Purpose: prefetch' 'X-Moz: prefetch'; do
+    'Purpose: prefetch' 'X-Moz: prefetch' 'sec-purpose: PREFETCH' $'Sec-Purpose:\tprefetch\t;prerender' 'Sec-Purpose: x, prefetch'; do
     run get / -i -H "$header"
     assert_failure
     assert_output --partial "503 Service Unavailable"
     assert_output --partial "a prefetch is not a visit"
   done
   assert_equal "$(metric web_app_visit_errors_total || echo none)" none
+  # HEAD is no visit either, with or without.
+  assert_equal "$(status_of / --head -H 'Sec-Purpose: prefetch')" 503
+  assert_equal "$(status_of / --http1.0 -H 'Purpose: prefetch')" 503
   # Only / is a visit, and only that word is a prefetch.
   get /visits -H 'Sec-Purpose: prefetch' >/dev/null
   get / -H 'Sec-Purpose: prefetchable' -H 'X-Purpose: prefetch' >/dev/null
@@ -286,5 +369,11 @@ END
     run get "$path" -H 'Accept: text/html'
     assert_output --regexp 'href="?visits'
     refute_output --regexp '(href|src|action)="?/'
+    run python3 -c '
+import re, sys, urllib.parse
+page = "https://example.test/guests" + sys.argv[1]
+print({urllib.parse.urljoin(page, link).split("?")[0] for link in re.findall(r"href=\"?([^\s\">]+)", sys.stdin.read())})' \
+      "$path" <<<"$output"
+    assert_output "{'https://example.test/guests/visits'}"
   done
 }

@@ -1,6 +1,6 @@
 # Listings under changes and load: each shows one file, none ends early unnoticed, and none delays a visitor.
 
-load ../lib/faults
+load ../lib/mutants
 
 OLD_LINE="2021-11-28 22:54:26.913511+03:00"
 
@@ -10,7 +10,7 @@ lines_of() {
   yes "$OLD_LINE" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
 }
 
-listing() { timeout 120 "$TOOLS/listing.py" --port "$port" --file "$data/visits.txt" "$1"; }
+listing() { timeout 300 "$TOOLS/listing.py" --port "$port" --file "$data/visits.txt" --pid "$pid" "$1"; }
 
 @test "a listing continues with the file that it began with, after another file has taken its name" {
   lines_of 1000000
@@ -23,11 +23,40 @@ listing() { timeout 120 "$TOOLS/listing.py" --port "$port" --file "$data/visits.
   try --max 200 --delay 0.05 -- is_closed
 }
 
-@test "a listing whose file is truncated does not look complete, in HTTP/1.0 and 1.1" {
-  lines_of 10
+@test "a listing whose file is truncated does not look complete, in any format, in HTTP/1.0 and 1.1" {
+  lines_of 1000000
   start_web_app
   run listing shortened
   assert_success
+}
+
+# killed: listings of which a part has been sent when the program is killed.
+killed() {
+  lines_of 1000000
+  start_web_app
+  run listing killed
+}
+
+@test "a listing does not look complete if the program is killed, has no time to drain, evicts it or ends it unread" {
+  killed
+  assert_success
+  DATA=$data start_web_app --drain 0s
+  run listing stopped
+  assert_success
+  DATA=$data start_web_app --max-connections 8
+  run listing evicted
+  assert_success
+  stop_web_app
+  DATA=$data start_web_app
+  run listing silent
+  assert_success
+}
+
+@test "control: a program whose listings over HTTP/1.0 look complete when it is killed is found out" {
+  mutant killed-listing-looks-whole
+  killed
+  assert_failure
+  assert_output --regexp '^over HTTP/1.0 [0-9]+ bytes of 1,000,000 lines as [a-z]+ look whole$'
 }
 
 searches() {

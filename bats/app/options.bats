@@ -38,6 +38,7 @@ options_of_help() {
   for value in 0 65 -1 1x "" 1.5 +1; do refused "a number from 1 to 64" "--workers=$value"; done
   for value in 0 1000001 many ""; do refused "a number from 1 to 1000000" "--max-connections=$value"; done
   for value in 5 5h 61m 3601s -1s s "" 1.5s "5 s"; do refused "ms, s or m" "--drain=$value"; done
+  for value in 0s 999ms 1441m 86401s 620 1d -1s ""; do refused "from 1s to 1440m" "--idle-timeout=$value"; done
 }
 
 @test "an unknown time zone is refused, never taken for UTC" {
@@ -89,18 +90,20 @@ options_of_help() {
 
 @test "a flag overrides the environment, which overrides the default" {
   export WEB_APP_WORKERS=2 WEB_APP_DRAIN=7s WEB_APP_TIMEZONE=UTC WEB_APP_SYNC=none WEB_APP_MAX_CONNECTIONS=99
+  export WEB_APP_IDLE_TIMEOUT=2m
   export WEB_APP_LISTEN=bad:address WEB_APP_ADMIN_LISTEN=bad:address
   run start_web_app
   assert_failure
   assert_output --partial WEB_APP_LISTEN=bad:address
   unset WEB_APP_LISTEN WEB_APP_ADMIN_LISTEN
   start_web_app --drain 1500ms
-  assert log_has 'sync=none timezone=UTC workers=2 max-connections=99 drain=1500ms'
+  assert log_has 'sync=none timezone=UTC workers=2 max-connections=99 idle-timeout=120000ms drain=1500ms'
 }
 
 @test "the start-up line has the defaults" {
+  unset TZ
   start_web_app
-  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
+  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+$'
   assert_equal "$(wc -l <"$log")" 1
 }
 
@@ -119,7 +122,7 @@ options_of_help() {
   assert_equal "$stderr" ""
   local verb
   for verb in serve visits check version help; do assert_line --regexp "^  $verb "; done
-  assert_line --partial "exit codes: 0 clean, 1 failed, 2 usage, 3 durability lost"
+  assert_line --partial "exit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden system call"
   local help=$output
   run options_of_help
   assert_output "--listen WEB_APP_LISTEN 8080
@@ -129,7 +132,9 @@ options_of_help() {
 --timezone WEB_APP_TIMEZONE Europe/Moscow
 --workers WEB_APP_WORKERS 1
 --max-connections WEB_APP_MAX_CONNECTIONS 4096
---drain WEB_APP_DRAIN 5s"
+--idle-timeout WEB_APP_IDLE_TIMEOUT 620s
+--drain WEB_APP_DRAIN 5s
+--sandbox WEB_APP_SANDBOX auto"
   assert_equal "$(web_app --help)" "$help"
   assert_equal "$(web_app -h)" "$help"
 }
@@ -181,6 +186,11 @@ options_of_help() {
   stop_web_app
   run --separate-stderr web_app check "http://127.0.0.1:$port/"
   assert_complaint 1 "http://127.0.0.1:$port/: cannot connect: Connection refused; see whether the server runs"
+}
+
+@test "check without a URL says what to set if the server's admin port is another" {
+  run --separate-stderr web_app check --admin-listen 127.0.0.1:1
+  assert_complaint 1 "http://127.0.0.1:1/readyz: cannot connect: Connection refused; see whether the server runs and listens there; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both$"
 }
 
 @test "check gives up on a server that does not respond" {

@@ -1,6 +1,6 @@
 # Slow clients, silent clients, and many clients: none of them may delay a visitor.
 
-load ../lib/faults
+load ../lib/mutants
 
 # slow_clients COUNT KIND [OPTION...]: opens COUNT connections of bats/tools/slow.py, which last until the test ends.
 slow_clients() {
@@ -159,4 +159,29 @@ pushes_in() {
   run visit 3
   assert_success
   assert_equal "$(admin /healthz)" ok
+}
+
+# closed_after SECONDS OPTION...: a connection that is idle after a response is closed after SECONDS, and not before.
+closed_after() {
+  start_web_app "${@:2}"
+  local since=$EPOCHREALTIME passed
+  exec {idle}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n' >&"$idle"
+  run timeout 60 cat <&"$idle"
+  passed=$(awk -v from="$since" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }')
+  exec {idle}>&-
+  assert_success || return
+  assert_output --partial "200 OK" || return
+  awk -v passed="$passed" -v least="$1" 'BEGIN { exit passed < least }' || fail "closed after $passed s"
+}
+
+@test "a connection without a request is closed after --idle-timeout, and not before" {
+  closed_after 3 --idle-timeout 3s
+}
+
+@test "control: a program that closes idle connections before their time is found out" {
+  mutant closes-idle-after-a-second
+  run closed_after 3 --idle-timeout 3s
+  assert_failure
+  assert_output --regexp '^closed after [12]'
 }

@@ -83,13 +83,42 @@ start_closed() {
   assert_visits 2
 }
 
+@test "a variable that no option has is named once with the nearest option; those of a Service called web-app are not" {
+  export WEB_APP_LISTN=9 WEB_APP_WORKER=2 WEB_APP_NONSENSE=x WEB_APP_PORT=8080 WEB_APP_DRAINS="" WEB_APP_SYNC=none
+  export WEB_APP_SERVICE_HOST=10.0.0.1 WEB_APP_SERVICE_PORT=80 WEB_APP_SERVICE_PORT_HTTP=80
+  export WEB_APP_PORT_80_TCP=tcp://10.0.0.1:80 WEB_APP_PORT_80_TCP_PROTO=tcp WEB_APP_PORT_80_TCP_PORT=80 \
+    WEB_APP_PORT_80_TCP_ADDR=10.0.0.1 WEB_APP_HEADLESS_PORT=tcp://10.0.0.2:80
+  start_web_app
+  run sort "$log"
+  assert_equal "${#lines[@]}" 5
+  assert_line "web-app: WEB_APP_LISTN is not a variable of web-app; did you mean WEB_APP_LISTEN?"
+  assert_line "web-app: WEB_APP_WORKER is not a variable of web-app; did you mean WEB_APP_WORKERS?"
+  assert_line "web-app: WEB_APP_NONSENSE is not a variable of web-app; see web-app help"
+  assert_line "web-app: WEB_APP_PORT is not a variable of web-app; see web-app help"
+  stop_web_app
+  unset WEB_APP_LISTN WEB_APP_WORKER WEB_APP_NONSENSE
+  export WEB_APP_PORT=tcp://10.0.0.1:80
+  start_web_app
+  assert_equal "$(wc -l <"$log")" 1
+}
+
+@test "TZ has no effect, and a line says so if it is another zone than --timezone" {
+  TZ=America/New_York start_web_app
+  assert log_has "^web-app: TZ=America/New_York has no effect; the times are those of --timezone=Europe/Moscow$"
+  assert_regex "$(visit | jq -r .time)" '\+03:00$'
+  TZ=Europe/Moscow start_web_app
+  refute log_has "TZ="
+  TZ='' start_web_app
+  refute log_has "TZ="
+}
+
 @test "an empty environment variable is an unset one" {
   local name
-  for name in LISTEN ADMIN_LISTEN DATA_DIR SYNC TIMEZONE WORKERS MAX_CONNECTIONS DRAIN; do
+  for name in LISTEN ADMIN_LISTEN DATA_DIR SYNC TIMEZONE WORKERS MAX_CONNECTIONS IDLE_TIMEOUT DRAIN SANDBOX; do
     export "WEB_APP_$name="
   done
   start_web_app
-  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 drain=5000ms$'
+  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+$'
   run --separate-stderr web_app serve --timezone=
   assert_complaint 2 "--timezone= is not allowed"
 }

@@ -149,14 +149,18 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   yes "2022-11-28 22:54:26.913511+03:00" | head -n 9000 >"$BATS_TEST_TMPDIR/data/visits.txt"
   echo -n "2022-11" >>"$BATS_TEST_TMPDIR/data/visits.txt"
   # shellcheck disable=SC2016
-  run --separate-stderr bash -c '"$0" visits --data-dir "$1" | head -n 1' "$WEB_APP" "$BATS_TEST_TMPDIR/data"
+  run --separate-stderr timeout 60 bash -c '"$0" visits --data-dir "$1" | head -n 1' "$WEB_APP" "$BATS_TEST_TMPDIR/data"
   assert_success
   assert_equal "$output$stderr" "     1	2022-11-28 22:54:26.913511+03:00"
   assert_equal "$(web_app visits --data-dir "$BATS_TEST_TMPDIR/data" | wc -l)" 9000
   run --separate-stderr web_app visits --data-dir "$BATS_TEST_TMPDIR/none"
   assert_complaint 1 "cannot read .*/none/visits.txt: No such file or directory; name its directory with --data-dir"
+  mkdir "$BATS_TEST_TMPDIR/fifo"
+  mkfifo "$BATS_TEST_TMPDIR/fifo/visits.txt"
+  run --separate-stderr web_app visits --data-dir "$BATS_TEST_TMPDIR/fifo"
+  assert_complaint 1 "cannot read .*/fifo/visits.txt: "
   # shellcheck disable=SC2016
-  run --separate-stderr bash -c '"$0" visits --data-dir "$1" >/dev/full' "$WEB_APP" "$BATS_TEST_TMPDIR/data"
+  run --separate-stderr timeout 60 bash -c '"$0" visits --data-dir "$1" >/dev/full' "$WEB_APP" "$BATS_TEST_TMPDIR/data"
   assert_complaint 1 "cannot write: No space left on device"
 }
 

@@ -5,7 +5,7 @@ load ../lib/chart
 @test "helm install chart . gives the expected names, sizes and ports" {
   render
   assert_equal "$(kinds)" "$(printf '%s\n' NetworkPolicy/chart-web-app NetworkPolicy/chart-web-app-test \
-    Pod/chart-web-app-test PodDisruptionBudget/chart-web-app Service/chart-web-app \
+    Pod/chart-web-app-test Pod/chart-web-app-test-pod PodDisruptionBudget/chart-web-app Service/chart-web-app \
     Service/chart-web-app-headless ServiceAccount/chart-web-app StatefulSet/chart-web-app)"
   assert_equal "$(rendered StatefulSet '[.spec.replicas, .spec.podManagementPolicy, .spec.serviceName] | join(" ")')" \
     "3 Parallel chart-web-app-headless"
@@ -52,7 +52,7 @@ load ../lib/chart
     def selects($labels): to_entries | all(.[]; $labels[.key] == .value);
     (.[] | select(.kind == "StatefulSet")) as $set
     | $set.spec.template.metadata.labels as $pod
-    | (.[] | select(.kind == "Pod")).metadata.labels as $test
+    | (.[] | select(.kind == "Pod" and .metadata.name == "chart-web-app-test")).metadata.labels as $test
     | [$set.spec.selector.matchLabels,
        (.[] | select(.kind == "Service") | .spec.selector),
        (.[] | select(.kind == "PodDisruptionBudget") | .spec.selector.matchLabels),
@@ -90,7 +90,9 @@ sync | --set sync=interval | StatefulSet | $e.WEB_APP_SYNC | interval
 timezone | --set timezone=UTC | StatefulSet | $e.WEB_APP_TIMEZONE | UTC
 drain | --set drain=12s | StatefulSet | $e.WEB_APP_DRAIN | 12s
 workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
+idleTimeout | --set idleTimeout=4010s | StatefulSet | $e.WEB_APP_IDLE_TIMEOUT | 4010s
 maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
+sandbox | --set sandbox=on | StatefulSet | $e.WEB_APP_SANDBOX | on
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
 persistence.accessMode | --set persistence.accessMode=ReadWriteOncePod | StatefulSet | $v.accessModes[] | ReadWriteOncePod
@@ -125,7 +127,7 @@ resources.limits.memory | --set resources.limits.memory=1Gi | StatefulSet | $c.r
 resources.limits.ephemeral-storage | --set resources.limits.ephemeral-storage=2Mi | StatefulSet | $c.resources.limits["ephemeral-storage"] | 2Mi
 service.type | --set service.type=LoadBalancer | Service | .spec.type | LoadBalancer
 service.port | --set service.port=8000 | Service | .spec.ports[0].port | 8000
-service.port | --set service.port=8000 | Pod/chart-web-app-test | .spec.containers[] \| select(.name == "service") \| .args[1] | http://chart-web-app:8000/readyz
+service.port | --set service.port=8000 | Pod/chart-web-app-test | .spec.containers[0].args[1] | http://chart-web-app:8000/readyz
 service.sessionAffinity | --set service.sessionAffinity=ClientIP | Service | .spec.sessionAffinity | ClientIP
 service.annotations | --set service.annotations.a=b | Service | .metadata.annotations.a | b
 serviceAccount.create | --set serviceAccount.create=false | StatefulSet | $p.serviceAccountName | default
@@ -138,6 +140,10 @@ networkPolicy.adminFrom | --set networkPolicy.adminFrom[0].podSelector.matchLabe
 commonLabels | --set commonLabels.team=storage | Service | .metadata.labels.team | storage
 podLabels | --set podLabels.tier=probe | StatefulSet | .spec.template.metadata.labels.tier | probe
 podAnnotations | --set podAnnotations.a=b | StatefulSet | .spec.template.metadata.annotations.a | b
+openshift | --set openshift=true | StatefulSet | $p.securityContext.runAsUser | null
+openshift | --set openshift=true,podSecurityContext.runAsUser=12345 | StatefulSet | $p.securityContext.runAsUser | 12345
+openshift | --set openshift=false --api-versions security.openshift.io/v1 | StatefulSet | $p.securityContext.runAsUser | 65532
+openshift | --set openshift=null --api-versions security.openshift.io/v1 | StatefulSet | $p.securityContext.runAsUser | null
 podSecurityContext.runAsNonRoot | --set podSecurityContext.runAsNonRoot=false | StatefulSet | $p.securityContext.runAsNonRoot | false
 podSecurityContext.runAsUser | --set podSecurityContext.runAsUser=12345 | StatefulSet | $p.securityContext.runAsUser | 12345
 podSecurityContext.runAsGroup | --set podSecurityContext.runAsGroup=12345 | StatefulSet | $p.securityContext.runAsGroup | 12345
@@ -257,8 +263,12 @@ replicas --set replicas=3
 /drain --set drain=4000s
 /workers --set workers=0
 /workers --set workers=65
+/idleTimeout --set idleTimeout=999ms
+/idleTimeout --set idleTimeout=1441m
+/idleTimeout --set idleTimeout=620
 /maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
+/sandbox --set sandbox=true
 /persistence --set persistence.enabled=false
 /persistence/size --set persistence.size=lots
 /persistence/size --set persistence.size=0
@@ -295,6 +305,7 @@ replicas --set replicas=3
 /commonLabels/team --set commonLabels.team=a/b
 /podLabels/tier --set podLabels.tier=1
 /podAnnotations/a --set podAnnotations.a=true
+/openshift --set openshift=yes
 /podSecurityContext --set podSecurityContext=none
 /securityContext --set securityContext=none
 /priorityClassName --set priorityClassName=HIGH
@@ -316,6 +327,8 @@ replicas --set replicas=3
 'drain' --set drain=null
 'workers' --set workers=null
 'maxConnections' --set maxConnections=null
+'idleTimeout' --set idleTimeout=null
+'sandbox' --set sandbox=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
 'repository' --set image.repository=null
@@ -382,6 +395,9 @@ timezone | Europe/Moscow | America/Argentina/Buenos_Aires | Etc/GMT+3 | UTC | MS
 drain | 0ms | 0s | 0m | 1ms | 500ms | 5s | 1m | 3599999ms | 3600000ms | 3600001ms | 3999999ms | 4000000ms | 10000000ms | 3599s | 3600s | 3601s | 3999s | 4000s | 10000s | 59m | 60m | 61m | 70m | 100m
 drain | 005s | 010s | 000000000003600s | 0000000000003600s | 00000003600000ms | 00000003600001ms | "" | "5" | s | 5h | 5S | 5sm | "5 s" | " 5s" | "5s " | +5s | -1s | 1.5s | 1e3ms | 4294967297ms | 18446744073709551617s
 workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
+idleTimeout | 0s | 0m | 1ms | 999ms | 1000ms | 1001ms | 9999999ms | 79999999ms | 86399999ms | 86400000ms | 86400001ms | 90000000ms | 1s | 620s | 4010s | 86399s | 86400s | 86401s | 90000s | 1m | 1439m | 1440m | 1441m | 1500m | 2000m
+idleTimeout | 000000000086400s | 0000000000086400s | 00000000000999ms | "" | "620" | s | 5h | "620s " | -1s | 1.5m
+sandbox | auto | "on" | "off" | "" | partial | "On"
 maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
 TABLE
 }
@@ -394,6 +410,8 @@ sync | null | true | 1 | [always]
 timezone | null | 3 | {name: UTC}
 drain | null | 5 | 5.0 | 1e3 | true
 workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
+idleTimeout | null | 620 | 1e3 | true
+sandbox | null | on | off | true | 1 | [auto]
 maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }
@@ -408,7 +426,7 @@ variable() { sed 's/[A-Z]/_&/g; s/.*/WEB_APP_\U&/' <<<"$1"; }
 # after its options it tries to create the data directory, which fails.
 program_takes() {
   local status=0
-  complaint=$(env "$@" "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
+  complaint=$(env "$@" timeout 60 "$WEB_APP" serve --data-dir /dev/null/none 2>&1) || status=$?
   case $status in
     1) ;;
     2) return 1 ;;
@@ -458,9 +476,9 @@ compare_options() {
 serve_options() {
   local option
   while read -r option; do
-    run "$WEB_APP" serve "$option=x" --no-such-option
+    run web_app serve "$option=x" --no-such-option
     [[ $output == *"there is no option $option here"* ]] || echo "WEB_APP_$(tr '[:lower:]-' '[:upper:]_' <<<"${option#--}")"
-  done < <("$WEB_APP" help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
+  done < <(web_app help | sed -n 's/^  \(--[a-z-]*\).*/\1/p') | LC_ALL=C sort
 }
 
 # covers_options: the chart sets each option of `serve`, from a value in the table above or by itself, and no other option.
@@ -523,6 +541,9 @@ drain 3600s values.schema.json s/[|]3600[)]s/)s/
 drain 3600001ms values.schema.json s/[|]3600000[)]ms/|[34][0-9]{6})ms/
 drain 70m values.schema.json s/60[)]m[$]/[67]0)m$/
 drain 0000000000003600s values.schema.json s/[{]1,15[}]/{1,16}/
+idleTimeout 86401s values.schema.json s/[|]86400[)]s/|86400|86401)s/
+idleTimeout 999ms values.schema.json s/[[]1-9[]][[]0-9[]][{]3,6[}]/[0-9]{1,7}/
+idleTimeout 1441m values.schema.json s/[|]1440[)]m/|144[0-9])m/
 workers 65 values.schema.json s/, "maximum": 64//
 workers 65 values.schema.json s/"maximum": 64/"maximum": 65/
 workers 64 values.schema.json s/"maximum": 64/"maximum": 63/
@@ -568,7 +589,7 @@ TABLE
 @test "the pods meet the Pod Security Standard restricted, and have no token and no service variables" {
   render
   local pod
-  for pod in StatefulSet/chart-web-app Pod/chart-web-app-test; do
+  for pod in StatefulSet/chart-web-app Pod/chart-web-app-test Pod/chart-web-app-test-pod; do
     run rendered "$pod" '(.spec.template.spec // .spec)
       | .automountServiceAccountToken == false and .enableServiceLinks == false
         and (.hostNetwork or .hostPID or .hostIPC | not)
@@ -583,8 +604,80 @@ TABLE
 
 @test "the network policy allows visitors in, the cluster to the metrics, and nothing out" {
   render
-  assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress] | tojson')" \
-    '[["Ingress","Egress"],[["http",null],["admin",[{"namespaceSelector":{}}]]],[]]'
+  assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress // []] | tojson')" \
+    '[["Ingress","Egress"],[[8080,null],[8081,[{"namespaceSelector":{}}]]],[]]'
+}
+
+@test "the network policies name no port, and their ports are those of the container" {
+  # Also EKS' policy agent must find them, which looks a name up in any pod.
+  render --values "$CHART/ci/everything-values.yaml"
+  jq -e '(map(select(.kind == "StatefulSet"))[0].spec.template.spec.containers[0].ports | map(.containerPort)) as $ports
+    | map(select(.kind == "NetworkPolicy") | .spec)
+    | length == 2 and all(.[].ingress[].ports[].port; IN($ports[])) and all(.. | objects | .ports // [] | .[].port; type == "number")' "$RENDERED"
+}
+
+# reaches ADDRESS PORT: the policy of helm test lets its pod send to this address outside of all pods, as the policy
+# counts it: after the translation of a Service's address.
+reaches() {
+  rendered NetworkPolicy/chart-web-app-test '.spec.egress[]
+    | select((.to // []) == [] or any(.to[]; .ipBlock.cidr == "0.0.0.0/0"))
+    | .ports[] | "\(.protocol) \(.port)"' | grep -qx "UDP $2" ||
+    fail "the pod of helm test cannot reach the DNS at $1:$2"
+}
+
+@test "the pod of helm test reaches the DNS of OpenShift, of NodeLocal DNSCache and of GKE" {
+  local address port
+  render
+  while read -r address port; do reaches "$address" "$port"; done <<'TABLE'
+10.128.0.3 5353
+169.254.20.10 53
+169.254.169.254 53
+TABLE
+  # Negative control: nothing else outside.
+  run reaches 192.0.2.1 80
+  assert_failure
+}
+
+@test "helm test --logs can ask for the log of each hook by its name alone, as Helm 3 does" {
+  # It does so for a hook of any kind, and the API server refuses that for a pod with several containers.
+  render
+  jq -e '(map(select(.kind == "Pod" and (.spec.containers | length == 1)) | .metadata.name)) as $pods
+    | map(select(.metadata.annotations["helm.sh/hook"] == "test") | .metadata.name)
+    | length == 3 and all(.[]; IN($pods[]))' "$RENDERED"
+}
+
+@test "helm test --logs finds the pods' logs: only Helm 4 reads them before it deletes the pods" {
+  local policy='.metadata.annotations["helm.sh/hook-delete-policy"]'
+  # Built from the module it takes the cluster for version 1.20.
+  HELM=helm3 render --kube-version 1.27.16
+  assert_equal "$(rendered Pod/chart-web-app-test "$policy")" before-hook-creation
+  render
+  assert_equal "$(rendered Pod/chart-web-app-test "$policy")" before-hook-creation,hook-succeeded
+}
+
+# without_policies: what is rendered, without the annotation that the test above compares.
+without_policies() { jq -S 'del(.[].metadata.annotations["helm.sh/hook-delete-policy"])' "$RENDERED"; }
+
+@test "Helm 3 renders the same as Helm 4, and refuses the same" {
+  local values kubernetes
+  for values in "$CHART"/ci/*-values.yaml; do
+    for kubernetes in 1.27.16 1.37.2; do
+      render --values "$values" --kube-version "$kubernetes"
+      without_policies >"$BATS_TEST_TMPDIR/by-helm-4"
+      HELM=helm3 render --values "$values" --kube-version "$kubernetes"
+      without_policies >"$BATS_TEST_TMPDIR/by-helm-3"
+      diff "$BATS_TEST_TMPDIR/by-helm-4" "$BATS_TEST_TMPDIR/by-helm-3"
+    done
+    helm3 lint --strict "$CHART" --values "$values"
+  done
+  HELM=helm3 render --kube-version 1.27.16 --api-versions security.openshift.io/v1
+  assert_equal "$(rendered StatefulSet '.spec.template.spec.securityContext.runAsUser')" null
+  run helm3 template chart "$CHART" --kube-version 1.27.16 --set sync=sometimes
+  assert_failure
+  assert_output --partial sync
+  run helm3 template chart "$CHART" --kube-version 1.26.9
+  assert_failure
+  assert_output --partial "kubeVersion: >=1.27.0-0"
 }
 
 @test "each optional resource is rendered if and only if its value enables it" {
@@ -636,19 +729,35 @@ TABLE
   done
 }
 
-@test "the rendered resources are valid by the schemas of the cluster's Kubernetes and of the operators" {
-  local values
-  for values in "$CHART"/ci/*-values.yaml; do
-    render --values "$values"
-    run kubeconform -strict -summary -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$RENDERED.yaml"
-    assert_success
-    assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
+@test "the rendered resources are valid by the schemas of the oldest and the cluster's Kubernetes, and of the operators" {
+  local kubernetes version values
+  for kubernetes in kubernetes-oldest kubernetes; do
+    version=$(of_chart_sh kubernetes_version "$kubernetes")
+    for values in "$CHART"/ci/*-values.yaml; do
+      render --values "$values" --kube-version "$version"
+      run of_chart_sh conforms "$kubernetes" "$RENDERED.yaml"
+      assert_success
+      assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
+    done
   done
   # Negative control: an unknown field is refused.
   sed -i 's/podManagementPolicy:/podManagmentPolicy:/' "$RENDERED.yaml"
-  run kubeconform -strict -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$RENDERED.yaml"
+  run of_chart_sh conforms kubernetes "$RENDERED.yaml"
   assert_failure
   assert_output --partial podManagmentPolicy
+}
+
+@test "the oldest Kubernetes of these schemas is the oldest that the chart allows" {
+  local oldest
+  oldest=$(of_chart_sh kubernetes_version kubernetes-oldest)
+  assert_equal "$(yq .kubeVersion "$CHART/Chart.yaml")" ">=$(sed 's/^v//; s/\.[0-9]*$//' <<<"$oldest").0-0"
+}
+
+@test "control: a field that the oldest Kubernetes lacks is found out" {
+  render --kube-version 1.30.0
+  run of_chart_sh conforms kubernetes-oldest "$RENDERED.yaml"
+  assert_failure
+  assert_output --partial "'sleep'"
 }
 
 @test "kube-score has no complaint" {

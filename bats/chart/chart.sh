@@ -32,7 +32,7 @@ chart_tools() {
   # shellcheck source=third_party/go/build.sh
   source "$ROOT/third_party/go/build.sh"
   need chart
-  go_tool helm yq kubeconform kube-score helm-docs
+  go_tool helm helm3 yq kubeconform kube-score helm-docs
   PATH=$BUILD/tools/bin:$PATH
   chart_prometheus
   chart_schemas
@@ -62,11 +62,21 @@ chart_docs_fresh() {
 }
 
 chart_render() {
-  local values
+  local values kubernetes
   for values in "$CHART"/ci/*-values.yaml; do
-    helm template chart "$CHART" --values "$values" |
-      kubeconform -strict -summary -schema-location "$SCHEMAS/{{.ResourceKind}}{{.KindSuffix}}.json"
+    for kubernetes in kubernetes kubernetes-oldest; do
+      helm template chart "$CHART" --values "$values" --kube-version "$(kubernetes_version "$kubernetes")" | conforms "$kubernetes"
+    done
   done
+}
+
+# kubernetes_version PINS: prints the version of third_party/go/PINS.
+kubernetes_version() { awk '/k8s.io\/kubernetes v/ { print $NF }' "$ROOT/third_party/go/$1/go.mod"; }
+
+# conforms PINS [FILE]: the resources are valid by the schemas of that Kubernetes, and of the operators.
+conforms() {
+  local schema='{{.ResourceKind}}{{.KindSuffix}}.json'
+  kubeconform -strict -summary -schema-location "$BUILD/schemas/$1/$schema" -schema-location "$BUILD/schemas/operators/$schema" "${@:2}"
 }
 
 # chart_prometheus: puts prometheus and promtool on PATH, from Debian's package if one of them is missing.
@@ -79,12 +89,12 @@ chart_prometheus() {
   ln -sf "$BUILD"/tools/prometheus/usr/bin/{prometheus,promtool} "$BUILD/tools/bin/"
 }
 
-# chart_schemas: makes build/schemas, one JSON schema for each kind that the chart renders, from the API description in the
-# Go module of the cluster's Kubernetes and from the operators' definitions. Copies these definitions to build/crds, so that
-# the end-to-end tests can add them to the cluster.
+# chart_schemas: makes build/schemas, one JSON schema for each kind that the chart renders, from the API descriptions in the
+# Go modules of the cluster's Kubernetes and of the oldest that the chart supports, and from the operators' definitions.
+# Copies these definitions to build/crds, so that the end-to-end tests can add them to the cluster.
 chart_schemas() {
   local stamp=$SCHEMAS/.stamp want
-  want=$(sha256sum "$ROOT"/third_party/go/{kubernetes,crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
+  want=$(sha256sum "$ROOT"/third_party/go/{kubernetes{,-oldest},crds}/go.sum "$ROOT/bats/tools/api-schemas.jq" "$ROOT/bats/chart/chart.sh" | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null)" != "$want" ] || return 0
   rm -rf "$SCHEMAS" "$BUILD/crds"
   step "make schemas of the Kubernetes API" chart_make_schemas
@@ -92,11 +102,14 @@ chart_schemas() {
 }
 
 chart_make_schemas() {
-  local swagger line crd module
-  mkdir -p "$SCHEMAS" "$BUILD/crds"
-  swagger=$(go_module_directory kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json
-  jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do
-    jq -c .schema <<<"$line" >"$SCHEMAS/$(jq -r .file <<<"$line")"
+  local kubernetes swagger line crd module
+  mkdir -p "$SCHEMAS/operators" "$BUILD/crds"
+  for kubernetes in kubernetes kubernetes-oldest; do
+    mkdir "$SCHEMAS/$kubernetes"
+    swagger=$(go_module_directory "$kubernetes" k8s.io/kubernetes)/api/openapi-spec/swagger.json
+    jq -c --arg kinds "$KINDS" -f "$ROOT/bats/tools/api-schemas.jq" "$swagger" | while IFS= read -r line; do
+      jq -c .schema <<<"$line" >"$SCHEMAS/$kubernetes/$(jq -r .file <<<"$line")"
+    done
   done
   for crd in "${CRDS[@]}"; do
     case $crd in
@@ -117,7 +130,7 @@ chart_crd_schemas() {
     v=$version yq --output-format json '.spec.versions[] | select(.name == strenv(v)) | .schema.openAPIV3Schema' "$1" |
       jq -c 'walk(if type == "object" and .properties and (.additionalProperties | not) and (.["x-kubernetes-preserve-unknown-fields"] | not) then .additionalProperties = false else . end)
         | walk(if type == "object" and .["x-kubernetes-int-or-string"] then .type = ["string", "integer"] | del(.anyOf) else . end)
-        | .properties.metadata = {type: "object"}' >"$SCHEMAS/$kind-$group-$version.json"
+        | .properties.metadata = {type: "object"}' >"$SCHEMAS/operators/$kind-$group-$version.json"
   done
 }
 

@@ -60,7 +60,8 @@ applied() {
   run applied "$BATS_TEST_TMPDIR/README.md"
   assert_success
   assert_output "NetworkPolicy/chart-web-app-test
-Pod/chart-web-app-test"
+Pod/chart-web-app-test
+Pod/chart-web-app-test-pod"
 }
 
 # --- A release of an older chart lacks the values that were added since; `helm upgrade --reuse-values` adds none.
@@ -74,7 +75,7 @@ null_paths() {
 
 # all_valid FILE: Kubernetes takes the resources.
 all_valid() {
-  run kubeconform -strict -summary -schema-location "$BUILD/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$1"
+  run of_chart_sh conforms kubernetes "$1"
   assert_success || return
   assert_output --partial "Invalid: 0, Errors: 0, Skipped: 0"
 }

@@ -17,10 +17,12 @@ cluster_complete() {
   [ -n "${E2E_CONTEXT:-}" ] || addons_available 10s >/dev/null 2>&1
 }
 
-# addons_available TIMEOUT: waits for cluster DNS and the storage provisioner.
+# addons_available TIMEOUT: waits for cluster DNS, the network's programs on each node, and the storage provisioner.
 addons_available() {
-  run_kubectl -n kube-system rollout status deployment/coredns --timeout="$1" &&
-    run_kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout="$1"
+  local addons addon
+  addons=$(run_kubectl -n kube-system get deployments,daemonsets -o name --request-timeout=10s) || return
+  for addon in $addons; do run_kubectl -n kube-system rollout status "$addon" --timeout="$1" || return; done
+  run_kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout="$1"
 }
 
 # A check is valid for these nodes until they are started again.
@@ -37,8 +39,13 @@ restore_kubeconfig() {
 }
 
 nodes_as_asked() {
+  local version
   [ "${CLUSTER_NODES:-$cluster_size}" = "$cluster_size" ] ||
     die "cluster $CLUSTER_NAME is up with $cluster_size nodes, not $CLUSTER_NODES; ./build.sh cluster down first, or set CLUSTER_NAME"
+  [ -n "${CLUSTER_KUBERNETES:-}" ] || return 0
+  version=$(run_kubectl get nodes --request-timeout=10s -o jsonpath='{.items[0].status.nodeInfo.kubeletVersion}')
+  [ "$(minor_of "$version")" = "$CLUSTER_KUBERNETES" ] ||
+    die "cluster $CLUSTER_NAME is up with Kubernetes $version, not $CLUSTER_KUBERNETES; ./build.sh cluster down first, or set CLUSTER_NAME"
 }
 
 wait_for_cluster() {

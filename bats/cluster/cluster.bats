@@ -3,7 +3,7 @@
 
 load ../lib/common
 
-kubectl() { command kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
+kubectl() { limited kubectl --kubeconfig "$E2E_KUBECONFIG" --namespace "$NAMESPACE" "$@"; }
 
 cluster() { "$ROOT/build.sh" cluster "$@" </dev/null 3>&- 4>&-; }
 
@@ -128,6 +128,51 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   assert [ "$(wc -l <<<"$responses")" -gt 1 ]
 }
 
+# isolate: the pod keeper-0 may be reached from keeper-1 alone, and keeper-1 may open no other connection.
+isolate() {
+  kubectl apply -f - <<'END'
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: to-first}
+spec:
+  podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: keeper-0}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: keeper-1}}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: from-second}
+spec:
+  podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: keeper-1}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: keeper-0}}}]}]
+END
+}
+
+# reach FROM TO...: the pod keeper-FROM reaches exactly these, by address.
+reach() {
+  local from=$1 to reached=''
+  shift
+  for to in 0 1 2; do
+    [ "$(request "keeper-$from" "$(kubectl get pod "keeper-$to" -o jsonpath='{.status.podIP}')" 8080)" != "keeper-$to" ] || reached+="$to "
+  done
+  assert_equal "$reached" "$(printf '%s ' "$@")"
+}
+
+@test "a NetworkPolicy is enforced on every node, in both directions; control: without it every pod reaches every other" {
+  [ -z "${E2E_CONTEXT:-}" ] || skip "the network of $E2E_CONTEXT is its owner's"
+  local from
+  keeper_ready
+  for from in 0 1 2; do reach "$from" 0 1 2; done
+  isolate
+  # A pod may always reach itself.
+  try --max 30 -- reach 0 0 1 2
+  try --max 30 -- reach 1 0 1
+  try --max 30 -- reach 2 1 2
+  kubectl delete networkpolicy --all
+  for from in 0 1 2; do try --max 30 -- reach "$from" 0 1 2; done
+}
+
 @test "a claim keeps its directory when its pod is created again" {
   local before volume lines
   keeper_ready
@@ -150,7 +195,8 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   [ -z "${E2E_CONTEXT:-}" ] || skip "what $E2E_CONTEXT has loaded cannot be seen from here"
   local image=localhost/web-app/load-test:$RANDOM node
   echo "$image" >"$BATS_TEST_TMPDIR/file"
-  tar -C "$BATS_TEST_TMPDIR" -c file | docker import - "$image"
+  tar -C "$BATS_TEST_TMPDIR" -cf "$BATS_TEST_TMPDIR/image.tar" file
+  docker import "$BATS_TEST_TMPDIR/image.tar" "$image"
   run -0 cluster load "$image"
   docker rmi "$image"
   for node in $(kubectl get nodes -o jsonpath='{.items[*].metadata.name}'); do
@@ -207,7 +253,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
 @test "down leaves no container, network, volume or configuration behind, and does not change the user's configuration" {
   local volumes network=kind-web-app-second volume
   second up
-  volumes=$(second_nodes | xargs docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
+  volumes=$(second_nodes | xargs timeout 60 docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}')
   assert [ -n "$volumes" ]
   docker network inspect "$network" >/dev/null
   second down

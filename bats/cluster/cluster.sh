@@ -145,11 +145,19 @@ choose_node_image() {
   local usual
   usual=$(cat "$ROOT/third_party/go/kind/node-image")
   image_kind=own image_name=$(node_image)
+  if [ "$KUBERNETES_MODULE" != kubernetes ]; then
+    [ "${CLUSTER_NODE_IMAGE:-own}" = own ] ||
+      die "kind's usual node image has no Kubernetes $CLUSTER_KUBERNETES; unset CLUSTER_NODE_IMAGE or CLUSTER_KUBERNETES"
+    return
+  fi
   case ${CLUSTER_NODE_IMAGE:-} in
     own) return ;;
     usual) ;;
     '')
-      if has_image "$usual"; then
+      # The systemd of the usual image refuses cgroup v1.
+      if [ "$(docker info --format '{{.CgroupVersion}}')" = 1 ]; then
+        return
+      elif has_image "$usual"; then
         :
       elif has_image "$image_name" || ! timeout 10 docker manifest inspect "$usual" >/dev/null 2>&1 </dev/null; then
         return
@@ -203,7 +211,7 @@ plan_image() {
     plan_base=yes
   }
   plan 400 "compile Kubernetes $KUBERNETES_VERSION"
-  plan 30 "compile etcd, CoreDNS and the storage provisioner"
+  plan 30 "compile etcd, CoreDNS, kube-router and the storage provisioner"
   [ "${plan_base:-}" != yes ] || plan 10 "Debian for the nodes, fetched meanwhile"
   plan 25 "assemble the node image"
 }
@@ -213,15 +221,16 @@ build_image_stages() {
   stage make_kubernetes
   stage make_others
   [ "${plan_base:-}" != yes ] || stage finish_base
-  stage assemble_image
+  stage assemble_node_image
   exec {image_lock}>&-
 }
 
 cluster_config() {
   local node role
   printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: %s\n' "$CLUSTER_NAME"
-  printf 'networking: {apiServerAddress: 127.0.0.1, apiServerPort: %s, disableDefaultCNI: %s}\n' "${CLUSTER_API_PORT:-0}" \
-    "$([ "$image_kind" = own ] && echo true || echo false)"
+  printf 'networking: {apiServerAddress: 127.0.0.1, apiServerPort: %s}\n' "${CLUSTER_API_PORT:-0}"
+  # Without this setting the kubelet refuses cgroup v1; the oldest ones, which only other images have, do not know it.
+  [ "$image_kind" != own ] || printf 'kubeadmConfigPatches:\n- |-\n  kind: KubeletConfiguration\n  failCgroupV1: false\n'
   if [ "$CLUSTER_RESTRICTED" = yes ]; then
     printf 'containerdConfigPatches:\n- |-\n  [plugins."io.containerd.grpc.v1.cri"]\n    restrict_oom_score_adj = true\n'
   fi
@@ -254,7 +263,7 @@ node_ranges() {
 }
 
 # connect_nodes: connects the pods of all nodes. kindnet, which kind uses for that, exists only as an image; see
-# node/connect for its replacement.
+# node/connect and node/policy.yaml for its replacement.
 connect_nodes() {
   local node ranges
   ranges=$(try --max 60 --delay 0.5 -- node_ranges)
@@ -294,6 +303,7 @@ cluster_up_with_kind() {
     cluster_tool kind
     if cluster_complete; then
       nodes_as_asked
+      kubectl_for_cluster
       was_checked || check_again
       say "cluster $CLUSTER_NAME is up; ./build.sh cluster down removes it"
       return
@@ -308,7 +318,7 @@ cluster_up_with_kind() {
   PLAN=()
   if [ "$image_kind" = own ]; then plan_image; fi
   plan 35 "create cluster $CLUSTER_NAME: ${CLUSTER_NODES:-3} nodes of $image_name"
-  [ "$image_kind" != own ] || plan 3 "connect the nodes' pods"
+  if [ "$image_kind" = own ]; then plan 3 "connect the nodes' pods"; else plan 5 "load busybox for the checks"; fi
   plan 5 "wait for nodes, DNS and storage"
   plan 10 "check names, services, storage and traffic between all nodes"
   show_plan
@@ -316,7 +326,7 @@ cluster_up_with_kind() {
   [ -n "${CLUSTER_RESTRICTED:-}" ] || detect_restricted
   stage create_cluster
   kubectl_for_cluster
-  [ "$image_kind" != own ] || stage connect_nodes
+  if [ "$image_kind" = own ]; then stage connect_nodes; else stage load_busybox; fi
   stage wait_for_cluster
   stage check_cluster
   mark_checked
@@ -356,17 +366,35 @@ use_context() {
   step "check names, services, storage and traffic between all nodes of $E2E_CONTEXT" check_cluster
 }
 
+# load_into_kind NAME IMAGE...: out of containerd's store Docker saves an image with references to platforms that it has
+# not pulled, which kind refuses (https://github.com/kubernetes-sigs/kind/issues/3795); so it saves only its own platform.
+load_into_kind() {
+  local name=$1 platform archive
+  shift
+  if ! images_in_containerd; then
+    run_kind load docker-image --name "$name" "$@"
+    return
+  fi
+  platform=$(docker version --format '{{.Server.Os}}/{{.Server.Arch}}')
+  archive=$(mktemp "$BUILD/cluster/images.XXXXXX.tar")
+  docker save --platform "$platform" --output "$archive" "$@" && run_kind load image-archive --name "$name" "$archive" || {
+    rm -f "$archive"
+    return 1
+  }
+  rm -f "$archive"
+}
+
 # cluster_load IMAGE...: puts images of this machine's Docker into the cluster.
 cluster_load() {
   local profile
   case ${E2E_CONTEXT:-} in
     '')
       cluster_tool kind
-      run_kind load docker-image --name "$CLUSTER_NAME" "$@"
+      load_into_kind "$CLUSTER_NAME" "$@"
       ;;
     kind-*)
       cluster_tool kind
-      CLUSTER_NAME=${E2E_CONTEXT#kind-} run_kind load docker-image --name "${E2E_CONTEXT#kind-}" "$@"
+      CLUSTER_NAME=${E2E_CONTEXT#kind-} load_into_kind "${E2E_CONTEXT#kind-}" "$@"
       ;;
     *)
       profile=$E2E_CONTEXT

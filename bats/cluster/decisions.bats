@@ -39,6 +39,8 @@ case "$*" in
   'version --format {{.Server.Version}}') echo 27.0.1 ;;
   'info --format {{.DockerRootDir}}') echo / ;;
   'info --format {{.Driver}}') echo overlay2 ;;
+  'info --format {{.DriverStatus}}') echo '[[Backing Filesystem extfs]]' ;;
+  'info --format {{.CgroupVersion}}') echo 2 ;;
   'ps --all --filter'*) ;;
   'image inspect '*) exit 1 ;;
   'manifest inspect '*) exit 1 ;;
@@ -48,12 +50,14 @@ END
 }
 
 setup() {
-  unset CLUSTER_NAME CLUSTER_NODES CLUSTER_NODE_IMAGE CLUSTER_API_PORT E2E_CONTEXT
+  unset CLUSTER_NAME CLUSTER_NODES CLUSTER_NODE_IMAGE CLUSTER_KUBERNETES CLUSTER_API_PORT E2E_CONTEXT
+  MINOR=$(sed -n 's/.*k8s.io\/kubernetes v1\.\([0-9]*\)\..*/\1/p' "$ROOT/third_party/go/kubernetes/go.mod")
+  export MINOR
   STUBS=$BATS_TEST_TMPDIR/stubs PLAIN=$BATS_TEST_TMPDIR/plain CALLS=$BATS_TEST_TMPDIR/calls
   mkdir -p "$STUBS" "$PLAIN" "$BATS_TEST_TMPDIR/build/tools/bin"
   : >"$CALLS"
   local tool
-  for tool in awk bash cat chmod cp cut date df dirname env find flock grep head id jq ln mkdir mv printf readlink rm \
+  for tool in awk bash cat chmod cp cut date df dirname env find flock grep head id jq ln mkdir mktemp mv printf readlink rm \
     sed sha256sum sleep sort tail timeout tr wc xargs; do
     ln -s "$(type -P $tool)" "$PLAIN/$tool"
   done
@@ -67,6 +71,7 @@ need() { echo "need $*" >>"$CALLS"; }
 source "$ROOT/bats/cluster/cluster.sh"
 free_mib() { echo 20480; }
 memory_mib() { echo 20480; }
+inotify_free() { echo 1000; }
 eval "$1"
 END
   docker_stub <<<''
@@ -76,7 +81,7 @@ END
   stub kubectl <<'END'
 case "$*" in
   *'config view --minify --flatten --context mine') echo 'current-context: mine' ;;
-  *) echo '{"clientVersion": {"gitVersion": "v1.34.1"}, "serverVersion": {"gitVersion": "v1.33.0"}}' ;;
+  *) echo "{\"clientVersion\": {\"gitVersion\": \"v1.$MINOR.1\"}, \"serverVersion\": {\"gitVersion\": \"v1.$((MINOR - 1)).0\"}}" ;;
 esac
 END
   E2E_CONTEXT=mine decide 'load_busybox() { :; }; check_cluster() { :; }; cluster_main up'
@@ -90,7 +95,7 @@ END
   stub kubectl <<'END'
 case "$*" in
   *'config view'*) echo 'error: no context exists' >&2; exit 1 ;;
-  *) echo '{"clientVersion": {"gitVersion": "v1.34.1"}}' ;;
+  *) echo "{\"clientVersion\": {\"gitVersion\": \"v1.$MINOR.1\"}}" ;;
 esac
 END
   E2E_CONTEXT=mine decide 'cluster_main up'
@@ -142,6 +147,15 @@ END
   decide 'choose_node_image; echo "$image_kind"'
   assert_output own
   refute_called 'manifest'
+}
+
+@test "on a host with cgroup v1 the node image is our own, and no registry is asked" {
+  docker_stub <<<'case "$*" in "info --format {{.CgroupVersion}}") echo 1; exit ;; *"kindest/node:"*) exit 0 ;; esac'
+  decide 'choose_node_image; echo "$image_kind"'
+  assert_output own
+  refute_called 'manifest'
+  CLUSTER_NODE_IMAGE=usual decide 'choose_node_image; echo "$image_kind"'
+  assert_output usual
 }
 
 @test "if the pull of the usual node image fails, our own is used" {
@@ -211,7 +225,7 @@ END
 }
 
 @test "kind and helm on PATH are used if their versions are in range" {
-  stub kind <<<'echo "kind v0.30.0 go1.24 linux/amd64"'
+  stub kind <<<'echo "kind v0.33.0 go1.26 linux/amd64"'
   stub helm <<<'echo v3.18.2+g04cad46'
   decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
   assert_success
@@ -223,17 +237,15 @@ END
 @test "kind and helm are built if PATH has none, one that is too old, or one without a version" {
   decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
   assert_output "$(printf '%s\n' 'built kind' 'built helm')"
-  stub kind <<<'echo "kind v0.20.0 go1.20"'
+  stub kind <<<'echo "kind v0.31.0 go1.25"'
   stub helm <<<'exit 1'
   decide 'go_tool() { echo "built $1"; }; cluster_tool kind; cluster_tool helm'
   assert_output "$(printf '%s\n' 'built kind' 'built helm')"
 }
 
 @test "a kubectl on PATH is used within one minor version of the cluster's" {
-  local minor
-  minor=$(sed -n 's/.*k8s.io\/kubernetes v1\.\([0-9]*\)\..*/\1/p' "$ROOT/third_party/go/kubernetes/go.mod")
   for skew in -2:no -1:yes 0:yes 1:yes 2:no; do
-    stub kubectl <<<"echo '{\"clientVersion\": {\"gitVersion\": \"v1.$((minor + ${skew%:*})).9-vendor\"}}'"
+    stub kubectl <<<"echo '{\"clientVersion\": {\"gitVersion\": \"v1.$((MINOR + ${skew%:*})).9-vendor\"}}'"
     decide 'TOOL_RANGE[kubectl]=$(kubectl_range "$KUBERNETES_VERSION"); suits kubectl "$(on_path kubectl)" && echo yes || echo no'
     assert_output "${skew#*:}"
   done
@@ -245,7 +257,7 @@ END
 }
 
 @test "a tool that we built is not taken for the user's own" {
-  printf '#!/bin/bash\necho kind v0.30.0\n' >"$BATS_TEST_TMPDIR/build/tools/bin/kind"
+  printf '#!/bin/bash\necho kind v0.33.0\n' >"$BATS_TEST_TMPDIR/build/tools/bin/kind"
   chmod +x "$BATS_TEST_TMPDIR/build/tools/bin/kind"
   decide 'PATH=$BUILD/tools/bin:$PATH; go_tool() { echo "built $1"; }; cluster_tool kind'
   assert_output 'built kind'
@@ -290,17 +302,88 @@ END
   echo '-X main.changed=yes' >>"$copy/third_party/go/kubernetes/ldflags"
   ROOT=$copy decide node_image
   refute_output "$before"
-  sed -i 's/\(k8s.io\/kubernetes v1\.34\.\)[0-9]*/\199/' "$copy/third_party/go/kubernetes/go.mod"
+  sed -i 's/\(k8s.io\/kubernetes v1\.[0-9]*\.\)[0-9]*/\199/' "$copy/third_party/go/kubernetes/go.mod"
   ROOT=$copy decide node_image
   refute_output "$before"
-  assert_output --partial 'web-app-node:v1.34.99-'
+  assert_output --regexp '^web-app-node:v1\.[0-9]+\.99-'
+}
+
+# kubernetes_modules: the directories of the Kubernetes that a cluster can have.
+kubernetes_modules() { (cd "$ROOT/third_party/go" && ls -d kubernetes kubernetes-[0-9]*); }
+
+@test "CLUSTER_KUBERNETES selects the Kubernetes of its directory, the node image and kubectl" {
+  local module version images=()
+  stub go <<<'echo go version go9.99'
+  for module in $(kubernetes_modules); do
+    version=$(sed -n 's/.*k8s.io\/kubernetes v//p' "$ROOT/third_party/go/$module/go.mod")
+    [ "$module" = kubernetes ] || assert_equal "$module" "kubernetes-${version%.*}"
+    docker_stub <<<'case "$*" in "image inspect web-app-node"*) exit 1 ;; *"kindest/node:"*) exit 0 ;; esac'
+    CLUSTER_KUBERNETES=${version%.*} decide 'go_build() { echo "$1 $2"; }; step() { shift; "$@"; }; need_go() { :; }
+      node_image; cluster_tool kubectl; make_others'
+    assert_line --index 0 --regexp "^web-app-node:v$version-[0-9a-f]{12}\$"
+    assert_line --index 1 "$module k8s.io/kubernetes/cmd/kubectl"
+    assert_line --index 2 "$module ./coredns"
+    images+=("${lines[0]}")
+  done
+  assert [ ${#images[@]} -gt 1 ]
+  decide node_image
+  assert_output "${images[0]}"
+}
+
+@test "an older Kubernetes has our own node image, and no registry is asked" {
+  docker_stub <<<'case "$*" in *"kindest/node:"*) exit 0 ;; esac'
+  local older
+  older=$(kubernetes_modules | sed -n 's/kubernetes-//p' | head -n 1)
+  CLUSTER_KUBERNETES=$older decide 'choose_node_image; echo "$image_kind"'
+  assert_output own
+  refute_called manifest
+  CLUSTER_KUBERNETES=$older CLUSTER_NODE_IMAGE=usual decide choose_node_image
+  assert_one_line "kind's usual node image has no Kubernetes $older; unset CLUSTER_NODE_IMAGE or CLUSTER_KUBERNETES"
+}
+
+@test "a Kubernetes without a directory gives one line that lists those there are" {
+  local wanted
+  for wanted in 1.2 1.34.4 oldest ../kubernetes .; do
+    CLUSTER_KUBERNETES=$wanted decide 'cluster_main up'
+    assert_one_line "CLUSTER_KUBERNETES is (1\.[0-9]+ or )+1\.[0-9]+, not $wanted"
+  done
+  assert_no_work
+}
+
+@test "a running cluster with another Kubernetes than CLUSTER_KUBERNETES gives one line" {
+  local code='cluster_size=3; run_kubectl() { echo v1.30.2; }; nodes_as_asked'
+  decide "$code"
+  assert_success
+  CLUSTER_KUBERNETES=$(kubernetes_modules | sed -n 's/kubernetes-//p' | head -n 1) decide "$code"
+  assert_one_line 'cluster web-app is up with Kubernetes v1.30.2, not 1\.[0-9]+; ./build.sh cluster down first, or set CLUSTER_NAME'
+}
+
+# pins MODULE...: prints DEPENDENCY VERSION of each module, after its replacements.
+pins() {
+  local module
+  for module in "$@"; do
+    awk '{ sub(/^\t?(require )?/, "") }
+      $2 == "=>" { version[$1] = $4 }
+      $2 ~ /^v[0-9]/ { version[$1] = $2 }
+      END { for (name in version) print name, version[name] }' "$ROOT/third_party/go/$module/go.mod"
+  done
+}
+
+@test "the cluster and the chart's tools have the same versions of what they share, so that it is compiled once" {
+  # kube-score does not compile with newer versions of these.
+  assert_equal "$(pins kubernetes kube-router helm helm3 kube-score kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d | xargs)" \
+    'k8s.io/api k8s.io/apimachinery'
+  assert_equal "$(pins kubernetes kube-router helm helm3 kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d)" ''
+  assert [ "$(pins kubernetes helm | cut -d ' ' -f 1 | sort | uniq -d | wc -l)" -gt 50 ]
 }
 
 @test "a complete cluster is kept, and an incomplete one is removed and made again" {
   local cluster='cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; remove_cluster() { echo removed; }
-    was_checked() { :; }; mark_checked() { :; }; cluster_size=3; choose_node_image() { echo again; exit; }'
+    was_checked() { :; }; mark_checked() { :; }; cluster_size=3; choose_node_image() { echo again; exit; }
+    kubectl_for_cluster() { echo kubectl; }'
   decide "$cluster; cluster_complete() { :; }; cluster_main up"
   assert_success
+  assert_line kubectl
   refute_line removed
   assert_line --partial 'cluster web-app is up'
   decide "$cluster; cluster_complete() { return 1; }; cluster_main up"
@@ -310,7 +393,7 @@ END
 
 @test "a complete cluster that was not checked since its nodes started is connected and checked" {
   docker_stub <<<'case "$*" in "ps --all --filter"*) echo node ;; "inspect --format {{.Config.Image}} node") echo web-app-node:1 ;; esac'
-  decide 'connect_nodes() { echo connected; }
+  decide 'connect_nodes() { echo connected; }; kubectl_for_cluster() { :; }
     cluster_owner() { echo "$CLUSTER_DIR"; }; cluster_tool() { :; }; mark_checked() { :; }; cluster_size=3
     cluster_complete() { :; }; was_checked() { return 1; }; check_cluster() { echo checked; }; cluster_main up'
   assert_line connected
@@ -327,10 +410,10 @@ END
   assert_equal "$(grep -c 'role: control-plane' <<<"$output")" 1
   assert_equal "$(grep -c 'role: worker' <<<"$output")" 1
   assert_equal "$(grep -cF "hostPath: \"$ROOT/bats/cluster\"" <<<"$output")" 2
-  assert_line --partial 'disableDefaultCNI: true'
+  assert_line '  failCgroupV1: false'
   decide 'image_kind=usual CLUSTER_RESTRICTED=no; cluster_config'
   assert_equal "$(grep -c 'role:' <<<"$output")" 3
-  assert_line --partial 'disableDefaultCNI: false'
+  refute_line --partial failCgroupV1
 }
 
 # assert_no_work: nothing was made or removed.
@@ -384,6 +467,64 @@ assert_no_work() { refute_called '^docker (run|rm|pull|create|network (create|rm
   decide 'memory_mib() { echo 600; }; cluster_main up'
   assert_one_line 'a cluster of 3 nodes needs [0-9]+ MiB of memory, 600 MiB are free'
   assert_no_work
+}
+
+@test "too few inotify instances give one line, unless Docker is on another machine" {
+  decide 'inotify_free() { echo 79; }; cluster_main up'
+  assert_one_line 'a cluster of 3 nodes needs 80 inotify instances, 79 are free; raise the limit .sudo sysctl fs.inotify.max_user_instances='
+  assert_no_work
+  CLUSTER_NODES=1 decide 'inotify_free() { echo 40; }; preflight'
+  assert_success
+  decide 'inotify_free() { echo 79; }; docker_root() { :; }; preflight'
+  assert_success
+}
+
+@test "inotify instances are counted against the limit" {
+  local limit
+  limit=$(cat /proc/sys/fs/inotify/max_user_instances)
+  decide 'source "$ROOT/bats/cluster/preflight.sh"; inotify_free'
+  assert [ "$output" -le "$limit" ]
+  [ "$(id -u)" = 0 ] || return 0
+  # Ten more, in a process of root; others of this machine come and go.
+  coproc WATCHER { exec python3 -c 'import ctypes, sys
+libc = ctypes.CDLL(None)
+assert all(libc.inotify_init() >= 0 for _ in range(10))
+print("ready", flush=True)
+sys.stdin.read()'; }
+  read -r _ <&"${WATCHER[0]}"
+  decide 'source "$ROOT/bats/cluster/preflight.sh"; find /proc/'"$WATCHER_PID"'/fd -uid 0 -lname anon_inode:inotify | wc -l; inotify_free'
+  kill "$WATCHER_PID"
+  assert_line --index 0 10
+  assert [ "${lines[1]}" -lt "$limit" ]
+}
+
+@test "containerd's image store gives one line with a Docker that cannot save one platform" {
+  local store="'info --format {{.DriverStatus}}') echo '[[driver-type io.containerd.snapshotter.v1]]'"
+  docker_stub <<<"case \"\$*\" in $store; exit ;; 'version --format {{.Client.Version}} {{.Server.Version}}') echo 29.1.3 27.5.1; exit ;; esac"
+  decide 'cluster_main up'
+  assert_one_line 'kind cannot load images from the containerd image store of Docker 27.5.1; update Docker to 28, or set \{"features": \{"containerd-snapshotter": false'
+  assert_no_work
+  docker_stub <<<"case \"\$*\" in $store; exit ;; 'version --format {{.Client.Version}} {{.Server.Version}}') echo 29.1.3 29.0.0; exit ;; esac"
+  decide preflight
+  assert_success
+}
+
+@test "from containerd's image store kind gets an archive of one platform, which is removed" {
+  docker_stub <<'END'
+case "$*" in
+  'info --format {{.DriverStatus}}') echo '[[driver-type io.containerd.snapshotter.v1]]'; exit ;;
+  'version --format {{.Server.Os}}/{{.Server.Arch}}') echo linux/arm64; exit ;;
+esac
+END
+  mkdir -p "$BATS_TEST_TMPDIR/build/cluster"
+  decide 'cluster_tool() { :; }; run_kind() { echo "kind $*"; }; cluster_load web-app:1 web-app:2'
+  assert_success
+  assert_output --regexp '^kind load image-archive --name web-app .*\.tar$'
+  assert_called '^docker save --platform linux/arm64 --output .*\.tar web-app:1 web-app:2$'
+  assert_equal "$(ls "$BATS_TEST_TMPDIR/build/cluster")" ''
+  decide 'cluster_tool() { :; }; run_kind() { return 1; }; cluster_load web-app:1'
+  assert_failure
+  assert_equal "$(ls "$BATS_TEST_TMPDIR/build/cluster")" ''
 }
 
 @test "a port in use gives one line" {

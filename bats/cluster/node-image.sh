@@ -6,15 +6,37 @@
 
 readonly NODE_SUITE=bookworm
 # systemd of a later suite refuses cgroup v1, which many hosts still have; containerd 1.6 and runc 1.1 suit kind's files.
-readonly NODE_PACKAGES=(systemd systemd-sysv containerd runc containernetworking-plugins conntrack iptables nftables
+readonly NODE_PACKAGES=(systemd systemd-sysv containerd runc containernetworking-plugins conntrack ipset iptables nftables
   iproute2 ethtool util-linux mount kmod procps bash jq pigz busybox-static)
 # Large files of these packages that a node never uses.
 readonly NODE_EXCLUDES=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/info/*'
   /usr/bin/containerd-shim /usr/bin/containerd-shim-runc-v1 /usr/bin/containerd-stress
   /usr/lib/cni/{bandwidth,bridge,dhcp,firewall,host-device,ipvlan,macvlan,sbr,static,tuning,vlan,vrf})
 
-KUBERNETES_VERSION=$(go_version_of kubernetes)
-readonly KUBERNETES_VERSION
+minor_of() { cut -d . -f 1,2 <<<"${1#v}"; }
+
+# older_minors: prints the minor versions of the older Kubernetes that a cluster can have.
+older_minors() {
+  local directory
+  for directory in "$GO_MODULES"/kubernetes-[0-9]*; do echo "${directory##*/kubernetes-}"; done
+}
+
+# choose_kubernetes: prints the module that CLUSTER_KUBERNETES selects.
+choose_kubernetes() {
+  local newest wanted=${CLUSTER_KUBERNETES:-}
+  newest=$(minor_of "$(go_version_of kubernetes)")
+  if [ -z "$wanted" ] || [ "$wanted" = "$newest" ]; then
+    echo kubernetes
+  elif older_minors | grep -qxF "$wanted"; then
+    echo "kubernetes-$wanted"
+  else
+    die "CLUSTER_KUBERNETES is $(older_minors | sed 's/$/ or/' | tr '\n' ' ')$newest, not $wanted"
+  fi
+}
+
+KUBERNETES_MODULE=$(choose_kubernetes)
+KUBERNETES_VERSION=$(go_version_of "$KUBERNETES_MODULE")
+readonly KUBERNETES_MODULE KUBERNETES_VERSION
 
 short_hash() { sha256sum | cut -c 1-12; }
 
@@ -29,7 +51,8 @@ node_image() {
   local hash
   hash=$({
     node_base
-    go_pins kubernetes
+    go_pins "$KUBERNETES_MODULE"
+    go_pins kube-router
     go_version_of kind
     cat "$CLUSTER_DIR"/node/*
   } | short_hash)
@@ -77,23 +100,24 @@ finish_base() {
   [ "$(cat "$BUILD/cluster/base.status")" = 0 ]
 }
 
-# make_program NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
+# make_program MODULE NAME PACKAGE: build/cluster/bin/NAME, linked again only if its module or Go has changed.
 make_program() {
-  local output=$BUILD/cluster/bin/$1 stamp=$BUILD/cluster/stamp/$1 hash
-  hash=$(go_hash kubernetes)
+  local output=$BUILD/cluster/bin/$2 stamp=$BUILD/cluster/stamp/$2 hash
+  hash=$(go_hash "$1")
   [ ! -x "$output" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || return 0
-  go_build kubernetes "$2" "$output"
+  go_build "$1" "$3" "$output"
   mkdir -p "$BUILD/cluster/stamp"
   echo "$hash" >"$stamp"
 }
 
-make_kubernetes() { make_program kubernetes .; }
+make_kubernetes() { make_program "$KUBERNETES_MODULE" kubernetes .; }
 
 make_others() {
-  make_program coredns ./coredns
-  make_program pause ./pause
-  make_program etcd go.etcd.io/etcd/server/v3
-  make_program local-path-provisioner github.com/rancher/local-path-provisioner
+  make_program "$KUBERNETES_MODULE" coredns ./coredns
+  make_program "$KUBERNETES_MODULE" pause ./pause
+  make_program "$KUBERNETES_MODULE" etcd go.etcd.io/etcd/server/v3
+  make_program "$KUBERNETES_MODULE" local-path-provisioner github.com/rancher/local-path-provisioner
+  make_program kube-router kube-router .
 }
 
 # kind_node_files: the directory of kind's module that its own node image is made from.
@@ -106,7 +130,10 @@ kind_node_files() {
   )
 }
 
-assemble_image() {
+# pinned_version MODULE DEPENDENCY: prints the version that the module pins.
+pinned_version() { awk -v dependency="$2" '$1 == dependency { print $2 }' "$GO_MODULES/$1/go.mod"; }
+
+assemble_node_image() {
   local source=$BUILD/cluster/source files
   files=$(kind_node_files)
   rm -rf "$source"
@@ -115,7 +142,8 @@ assemble_image() {
   cp -r "$files" "$source/src/kind"
   chmod -R u+w "$source/src/kind"
   echo "$KUBERNETES_VERSION" >"$source/src/version"
-  awk '$1 == "github.com/rancher/local-path-provisioner" { print $2 }' "$GO_MODULES/kubernetes/go.mod" >"$source/src/provisioner"
+  pinned_version "$KUBERNETES_MODULE" github.com/rancher/local-path-provisioner >"$source/src/provisioner"
+  pinned_version kube-router github.com/cloudnativelabs/kube-router/v2 >"$source/src/kube-router"
 
   docker rm -f "$NODE_BUILDER" >/dev/null 2>&1 || true
   docker run -d --name "$NODE_BUILDER" --network none --stop-signal SIGRTMIN+3 "$(node_base)" sleep infinity

@@ -35,6 +35,34 @@ need_memory() {
   [ "$free" -ge "$1" ] || die "$2 needs $1 MiB of memory, $free MiB are free; stop something or set CLUSTER_NODES=1"
 }
 
+# inotify_free: prints how many inotify(7) instances root, as whom the nodes run, may still have on this machine. Only root
+# sees how many it has.
+inotify_free() {
+  local used
+  used=$(find /proc/[0-9]*/fd -uid 0 -lname anon_inode:inotify 2>/dev/null | wc -l || true)
+  echo $(($(cat /proc/sys/fs/inotify/max_user_instances) - used))
+}
+
+# need_inotify NUMBER WHAT: without enough instances kubelet and containerd end with "too many open files".
+need_inotify() {
+  local free
+  free=$(inotify_free)
+  [ "$free" -ge "$1" ] ||
+    die "$2 needs $1 inotify instances, $free are free; raise the limit (sudo sysctl fs.inotify.max_user_instances=1024) or set CLUSTER_NODES=1"
+}
+
+# images_in_containerd: Docker keeps images in containerd's store, as new installations do since Docker 29.
+images_in_containerd() { docker info --format '{{.DriverStatus}}' | grep -q 'io\.containerd\.snapshotter'; }
+
+# preflight_store: from that store kind loads only an image that was saved for one platform, which Docker can do since 28.
+preflight_store() {
+  local version
+  images_in_containerd || return 0
+  version=$(docker version --format '{{.Client.Version}} {{.Server.Version}}' | tr ' ' '\n' | sort -V | head -n 1)
+  [ "${version%%.*}" -ge 28 ] ||
+    die "kind cannot load images from the containerd image store of Docker $version; update Docker to 28, or set {\"features\": {\"containerd-snapshotter\": false}} in /etc/docker/daemon.json and restart it"
+}
+
 port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # preflight: checks the needs of every `up`.
@@ -47,7 +75,10 @@ preflight() {
   if [ -n "${CLUSTER_API_PORT:-}" ] && port_in_use "$CLUSTER_API_PORT"; then
     die "port $CLUSTER_API_PORT is in use; choose another CLUSTER_API_PORT, or unset it for any that is free"
   fi
+  preflight_store
   need_memory $((400 + 500 * nodes)) "a cluster of $nodes nodes"
+  # systemd, kubelet, containerd and its shims of each node, and the control plane.
+  [ -z "$(docker_root)" ] || need_inotify $((20 + 20 * nodes)) "a cluster of $nodes nodes"
   need_space $((500 + 1000 * nodes)) "$(docker_root)" "a cluster of $nodes nodes"
 }
 
@@ -61,7 +92,8 @@ docker_root() {
 # preflight_build: checks the needs of building the node image, if it must be built.
 preflight_build() {
   [ "${1:-$image_kind}" = own ] && ! has_image "$(node_image)" || return 0
-  need_go kubernetes
+  need_go "$KUBERNETES_MODULE"
+  need_go kube-router
   need_space 2500 "$(docker_root)" "the node image"
   need_space 2500 "$ROOT" "compiling Kubernetes"
   need_space 3500 "$(go env GOCACHE)" "compiling Kubernetes"

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 
 # The lowest and highest minor version at which a tool on PATH is used. kubectl's range depends on the cluster.
-# kind: 0.29 and later write a configuration that both containerd 2 and our node can read.
+# kind: 0.32 is the first whose kubeadm configuration Kubernetes 1.36 and later accept.
 # helm: 3.14 is the first version that checks the chart's schema as Helm 4 does.
-declare -gA TOOL_RANGE=([kind]="0.29 0.31" [helm]="3.14 4.99")
+declare -gA TOOL_RANGE=([kind]="0.32 0.33" [helm]="3.14 4.99")
 
 # on_path NAME: prints the path of the user's own NAME; tools that we have built do not count.
 on_path() { type -aP "$1" | grep -v "^$BUILD/" | head -n 1; }
@@ -57,8 +57,8 @@ cluster_tool() {
   if [ "$name" != kubectl ]; then
     go_tool "$name"
   elif ! { [ -x "$target" ] && suits kubectl "$target"; }; then
-    need_go kubernetes
-    step "build kubectl $KUBERNETES_VERSION" go_build kubernetes k8s.io/kubernetes/cmd/kubectl "$target"
+    need_go "$KUBERNETES_MODULE"
+    step "build kubectl $KUBERNETES_VERSION" go_build "$KUBERNETES_MODULE" k8s.io/kubernetes/cmd/kubectl "$target"
   fi
 }
 

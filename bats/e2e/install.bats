@@ -82,8 +82,11 @@ persistentvolumeclaim/persistent-data-volume-chart-web-app-1
 persistentvolumeclaim/persistent-data-volume-chart-web-app-2"
 }
 
-@test "helm test passes, and leaves no pod behind" {
-  helm test chart --timeout 60s
+@test "helm test passes and prints its logs, and leaves no pod behind, except with Helm 3" {
+  run helm test chart --logs --timeout 60s
+  assert_success
+  assert_equal "$(grep -c '200 ready' <<<"$output")" "$(if [[ $(helm version --short) == v3* ]]; then echo 3; else echo 2; fi)"
+  if [[ $(helm version --short) == v3* ]]; then kubectl delete pod chart-web-app-test chart-web-app-test-pod; fi
   run kubectl get pods -o name
   refute_output --partial test
 }

@@ -3,7 +3,11 @@
 
 load ../lib/cluster
 
-setup_file() { start_file parallel; }
+setup_file() {
+  start_file parallel
+  start_client visitor
+}
+
 teardown_file() { end_file; }
 
 # never_ready HELM_ARGUMENT...: installs with a readiness probe that never succeeds, and does not wait.
@@ -14,7 +18,7 @@ never_ready() {
 has_file() { kubectl exec "$1" -- web-app visits --raw >/dev/null; }
 
 # has_name POD: the API server and the cluster's DNS know its address. Makes no visit.
-has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8081/healthz"; }
+has_name() { check_from visitor "http://$1.chart-web-app-headless:8081/healthz"; }
 
 @test "all pods, claims and files are created although no pod is ever ready" {
   local pod
@@ -28,7 +32,7 @@ has_name() { kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-
   try --max 60 --delay 0.5 -- has_name chart-web-app-2
   visit chart-web-app-2
   assert_visits chart-web-app-2 1
-  kubectl exec chart-web-app-0 -- web-app check "http://chart-web-app-2.chart-web-app-headless:8080/"
+  check_from visitor http://chart-web-app-2.chart-web-app-headless:8080/
   assert_visits chart-web-app-2 2
   assert_visits chart-web-app-1 0
 

@@ -35,6 +35,36 @@ teardown_file() {
   assert_failure
 }
 
+# stored_otherwise: the fields of the rendered resources that the API server would store with another value, or not at all.
+# It may add fields. GitOps tools show such a field as a difference for ever.
+stored_otherwise() {
+  yq ea --no-colors --output-format json '[.]' "$BATS_TEST_TMPDIR/rendered.yaml" >"$BATS_TEST_TMPDIR/rendered.json"
+  kubectl apply --dry-run=server -f "$BATS_TEST_TMPDIR/rendered.yaml" -o json >"$BATS_TEST_TMPDIR/stored.json"
+  jq -r --slurpfile stored "$BATS_TEST_TMPDIR/stored.json" '
+    def otherwise($stored; $path):
+      if type != ($stored | type) or (type == "array" and length != ($stored | length))
+      then "\($path | join(".")) is \(tojson) and would be stored as \($stored | tojson)"
+      elif type == "object" then to_entries[] | .key as $key | .value | otherwise($stored[$key]; $path + [$key])
+      elif type == "array" then to_entries[] | .key as $key | .value | otherwise($stored[$key]; $path + ["\($key)"])
+      elif . != $stored then "\($path | join(".")) is \(tojson) and would be stored as \($stored | tojson)"
+      else empty end;
+    to_entries[] | .key as $key | .value | otherwise($stored[0].items[$key]; [.kind])' "$BATS_TEST_TMPDIR/rendered.json"
+}
+
+@test "the API server stores every field of every set of values as it is rendered" {
+  local values
+  for values in "$CHART"/ci/*-values.yaml; do
+    helm template chart "$CHART" --skip-tests --namespace "$NAMESPACE" --values "$values" >"$BATS_TEST_TMPDIR/rendered.yaml"
+    run stored_otherwise
+    assert_success
+    assert_output ""
+  done
+  # Negative control: the API server writes this amount in another way.
+  helm template chart "$CHART" --skip-tests --namespace "$NAMESPACE" --set resources.requests.cpu=0.1 >"$BATS_TEST_TMPDIR/rendered.yaml"
+  run stored_otherwise
+  assert_output --partial 'and would be stored as "100m"'
+}
+
 @test "in a restricted namespace the chart installs without a warning, and helm test passes" {
   run helm install chart "$CHART" --wait --timeout 90s
   assert_success

@@ -23,7 +23,7 @@ late_visitor() {
 # follow_log POD: writes the pod's log, with timestamps, to the file $LOG until the pod ends.
 follow_log() {
   LOG=$BATS_TEST_TMPDIR/$1.log
-  command kubectl --namespace "$NAMESPACE" logs --follow --timestamps "$1" >"$LOG" 2>&1 </dev/null 3>&- &
+  timeout 1800 kubectl --namespace "$NAMESPACE" logs --follow --timestamps "$1" >"$LOG" 2>&1 </dev/null 3>&- &
   FOLLOWER=$!
   try --max 100 --delay 0.1 -- grep -q ' serving on ' "$LOG"
 }

@@ -4,6 +4,7 @@ load ../lib/cluster
 
 setup_file() {
   start_file traffic
+  start_client visitor
   install
 }
 
@@ -12,7 +13,7 @@ teardown_file() { end_file; }
 visit_by_name() {
   local count
   for ((count = 0; count < $2; count++)); do
-    kubectl exec chart-web-app-0 -- web-app check "http://$1.chart-web-app-headless:8080/" >/dev/null
+    check_from visitor "http://$1.chart-web-app-headless:8080/" >/dev/null
   done
 }
 
@@ -41,7 +42,7 @@ sum() { tr ' ' '\n' <<<"$*" | awk '{ sum += $1 } END { print sum }'; }
   local before after count
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 24; count++)); do
-    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
+    check_from visitor http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
   echo "before: ${before[*]}, after: ${after[*]}"
@@ -63,7 +64,7 @@ visits_stay_on_one() {
   local before after count visited=0
   read -ra before <<<"$(lines_of_all)"
   for ((count = 0; count < 8; count++)); do
-    kubectl exec chart-web-app-0 -- web-app check http://chart-web-app/ >/dev/null
+    check_from visitor http://chart-web-app/ >/dev/null
   done
   read -ra after <<<"$(lines_of_all)"
   for count in 0 1 2; do [ "${after[count]}" = "${before[count]}" ] || visited=$((visited + 1)); done

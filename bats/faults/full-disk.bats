@@ -58,7 +58,7 @@ runs_full() {
   ! log_has '^web-app: reopened ' || fail "a partial write was still there later" || return
   end_load || return
   wait_log "^web-app: cannot write $data/visits.txt: $FULL; not ready, retrying$" || return
-  wait_log "^web-app: ready again: $data/visits.txt is writable$" || return
+  wait_log "^web-app: ready again: $data/visits.txt is writable; [0-9]+ visits got 503 meanwhile$" || return
   # Those of the load, and one for each round.
   assert_equal "$(metric 'web_app_visit_errors_total{reason="no_space"}')" $(($(refused_by_load) + 3)) || return
   stop_web_app
@@ -165,6 +165,83 @@ hole_at_the_end() {
   run hole_at_the_end
   assert_failure
   assert_output --partial "it is not ready"
+}
+
+# limit_file BYTES: how long a file of the program may become, as on a disk that is full.
+limit_file() { prlimit --pid "$pid" --fsize="$1:unlimited"; }
+
+file_size_is() { assert_equal "$(stat -c %s "$data/visits.txt")" "$1"; }
+
+# append_only FILE-SYSTEM SIZE: visits are refused while visits.txt is append-only: once without a byte of them, and once
+# with some that cannot be removed again.
+append_only() {
+  requires_loop_devices || return
+  requires command:chattr "command:mkfs.$1" || return
+  volume "$1" "$2"
+  DATA=$volume/data start_web_app
+  visit >/dev/null
+  chattr +a "$data/visits.txt"
+  limit_file 33
+  assert_equal "$(status_of /)" 503 || return
+  limit_file unlimited
+  wait_ready_is ready || return
+  file_size_is 33 || return
+  visit >/dev/null || return
+  limit_file 71
+  assert_equal "$(status_of /)" 503 || return
+  limit_file unlimited
+  wait_log "^web-app: cannot write $data/visits.txt: it is append-only; remove that with chattr -a$" || return
+  wait_ready_is "not ready: Operation not permitted" || return
+  file_size_is 71 || return
+  chattr -a "$data/visits.txt"
+  wait_ready_is ready || return
+  assert_equal "$(visit | jq .visit)" 3 || return
+  stop_web_app || return
+  assert_visits 3
+}
+
+@test "a file that is append-only is served; if a partial write has to go, a line names the attribute" {
+  append_only ext4 32M
+  append_only xfs 320M
+}
+
+@test "control: a program that probes with bytes in the file is found out" {
+  mutant probes-in-the-file
+  run append_only ext4 32M
+  assert_failure
+  assert_output --partial "readyz is not: ready"
+}
+
+# refused_by_attribute COMPLAINT
+refused_by_attribute() {
+  run --separate-stderr web_app serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data"
+  assert_complaint 1 "$1"
+}
+
+@test "an attribute that keeps even root from writing is named, for the file and for the directory" {
+  local line="2022-11-28 22:54:26.913511+03:00"
+  requires_loop_devices
+  requires command:chattr
+  volume ext4 32M
+  DATA=$volume/data start_web_app
+  visit >/dev/null
+  chattr +i "$data/visits.txt"
+  assert_equal "$(status_of /)" 503
+  wait_log "^web-app: cannot write $data/visits.txt: it is immutable; remove that with chattr -i$"
+  wait_ready_is "not ready: Operation not permitted"
+  chattr -i "$data/visits.txt"
+  wait_ready_is ready
+  stop_web_app
+  printf '%s\n%s' "$line" "2022-11-28 22:5" >"$data/visits.txt"
+  chattr +a "$data/visits.txt"
+  refused_by_attribute "cannot write $data/visits.txt: it is append-only; remove that with chattr -a$"
+  assert_equal "$(cat "$data/visits.txt")" "$line"$'\n'"2022-11-28 22:5"
+  assert_equal "$(ls "$data")" visits.txt$'\n'visits.txt.durable
+  chattr -a "$data/visits.txt"
+  rm "$data"/*
+  chattr +i "$data"
+  refused_by_attribute "cannot write $data/: it is immutable; remove that with chattr -i$"
+  chattr -i "$data"
 }
 
 @test "if ext4 turns read-only after an error, it is not ready or exits with 3, and visits acknowledged before are kept" {

@@ -92,7 +92,7 @@ is_found() {
 }
 
 @test "control: a parser that accepts a Transfer-Encoding is found out" {
-  is_found request accepts-transfer-encoding "no coding is accepted"
+  is_found request accepts-transfer-encoding "no coding is accepted but one"
 }
 
 @test "control: a client that accepts a response framed in two ways is found out" {

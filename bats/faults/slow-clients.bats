@@ -205,7 +205,7 @@ are_queued() { [ "$(ss -Htn state established "sport = :$port" | wc -l)" -ge "$1
   assert_output --regexp "acknowledged [0-7] refused 0 errors [1-9]"
 }
 
-# with_few_descriptors COMMAND...: runs it with a limit of $FILES (64) descriptors, 18 of them open already, whatever the
+# with_few_descriptors COMMAND...: runs it with a limit of $FILES (76) descriptors, 18 of them open already, whatever the
 # test itself has open. That is too few for the limit of connections on both ports.
 with_few_descriptors() {
   local fd
@@ -216,14 +216,14 @@ with_few_descriptors() {
   for ((fd = 3; fd <= 20; fd++)); do
     eval "exec $fd</dev/null"
   done
-  exec prlimit --nofile="${FILES:-64}:${FILES:-64}" "$@"
+  exec prlimit --nofile="${FILES:-76}:${FILES:-76}" "$@"
 }
 
 # run_out_of_descriptors [OPTION...]: opens more connections to each port than there are descriptors.
 run_out_of_descriptors() {
   requires command:prlimit
   IN_FRONT=with_few_descriptors start_web_app "$@"
-  log_has "^web-app: only ${FILES:-64} files may be open here"
+  log_has "^web-app: only ${FILES:-76} files may be open here"
   local one
   for one in "$port" "$admin_port"; do
     in_background "$BATS_TEST_TMPDIR/idle.$one" "$TOOLS/slow.py" --port "$one" --connections 200 --kind idle
@@ -237,7 +237,7 @@ have_taken_in() { [ "$(ss -Hltn "sport = :$port or sport = :$admin_port" | awk '
 
 descriptors_used() {
   local used=("/proc/$pid/fd/"*)
-  [ "${#used[@]}" -ge $((${FILES:-64} - 2)) ]
+  [ "${#used[@]}" -ge $((${FILES:-76} - 2)) ]
 }
 
 # goes_on_without_descriptors [OPTION...]: without a free descriptor the program serves visitors and both ports.
@@ -257,7 +257,7 @@ goes_on_without_descriptors() {
 }
 
 @test "out of descriptors several event loops keep serving too" {
-  FILES=80 goes_on_without_descriptors --workers 4
+  FILES=92 goes_on_without_descriptors --workers 4
 }
 
 @test "out of descriptors without lowering its limit first, nothing spins either" {

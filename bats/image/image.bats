@@ -22,8 +22,6 @@ teardown() {
   [ ${#volumes[@]} = 0 ] || docker volume rm --force "${volumes[@]}" >/dev/null
 }
 
-docker() { command docker "$@" </dev/null 3>&-; }
-
 # start_container OPTION... [-- ARGUMENT...]: starts it in the background, with its ports on free ports of the loopback;
 # sets $port and $admin_port, and waits until it is ready.
 start_container() {
@@ -76,7 +74,7 @@ drwxr-xr-x 0/0 usr/local/bin/
 drwxr-xr-x 0/0 usr/
 drwxr-xr-x 0/0 usr/share/
 drwxr-xr-x 0/0 usr/share/zoneinfo/
-drwxr-xr-x 65532/65532 data/"
+drwxrwxr-x 65532/0 data/"
   cmp "$BATS_TEST_TMPDIR/root/usr/local/bin/web-app" "$BUILD/web-app" ||
     fail "the image is of another build; make it again with ./build.sh image"
 }
@@ -147,7 +145,7 @@ drwxr-xr-x 65532/65532 data/"
   mkdir "$BATS_TEST_TMPDIR/data"
   containers+=("$name")
   run --separate-stderr docker run --name "$name" -v "$BATS_TEST_TMPDIR/data:/data" "$IMAGE"
-  assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)".$'
+  assert_complaint 1 'cannot write to data as user 65532, group 65532: change its owner, or run as its owner .docker run --user "\$\(id -u\):\$\(id -g\)"; if rootless, Docker: --user 0:0, Podman: --userns=keep-id.; with SELinux mount it with :Z$'
 }
 
 @test "a named volume is writable without preparation, even with a read-only root and no capability" {
@@ -161,6 +159,58 @@ drwxr-xr-x 65532/65532 data/"
   run visit
   assert_equal "$(jq .visit <<<"$output")" 3
   stop_container
+}
+
+# sandbox: prints what the start-up line on standard input says of it.
+sandbox() { sed -n 's/.* sandbox=//p'; }
+
+@test "Docker's default profile allows the whole sandbox, and --sandbox=on demands it" {
+  start_web_app
+  local outside
+  outside=$(sandbox <"$log")
+  stop_web_app
+  [ "$outside" = on ] || skip_or_fail "this machine has no seccomp or no Landlock"
+  start_container -e WEB_APP_SANDBOX=on
+  assert_equal "$(docker logs "$name" 2>&1 | sandbox)" on
+  visit 2 >/dev/null
+  assert_equal "$(metric web_app_visits_total)" 2
+  docker exec "$name" web-app check
+  stop_container
+}
+
+@test "control: where a profile refuses Landlock, it is partial, and --sandbox=on refuses to start" {
+  local profile=$BATS_TEST_TMPDIR/profile.json
+  jq -n '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["landlock_create_ruleset"], action: "SCMP_ACT_ERRNO"}]}' >"$profile"
+  start_container --security-opt "seccomp=$profile"
+  assert_equal "$(docker logs "$name" 2>&1 | sandbox)" partial
+  stop_container
+  containers+=("$name")
+  run --separate-stderr docker run --name "$name" --security-opt "seccomp=$profile" "$IMAGE" --sandbox=on
+  assert_complaint 1 'no Landlock here: Operation not permitted; --sandbox=auto would serve without it$'
+}
+
+@test "as any user of group 0, as on OpenShift, it serves with a volume and without" {
+  local hardened=(--user 1000680000:0 --cap-drop ALL --security-opt no-new-privileges) volume
+  docker volume create "$name" >/dev/null
+  volumes+=("$name")
+  for volume in "" "$name"; do
+    start_container "${hardened[@]}" ${volume:+--read-only -v "$volume:/data"}
+    visit 2 >/dev/null
+    assert_equal "$(exec_visits | wc -l)" 2
+    stop_container
+  done
+  # The next user of the namespace's range continues the file.
+  start_container "${hardened[@]}" -v "$name:/data"
+  run visit
+  assert_equal "$(jq .visit <<<"$output")" 3
+  stop_container
+}
+
+@test "control: a user of no group that owns the directory cannot write to it" {
+  containers+=("$name")
+  run docker run --name "$name" --user 1000680000:1000680000 "$IMAGE"
+  assert_failure 1
+  assert_output --partial "cannot write to data as user 1000680000"
 }
 
 @test "it serves without a volume too, and a time zone can be given" {
@@ -203,6 +253,18 @@ drwxr-xr-x 65532/65532 data/"
   start_container -v "$name:/data"
   start_second
   try --max 100 --delay 0.2 -- health_is unhealthy
+}
+
+@test "with another admin port in WEB_APP_ADMIN_LISTEN it is healthy; with a flag alone the health check says what to set" {
+  health_is() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$name")" = "$1" ]; }
+  containers+=("$name")
+  docker run --detach --name "$name" --health-interval 1s -e WEB_APP_ADMIN_LISTEN=9000 "$IMAGE" >/dev/null
+  try --max 100 --delay 0.2 -- health_is healthy
+  stop_container
+  docker run --detach --name "$name" --health-interval 1s --health-retries 1 "$IMAGE" serve --admin-listen 9000 >/dev/null
+  try --max 100 --delay 0.2 -- health_is unhealthy
+  run docker inspect -f '{{range .State.Health.Log}}{{.Output}}{{end}}' "$name"
+  assert_output --partial "if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both"
 }
 
 @test "help, version and a wrong option work in it as outside of it" {

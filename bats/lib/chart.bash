@@ -5,10 +5,11 @@ load ../lib/common
 
 CHART=$ROOT/chart
 
-# render [HELM ARGUMENT...]: renders the release `chart`, or $RELEASE, into $RENDERED, a JSON array of resources.
+# render [HELM ARGUMENT...]: renders the release `chart`, or $RELEASE, into $RENDERED, a JSON array of resources. By
+# Helm 4, or by $HELM.
 render() {
   RENDERED=$BATS_TEST_TMPDIR/rendered.json
-  helm template "${RELEASE:-chart}" "$CHART" --namespace test "$@" >"$RENDERED.yaml" || return
+  "${HELM:-helm}" template "${RELEASE:-chart}" "$CHART" --namespace test "$@" >"$RENDERED.yaml" || return
   yq ea --no-colors --output-format json '[.]' "$RENDERED.yaml" >"$RENDERED"
 }
 
@@ -31,6 +32,9 @@ kinds() {
 notes() {
   helm install chart "$CHART" --namespace test --dry-run=client "$@" | sed -n '/^NOTES:/,$p'
 }
+
+# of_chart_sh FUNCTION ARGUMENT...: calls a function of bats/chart/chart.sh.
+of_chart_sh() { bash -euo pipefail -c 'source "$0/build.sh"; source "$0/bats/chart/chart.sh"; "$@"' "$ROOT" "$@"; }
 
 # refused [HELM ARGUMENT...]: rendering fails; $output has the reason.
 refused() {

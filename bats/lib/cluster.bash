@@ -10,13 +10,12 @@ export KUBECONFIG=${E2E_KUBECONFIG:-$BUILD/kubeconfig}
 
 # The asserts below end in `|| return` or `&&`, because `run` and `if` switch errexit off.
 
-kubectl() { command kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
+kubectl() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
 
 # kubectl_apply: applies the resources on standard input.
-kubectl_apply() { command kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - "$@" 3>&-; }
+kubectl_apply() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - "$@" 3>&-; }
 
 # helm takes its namespace from HELM_NAMESPACE, so that a test can say `helm install chart .`.
-helm() { command helm "$@" </dev/null 3>&-; }
 
 # start_file TOPIC [LABEL...]: for setup_file. Makes a namespace that no other file or run uses.
 start_file() {
@@ -119,8 +118,36 @@ visits() { kubectl exec "$1" -- web-app visits --raw; }
 
 count_visits() { visits "$1" | wc -l; }
 
-# admin POD PATH: prints the response of the admin port, whether the pod is ready or not.
-admin() { kubectl get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8081/proxy$2"; }
+# admin POD PATH: prints the response of the admin port, whether the pod is ready or not. Through a port-forward, since the
+# chart's policy lets only pods and the pod's own node use this port, and the API server may be on another.
+admin() {
+  local FORWARDS=() FORWARD
+  forward "pod/$1" 8081
+  curl -sS --fail --max-time 15 "http://127.0.0.1:$FORWARD$2"
+  stop_forwards
+}
+
+# start_client NAME [PORT LABELS]: starts a pod of the program's image that no release owns, and waits for it. The chart's
+# policy lets the release's pods open no connection, so requests from within the cluster come from this one. It serves too,
+# at PORT. LABELS, in JSON, are its labels besides role=NAME.
+start_client() {
+  jq -n --arg name "$1" --arg image "web-app:$(version)" --arg port "${2:-8080}" --argjson labels "${3:-null}" '{
+    apiVersion: "v1", kind: "Pod", metadata: {name: $name, labels: ({role: $name} + $labels)},
+    spec: {
+      terminationGracePeriodSeconds: 0, automountServiceAccountToken: false,
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: "RuntimeDefault"}},
+      volumes: [{name: "data", emptyDir: {}}],
+      containers: [{
+        name: "web-app", image: $image, imagePullPolicy: "IfNotPresent", env: [{name: "WEB_APP_LISTEN", value: $port}],
+        volumeMounts: [{name: "data", mountPath: "/data"}],
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: ["ALL"]}}}]}}' | kubectl_apply >/dev/null
+  wait_ready "$1"
+}
+
+# check_from POD URL: a request from the pod gets 200.
+check_from() { kubectl exec "$1" -- web-app check "$2"; }
+
+address_of() { field "pod/$1" .status.podIP; }
 
 # metric POD NAME [LABEL]: prints the sum of a metric over all its series, or over those with the label.
 metric() {
@@ -212,7 +239,7 @@ responds_with() {
 # test may have several forwards.
 forward() {
   local target=$1 port=$2 log=$BATS_TEST_TMPDIR/forward.$RANDOM
-  command kubectl --namespace "$NAMESPACE" port-forward "$target" ":$port" >"$log" 2>&1 </dev/null 3>&- &
+  timeout 1800 kubectl --namespace "$NAMESPACE" port-forward "$target" ":$port" >"$log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
   try --max 100 --delay 0.1 -- grep -q '^Forwarding from 127' "$log" || fail "no port-forward to $target: $(cat "$log")"
   FORWARD=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log")
@@ -237,11 +264,22 @@ requires_nodes() {
   skip_or_fail "node $node is no container of this machine"
 }
 
+# requires_policies POD URL: skips a test of NetworkPolicy if one that lets the pod open no connection has no effect. Our own
+# cluster must enforce it.
+requires_policies() {
+  try --max 60 --delay 0.5 -- cannot_connect "$1" "$2" && return
+  [ -n "${E2E_CONTEXT:-}" ] || fail "the cluster's network enforces no NetworkPolicy" || return
+  skip_or_fail "the network of $E2E_CONTEXT enforces no NetworkPolicy"
+}
+
+# cannot_connect POD URL: the pod gets no connection, whether it is refused or nobody responds.
+cannot_connect() { kubectl exec "$1" -- web-app check "$2" 2>&1 | grep -F 'cannot connect: '; }
+
 # on_node NODE COMMAND...: runs the command on the node, with this standard input.
 on_node() {
   local node=$1
   shift
-  docker exec -i "$node" "$@" 3>&-
+  limited docker exec -i "$node" "$@" 3>&-
 }
 
 # in_cluster COMMAND...: runs the command on a node, from which the Services' addresses are reachable.
@@ -275,7 +313,8 @@ has_restarted() { [ "$(restarts_of "$1")" -gt "$2" ]; }
 visitors_start() {
   in_cluster bash -s -- "/tmp/$NAMESPACE.$1.stop" "$2" "$3" "$4" <"$ROOT/bats/tools/visitors.sh" >"$BATS_TEST_TMPDIR/$1.responses" 2>"$BATS_TEST_TMPDIR/$1.errors" 3>&- &
   VISITORS+=("$1:$!")
-  try --max 50 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.responses"
+  try --max 150 --delay 0.2 -- grep -q ' 200$' "$BATS_TEST_TMPDIR/$1.responses" ||
+    fail "no visitor of $1 got 200: $(tail -n 3 "$BATS_TEST_TMPDIR/$1.responses" "$BATS_TEST_TMPDIR/$1.errors")"
 }
 
 # visitors_stop: ends them all, and sets $RESPONSES to a file of their responses, one a line as `JSON STATUS`.

@@ -16,6 +16,18 @@ bats_load_library bats-file
 
 # shellcheck source=bats/lib/try.bash
 source "$ROOT/bats/lib/try.bash"
+# shellcheck source=bats/lib/processes.bash
+source "$ROOT/bats/lib/processes.bash"
+
+# At BATS_TEST_TIMEOUT bats 1.11 ends the children of the test's shell. The command of `run` is further down, and the
+# shell would wait for it for ever. This replaces bats' function by one that ends all descendants, except this one.
+bats_kill_childprocesses_of() { end_descendants "$1" "$BASHPID"; }
+
+# Below `run`, and in setup_file, where bats has no limit, these have one of their own.
+helm() { limited helm "$@" </dev/null 3>&-; }
+helm3() { limited helm3 "$@" </dev/null 3>&-; } # the last release of the older Helm, which users have too
+kubectl() { limited kubectl "$@" </dev/null 3>&-; }
+docker() { limited docker "$@" </dev/null 3>&-; }
 
 # version: prints VERSION of build.sh.
 version() { bash -euo pipefail -c 'source "$1/build.sh"; echo "$VERSION"' version "$ROOT"; }

@@ -11,10 +11,12 @@ requires_loop_devices() {
 
 # unmount_all: unmounts everything below the test's directory, the innermost first; for a teardown.
 unmount_all() {
-  local path
+  local path directory
+  # Without a directory it would unmount everything.
+  directory=$(realpath -e "$(scratch)") && [ "$directory" != / ] || return
   # A program that scans all loop devices may keep one open for a moment.
   while IFS= read -r path; do try --max 200 --delay 0.1 -- umount "$path"; done < <(
-    awk -v directory="$(realpath "$(scratch)")/" 'index($5, directory) == 1 { print $5 }' /proc/self/mountinfo | tac
+    awk -v directory="$directory/" 'index($5, directory) == 1 { print $5 }' /proc/self/mountinfo | tac
   )
 }
 

@@ -105,6 +105,99 @@ load ../lib/mutants
   for one in "${ids[@]}"; do try --max 100 --delay 0.05 -- gone "$one"; done
 }
 
+# hanging_test [LINE]: writes a bats file with a test that hangs below `run`, in a process with a child.
+hanging_test() {
+  cat >"$BATS_TEST_TMPDIR/hanging.bats" <<BATS
+load $ROOT/bats/lib/common
+$*
+@test "it hangs, on purpose" {
+  run bash -c 'echo \$\$ >$BATS_TEST_TMPDIR/hung; sleep 1000; true'
+}
+BATS
+}
+
+# bats_alone [NAME=VALUE...]: runs that file, without the variables of the bats that runs this test. It has 60 s.
+bats_alone() {
+  timeout --kill-after=1 60 env -i PATH="$PATH" HOME="$BATS_TEST_TMPDIR" "$@" \
+    "$BUILD/tools/bats/usr/bin/bats" "$BATS_TEST_TMPDIR/hanging.bats" </dev/null 3>&-
+}
+
+@test "a command that hangs below run is ended at the test's time limit" {
+  hanging_test
+  run bats_alone BATS_TEST_TIMEOUT=1
+  assert_failure 1
+  assert_line "not ok 1 it hangs, on purpose # timeout after 1s"
+  run kill -0 "$(cat "$BATS_TEST_TMPDIR/hung")"
+  assert_failure
+}
+
+@test "control: bats' own time limit does not end it" {
+  # In a subshell, because bats' limit ends the process in which it runs.
+  hanging_test "bats_kill_childprocesses_of() { (pkill -P \"\$1\"; touch $BATS_TEST_TMPDIR/over); }"
+  in_background "$BATS_TEST_TMPDIR/output" bats_alone BATS_TEST_TIMEOUT=1
+  try --max 250 --delay 0.2 -- test -e "$BATS_TEST_TMPDIR/over"
+  kill -0 "$(cat "$BATS_TEST_TMPDIR/hung")"
+  pkill -P "$(cat "$BATS_TEST_TMPDIR/hung")"
+  wait "$background" || true
+}
+
+@test "helm, kubectl and docker have a time limit of their own, also below run" {
+  local program
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  for program in helm kubectl docker; do
+    printf '#!/bin/sh\nsleep 1000\ntrue\n' >"$BATS_TEST_TMPDIR/bin/$program"
+    chmod +x "$BATS_TEST_TMPDIR/bin/$program"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT=1 run "$program" version
+    assert_failure 124
+  done
+  source "$ROOT/bats/lib/cluster.bash"
+  for program in helm kubectl kubectl_apply; do
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT=1 run "$program" version
+    assert_failure 124
+  done
+}
+
+@test "a command on a node, and kubectl apply, get their standard input" {
+  local program
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  for program in docker kubectl; do
+    printf '#!/bin/sh\ncat\n' >"$BATS_TEST_TMPDIR/bin/$program"
+    chmod +x "$BATS_TEST_TMPDIR/bin/$program"
+  done
+  source "$ROOT/bats/lib/cluster.bash"
+  for program in "on_node node bash -s" kubectl_apply; do
+    # shellcheck disable=SC2086 # a command and its arguments
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run $program <<<"the input"
+    assert_success
+    assert_output "the input"
+  done
+}
+
+@test "no test calls helm, kubectl or docker past that limit" {
+  run grep -rnE '(command|exec|xargs|env|setsid) (helm|kubectl|docker) ' "$ROOT"/bats/*/*.ba*
+  assert_output ""
+}
+
+@test "a suite that is ended by a signal says which tests run, and leaves no process" {
+  hanging_test
+  in_background "$BATS_TEST_TMPDIR/output" bash -euo pipefail -c '
+    source "$1/build.sh"
+    source "$1/bats/run.sh"
+    hanging=$2
+    suite_hanging() { env -i PATH="$PATH" HOME="$HOME" "$BATS/usr/bin/bats" "$hanging"; }
+    run_suite hanging ""' _ "$ROOT" "$BATS_TEST_TMPDIR/hanging.bats"
+  try --max 300 --delay 0.2 -- test -s "$BATS_TEST_TMPDIR/hung"
+  kill -TERM "$background"
+  local status=0
+  wait "$background" || status=$?
+  assert_equal "$status" 143
+  run cat "$BATS_TEST_TMPDIR/output"
+  assert_line "SIGTERM ends the tests; running:"
+  assert_line "${BATS_TEST_TMPDIR##*/}/hanging: it hangs, on purpose"
+  run kill -0 "$(cat "$BATS_TEST_TMPDIR/hung")"
+  assert_failure
+}
+
 @test "visitor.py notes each acknowledged visit, pipelined or not, and counts failed connections" {
   start_web_app
   run visitor "$BATS_TEST_TMPDIR/out" --connections 4 --requests 50
@@ -196,7 +289,7 @@ connection.close()' "$BATS_TEST_TMPDIR/response"
 @test "the README's table of knobs has the variables that the scripts read from the environment" {
   # Except those of bats, the shell and compilers, and those that one script or helper passes to another.
   local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
-  others+='|DATA|IN_FRONT|BY|FILES|PATIENCE|RELEASE|SCENE|ZONES'
+  others+='|DATA|IN_FRONT|BY|FILES|HELM|PATIENCE|RELEASE|SCENE|ZONES'
   assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
     "$(cd "$ROOT" && grep -rhoE '\$\{[A-Z][A-Z0-9_]*:?[-+=]' build.sh .ci app/build.sh app/test/build.sh image/build.sh bats third_party/*.sh |
       grep -oE '[A-Z][A-Z0-9_]*' | sort -u | grep -vxE "$others")"
@@ -238,13 +331,37 @@ http/request.h <civetweb.h> http/request.h:1:
 EOT
 }
 
+@test "lint refuses a workflow with an unknown key, an unknown value, or a faulty script" {
+  requires command:actionlint
+  source "$ROOT/bats/lint.sh"
+  run lint_workflows "$ROOT/.github/workflows"
+  assert_success
+  local edit named
+  while read -r edit named; do
+    sed "$edit" "$ROOT/.github/workflows/test.yaml" >"$BATS_TEST_TMPDIR/test.yaml"
+    run lint_workflows "$BATS_TEST_TMPDIR"
+    assert_failure
+    assert_output --partial "$named"
+  done <<'EOT'
+s/timeout-minutes/timeout-hours/ unexpected key "timeout-hours"
+s/matrix.kubernetes/matrix.kubernets/ property "kubernets" is not defined
+s/"$KUBERNETES"/$KUBERNETES/ SC2086
+EOT
+}
+
 @test "build.sh does nothing when it is sourced" {
   run bash -c 'cd / && before=$(umask)$-$PWD$HOME && source "$1/build.sh" && [ "$(umask)$-$PWD$HOME" = "$before" ] && declare -F step' _ "$ROOT"
   assert_success
   assert_output step
 }
 
+@test "scripts that build.sh sources together define no function twice" {
+  run bash -c 'git -C "$0" ls-files "*.sh" | sed "s|^|$0/|" | grep -v "/\(tools\|hooks\)/" |
+    xargs grep -hoE "^[a-z_]+\(\)" | sort | uniq -d' "$ROOT"
+  assert_output ""
+}
+
 @test "the order of the end-to-end files names all of them" {
-  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" | sort' _ "$ROOT"
+  run bash -euc 'source "$1/build.sh"; source "$1/bats/run.sh"; printf "%s\n" "${E2E_ALONE[@]}" "${E2E_TOGETHER[@]}" "${E2E_LONG[@]}" | sort' _ "$ROOT"
   assert_output "$(basename -a -s .bats "$ROOT"/bats/e2e/*.bats)"
 }

@@ -2,7 +2,11 @@
 """Read a listing of /visits while something happens to the file or beside it, and check the outcome.
 
     listing.py --port P --file FILE replaced     another file takes the name of FILE while it is listed
-    listing.py --port P --file FILE shortened    FILE is truncated while it is listed, over HTTP/1.0 and 1.1
+    listing.py --port P --file FILE shortened    FILE is truncated while it is listed, in each format and version of HTTP
+    listing.py --port P --file FILE --pid PID killed|stopped|evicted|silent
+                                                 the same listings are not read to their end, and the program is killed; is
+                                                 told to stop (it has --drain 0s); has its 8 connections (--max-connections)
+                                                 taken by others; ends them since nothing reads them
     listing.py --port P --file FILE searched     visits are made while the program searches for the first line to list
     listing.py --port P --file FILE long         visits are made while the program skips a long line, the second of three
 
@@ -13,12 +17,18 @@ although it is not, or keeps visitors waiting.
 import argparse
 import os
 import re
+import select
+import signal
 import socket
 import sys
 
 OLD = b"2021-11-28 22:54:26.913511+03:00\n"
 NEW = b"2022-11-28 22:54:26.913511+03:00\n"
 TIMEOUT_SECONDS = 60
+# The program waits 30 s for a client that reads nothing.
+END_SECONDS = 180
+FORMATS = "text", "raw", "json", "html"
+VERSIONS = "1.0", "1.1"
 
 
 class Wrong(Exception):
@@ -69,23 +79,75 @@ def replaced(options):
     print("all %d lines are of the file that was listed" % lines)
 
 
-def shortened(options):
-    for version in "1.0", "1.1":
-        with open(options.file, "wb") as file:
-            file.write(OLD * 1000000)
-        while True:  # until the program lists the new file
-            other = connect(options.port)
-            ask(other, "/visits?format=json&tail=1")
-            if re.search(rb'"count": 1000000,', read_rest(other)[0]):
-                break
-        connection = connect(options.port)
-        ask(connection, "/visits?format=raw", version)
-        first = connection.recv(1024)
-        os.truncate(options.file, 1000 * len(OLD))
+def looks_whole(version, data, in_order):
+    """HTTP/1.0 has no chunks: the end of the connection ends the body."""
+    return in_order and (version == "1.0" or data.endswith(b"0\r\n\r\n"))
+
+
+def read_whole(options, version, form):
+    connection = connect(options.port)
+    ask(connection, "/visits?tail=1000&format=" + form, version)
+    data, in_order = read_rest(connection)
+    if not looks_whole(version, data, in_order) or data.count(OLD[:-1]) < 1000:
+        raise Wrong("over HTTP/%s a whole listing as %s does not look whole" % (version, form))
+
+
+def begin(options):
+    """A listing in each format over each version, of which a part is read."""
+    listings = []
+    for version in VERSIONS:
+        for form in FORMATS:
+            connection = connect(options.port, 4096)
+            ask(connection, "/visits?tail=1000000&format=" + form, version)
+            listings.append((version, form, connection, connection.recv(1024)))
+    return listings
+
+
+def demand_parts(listings):
+    for version, form, connection, first in listings:
         data, in_order = read_rest(connection, first)
-        if in_order and (version == "1.0" or data.endswith(b"0\r\n\r\n")):
-            raise Wrong("over HTTP/%s %d bytes of a listing of 33,000,000 look whole" % (version, len(data)))
-        print("over HTTP/%s it ends by a reset after a part" % version)
+        if looks_whole(version, data, in_order):
+            raise Wrong("over HTTP/%s %d bytes of 1,000,000 lines as %s look whole" % (version, len(data), form))
+    print("no part of a listing looks whole")
+
+
+def shortened(options):
+    listings = begin(options)
+    os.truncate(options.file, 1000 * len(OLD))
+    demand_parts(listings)
+
+
+def end(pid, with_signal):
+    process = os.pidfd_open(pid)
+    signal.pidfd_send_signal(process, with_signal)
+    waiter = select.poll()
+    waiter.register(process, select.POLLIN)
+    if not waiter.poll(END_SECONDS * 1000):
+        raise Wrong("the program does not end")
+
+
+def wait_until_reset(listings):
+    """Without reading: that would be progress, and the program would not end them."""
+    for version, form, connection, _ in listings:
+        waiter = select.poll()
+        waiter.register(connection, 0)
+        if not waiter.poll(END_SECONDS * 1000):
+            raise Wrong("over HTTP/%s a listing as %s is not ended" % (version, form))
+
+
+def ended(options):
+    for version in VERSIONS:
+        for form in FORMATS:
+            read_whole(options, version, form)
+    listings = begin(options)
+    if options.kind in ("killed", "stopped"):
+        end(options.pid, signal.SIGKILL if options.kind == "killed" else signal.SIGTERM)
+    else:
+        others = begin(options) if options.kind == "evicted" else []
+        wait_until_reset(listings)
+        for _, _, connection, _ in others:
+            connection.close()
+    demand_parts(listings)
 
 
 def visit_until(options, path, has_come):
@@ -123,10 +185,12 @@ def long(options):
 
 
 def main():
-    kinds = {"replaced": replaced, "shortened": shortened, "searched": searched, "long": long}
+    kinds = {"replaced": replaced, "shortened": shortened, "searched": searched, "long": long, "killed": ended,
+             "stopped": ended, "evicted": ended, "silent": ended}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--file", required=True)
+    parser.add_argument("--pid", type=int)
     parser.add_argument("kind", choices=kinds)
     options = parser.parse_args()
     try:

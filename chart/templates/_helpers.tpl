@@ -146,6 +146,35 @@ For the notes, a host name that can be opened: NAME.example.com for *.example.co
 {{- end -}}
 
 {{/*
+Whether the cluster assigns the pods' user and groups, as OpenShift does.
+*/}}
+{{- define "web-app.onOpenShift" -}}
+{{- if kindIs "bool" .Values.openshift -}}
+{{- .Values.openshift -}}
+{{- else -}}
+{{- .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Of the chart and one of its security contexts, the latter as YAML. OpenShift's SCC "restricted" refuses ids that are not in
+the namespace's range, so the default ones are left out there. A null in a parent chart's values would not do that.
+*/}}
+{{- define "web-app.securityContext" -}}
+{{- $context := index . 1 | default dict -}}
+{{- if eq (include "web-app.onOpenShift" (index . 0)) "true" -}}
+{{- range $id := list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- if eq (get $context $id | toString) "65532" -}}
+{{- $context = omit $context $id -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $context -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/*
 Whether the kubelet sleeps before it sends SIGTERM; the container needs no shell for that. Every cluster
 supports it since 1.30; an older API server drops the field or refuses it.
 */}}

@@ -1,6 +1,7 @@
-/* Fuzzes the command line, the environment and the time zone. The first byte chooses the verb. The
- * rest after the second byte is strings separated by newlines: the bits of the second byte choose
- * which are values in the environment; the others are arguments. */
+/* Fuzzes the command line, the environment and the time zone. The lowest two bits of the first byte
+ * choose the verb. The rest after the second byte is strings separated by newlines: the bits of the
+ * second byte, and then the other bits of the first, choose which are values in the environment;
+ * the others are arguments. */
 #include "options.h"
 #include "demand.h"
 #include "log/timestamp.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES_MAX = 8, ADDRESS_MAX = 66 };
+enum { STRINGS_MAX = 24, MESSAGE_SIZE = 64, VARIABLES_MAX = 14, ADDRESS_MAX = 66 };
 
 /* The environment variables of the options, as help names them. */
 static char variables[VARIABLES_MAX][64];
@@ -67,7 +68,10 @@ static void demand_options(const struct options *options, enum verb verb)
     demand(options->workers >= 1 && options->workers <= 64, "there are 1 to 64 workers");
     demand(options->max_connections >= 1 && options->max_connections <= 1000000,
            "there are 1 to 1000000 connections");
+    demand(options->idle_timeout_ms >= 1000 && options->idle_timeout_ms <= 86400000,
+           "a connection may be idle for a second to a day");
     demand(options->drain_ms <= 3600000, "draining takes an hour at most");
+    demand(options->sandbox <= SANDBOX_OFF, "the sandbox is one of three");
     demand(options->timezone && *options->timezone, "there is a zone");
     options_describe(options, &text);
     demand(text.overflowed && !buffer[sizeof buffer - 1],
@@ -124,7 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     demand(message != NULL, "there is memory");
     message[0] = '\0';
     int count = split((const char *)data + 2, size - 2, strings);
-    int taken = set_environment(data[1], strings, count, assignments);
+    unsigned bits = data[1] | (unsigned)(data[0] >> 2) << 8;
+    int taken = set_environment(bits, strings, count, assignments);
     if (options_parse(&options, verb, count - taken, strings + taken, message, MESSAGE_SIZE) == 0)
         demand_options(&options, verb);
     else

@@ -30,8 +30,21 @@ static int count_fields(struct range head, const char *name)
     return count;
 }
 
-/* An accepted head has nothing that RFC 9112 tells a server to refuse (§2.2, §3.2, §5, §6). */
-static void demand_no_smuggling(struct range head, const struct request *request)
+/* Is BODY what the head tells? It is empty, or the last chunk after one coding, in one spelling. */
+static bool is_framed(struct range head, struct range body, const struct request *request)
+{
+    static const char coding[] = "Transfer-Encoding: chunked\r", last_chunk[] = "0\r\n\r\n";
+    size_t length = (size_t)(body.end - body.start);
+    int codings = count_fields(head, "Transfer-Encoding:");
+    if (codings == 0)
+        return length == 0;
+    return codings == 1 && count_fields(head, coding) == 1 && !request->http_1_0 &&
+           count_fields(head, "Content-Length:") == 0 && length == sizeof last_chunk - 1 &&
+           memcmp(body.start, last_chunk, length) == 0;
+}
+
+/* An accepted request has nothing that RFC 9112 tells a server to refuse (§2.2, §3.2, §5, §6). */
+static void demand_no_smuggling(struct range head, struct range body, const struct request *request)
 {
     demand(!memchr(head.start, '\0', (size_t)(head.end - head.start)), "no NUL is accepted");
     for (const char *p = head.start; p < head.end; p++) {
@@ -40,7 +53,7 @@ static void demand_no_smuggling(struct range head, const struct request *request
         demand(*p != '\n' || p + 1 == head.end || (p[1] != ' ' && p[1] != '\t'),
                "no folded line is accepted");
     }
-    demand(count_fields(head, "Transfer-Encoding:") == 0, "no coding is accepted");
+    demand(is_framed(head, body, request), "no coding is accepted but one before the last chunk");
     demand(count_fields(head, "Content-Length:") <= 1, "no two lengths are accepted");
     demand(count_fields(head, "Host:") <= 1, "no two Hosts are accepted");
     demand(count_fields(head, "Host:") == 1 || request->http_1_0, "HTTP/1.1 has a Host");
@@ -83,14 +96,14 @@ static void demand_same_of_part(const char *bytes, size_t length, int result)
 {
     size_t part = length > 0 ? (unsigned char)bytes[length - 1] * length / 256 : 0;
     char *copy = copy_exactly(bytes, part);
-    int early = request_head_length(copy, part);
+    int body_length, early = request_head_length(copy, part, &body_length);
     demand(early == 0 || early == result, "an early result is the final one");
     free(copy);
 }
 
 static bool is_result(int result, size_t length)
 {
-    static const int refusals[] = {400, 405, 414, 431, 505};
+    static const int refusals[] = {400, 405, 413, 414, 431, 505};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (result == -refusals[i])
             return true;
@@ -109,8 +122,10 @@ static size_t take_request(const char *bytes, size_t length)
     char *head = copy + skipped;
     length -= skipped;
     bytes += skipped;
-    int scanned = request_head_length(head, length);
+    int body_length, scanned = request_head_length(head, length, &body_length);
     demand(is_result(scanned, length), "the result is a length or a status");
+    demand(scanned <= 0 || (body_length >= 0 && (size_t)(scanned + body_length) <= length),
+           "a body has arrived");
     demand_same_of_part(bytes, length, scanned);
     if (scanned > 0) {
         struct range range = {head, head + scanned};
@@ -124,8 +139,10 @@ static size_t take_request(const char *bytes, size_t length)
         demand(split == 0 || status == split, "what cannot be split is refused");
         if (status == 0) {
             demand_request(range, &request);
-            demand_no_smuggling((struct range){bytes, bytes + scanned}, &request);
-            taken = skipped + (size_t)scanned;
+            const char *body = bytes + scanned;
+            demand_no_smuggling((struct range){bytes, body},
+                                (struct range){body, body + body_length}, &request);
+            taken = skipped + (size_t)(scanned + body_length);
         }
     }
     free(copy);

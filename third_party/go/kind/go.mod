@@ -2,7 +2,7 @@ module web-app/tools/kind
 
 go 1.24.0
 
-require sigs.k8s.io/kind v0.30.0
+require sigs.k8s.io/kind v0.33.0
 
 require (
 	al.essio.dev/pkg/shellescape v1.5.1 // indirect

@@ -1,0 +1,144 @@
+# A release of 1,000 replicas on nodes that kwok simulates. No container runs there, but the API server, the controllers,
+# the scheduler and Helm do all their work. Runs with LONG=1, or by its name, and prints the figures of chart/README.md.
+
+load ../lib/cluster
+
+NODES=20 REPLICAS=1000
+
+setup_file() {
+  start_file scale
+  kwok --kubeconfig "$KUBECONFIG" --manage-nodes-with-label-selector "web-app-test=$NAMESPACE" >"$BATS_FILE_TMPDIR/kwok.log" 2>&1 </dev/null 3>&- &
+  echo $! >"$BATS_FILE_TMPDIR/kwok.pid"
+  { nodes && volumes; } | kubectl_apply --server-side >/dev/null
+  kubectl wait --for=condition=Ready node --selector "web-app-test=$NAMESPACE" --timeout 120s >/dev/null
+}
+
+# While the pods end, their nodes must be there.
+teardown_file() {
+  kubectl delete namespace "$NAMESPACE" --timeout 280s >/dev/null || true
+  kubectl delete node,persistentvolume,storageclass --selector "web-app-test=$NAMESPACE" --wait=false >/dev/null
+  kill "$(cat "$BATS_FILE_TMPDIR/kwok.pid")"
+}
+
+nodes() {
+  local node
+  for ((node = 0; node < NODES; node++)); do
+    cat <<NODE
+---
+apiVersion: v1
+kind: Node
+metadata: {name: $NAMESPACE-$node, labels: {web-app-test: $NAMESPACE, kubernetes.io/hostname: $NAMESPACE-$node}}
+spec: {taints: [{key: web-app-test, effect: NoSchedule}]}
+status: {capacity: {cpu: 64, memory: 256Gi, pods: 110}, allocatable: {cpu: 64, memory: 256Gi, pods: 110}}
+NODE
+  done
+}
+
+# volumes: a storage class, and volumes for all claims: no provisioner is measured here.
+volumes() {
+  local volume
+  cat <<CLASS
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: $NAMESPACE, labels: {web-app-test: $NAMESPACE}}
+provisioner: kubernetes.io/no-provisioner
+CLASS
+  for ((volume = 0; volume < 2 * REPLICAS + 100; volume++)); do
+    cat <<VOLUME
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $NAMESPACE-$volume, labels: {web-app-test: $NAMESPACE}}
+spec:
+  capacity: {storage: 100Mi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: $NAMESPACE
+  hostPath: {path: /var/empty}
+VOLUME
+  done
+}
+
+# install_simulated NAME REPLICAS [HELM ARGUMENT...]: installs a release on these nodes; does not wait.
+install_simulated() {
+  helm install "$1" "$CHART" --set "replicaCount=$2,preStopSleepSeconds=0,persistence.storageClass=$NAMESPACE" \
+    --set "nodeSelector.web-app-test=$NAMESPACE,tolerations[0].key=web-app-test,tolerations[0].operator=Exists" "${@:3}" >/dev/null
+}
+
+# pods_of NAME FILTER: prints the output of the jq filter for the list of a release's pods.
+pods_of() { kubectl get pods --selector "app.kubernetes.io/instance=$1" -o json | jq -r ".items | $2"; }
+
+# seconds_between FIRST LAST FILTERS: of jq, for times of pods.
+BETWEEN='def created: .metadata.creationTimestamp | fromdate;
+  def scheduled: .status.conditions[] | select(.type == "PodScheduled").lastTransitionTime | fromdate;'
+
+all_created() { [ "$(pods_of "$1" length)" = "$2" ]; }
+
+all_bound() { [ "$(kubectl get pvc --selector "app.kubernetes.io/instance=$1" -o json | jq '[.items[] | select(.status.phase == "Bound")] | length')" = "$2" ]; }
+
+figure() { printf '# %s\n' "$*" >&3; }
+
+@test "1,000 replicas and their claims are created, become ready and are in the Service" {
+  local since=$SECONDS size slices
+  install_simulated chart $REPLICAS
+  try --max 600 --delay 1 -- all_created chart $REPLICAS
+  figure "Parallel: $REPLICAS pods exist after $((SECONDS - since)) s"
+  kubectl rollout status statefulset/chart-web-app --timeout 280s >/dev/null
+  figure "Parallel: all are ready after $((SECONDS - since)) s"
+  all_bound chart $REPLICAS
+  # Kubernetes limits a Secret to 1 MiB, and Helm keeps a release in one.
+  size=$(kubectl get secret --selector owner=helm,name=chart -o jsonpath='{.items[0].data.release}' | wc -c)
+  figure "Helm's release: $size bytes"
+  assert [ "$size" -lt 1048576 ]
+  in_slices() {
+    slices=$(kubectl get endpointslices --selector kubernetes.io/service-name=chart-web-app -o json)
+    [ "$(jq '[.items[].endpoints[]?.targetRef.name] | unique | length' <<<"$slices")" = $REPLICAS ]
+  }
+  try --max 120 --delay 1 -- in_slices
+  figure "EndpointSlices: $(jq '.items | length' <<<"$slices"), the largest of $(jq -c '.items[]' <<<"$slices" | awk '{ if (length > most) most = length } END { print most }') bytes"
+}
+
+# scheduling NAME [HELM ARGUMENT...]: sets $seconds to what the scheduler needs for 1,000 pods that wait for a node.
+scheduling() {
+  kubectl cordon --selector "web-app-test=$NAMESPACE" >/dev/null
+  install_simulated "$1" $REPLICAS "${@:2}"
+  try --max 600 --delay 1 -- all_created "$1" $REPLICAS
+  kubectl uncordon --selector "web-app-test=$NAMESPACE" >/dev/null
+  kubectl rollout status "statefulset/$1-web-app" --timeout 280s >/dev/null
+  seconds=$(pods_of "$1" "$BETWEEN map(scheduled) | max - min + 1")
+  most=$(pods_of "$1" 'group_by(.spec.nodeName) | map(length) | max')
+  figure "$1: the scheduler places $REPLICAS pods in $seconds s, at most $most on a node"
+}
+
+remove() {
+  helm uninstall "$1" >/dev/null
+  kubectl wait --for=delete pod --selector "app.kubernetes.io/instance=$1" --timeout 280s >/dev/null
+}
+
+@test "the default rules spread the pods evenly, and without rules the scheduler places them too" {
+  local seconds most
+  remove chart
+  scheduling spread
+  assert_equal "$most" $((REPLICAS / NODES))
+  remove spread
+  kubectl delete pvc --selector app.kubernetes.io/instance=chart --wait=false >/dev/null
+  # Rules that match no pod are the way to have none: an empty value stands for the default ones.
+  scheduling unspread --set 'topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway' \
+    --set 'topologySpreadConstraints[0].topologyKey=kubernetes.io/hostname,topologySpreadConstraints[0].labelSelector.matchLabels.none=none' \
+    --set 'affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null'
+  remove unspread
+}
+
+@test "control: with OrderedReady the pods come one after the other" {
+  local rate
+  install_simulated ordered 100 --set podManagementPolicy=OrderedReady
+  kubectl rollout status statefulset/ordered-web-app --timeout 280s >/dev/null
+  figure "OrderedReady: 100 pods come in $(pods_of ordered "$BETWEEN map(created) | max - min + 1") s"
+  # Each one is created after the one before was ready, by the seconds of the API server.
+  run pods_of ordered 'sort_by(.metadata.labels["apps.kubernetes.io/pod-index"] | tonumber)
+    | [.[1:], .[:-1]] | transpose[]
+    | select((.[0].metadata.creationTimestamp | fromdate) < (.[1].status.conditions[] | select(.type == "Ready").lastTransitionTime | fromdate))
+    | .[0].metadata.name'
+  assert_output ""
+  remove ordered
+}
