@@ -49,6 +49,8 @@ class Volume:
         self.disk = os.path.join(self.pool, "disk")
         self.below = os.path.join(options.work, "volume")
         self.path = os.path.join(options.work, "fuse") if self.kind == "fuse" else self.below
+        self.data = os.path.join(self.path, "data")
+        self.visits = os.path.join(self.data, "visits.txt")
         for path in {self.pool, self.below, self.path}:
             os.mkdir(path)
         volumes.run("mount", "-t", "tmpfs", "-o", "size=%dM" % POOL_MIB[self.kind], "none", self.pool)
@@ -77,6 +79,9 @@ class Volume:
         self.unmount()
         self.mount()
 
+    def has_visits(self):
+        return os.stat(self.visits).st_size > len(LINES)
+
     def fill(self):
         with open(os.path.join(self.pool, "filler"), "wb", buffering=0) as filler:
             try:
@@ -87,6 +92,11 @@ class Volume:
 
     def free(self):
         os.unlink(os.path.join(self.pool, "filler"))
+
+    def trim(self):
+        """Takes its space from each free block: loop devices report a short write as a success, so a write to blocks
+        of which some have space would be lost without an error."""
+        volumes.run("fstrim", self.below)
 
     def has_given_up(self):
         return bool(os.statvfs(self.below).f_flag & os.ST_RDONLY)
@@ -132,7 +142,7 @@ def stops_in_a_sync(process):
 
 def serve(options, volume, front=()):
     log = os.path.join(options.work, "log.%d" % time.monotonic_ns())
-    server = ledger.Server(options.program, os.path.join(volume.path, "data"), log,
+    server = ledger.Server(options.program, volume.data, log,
                            ["--sync", options.sync], front)
     servers.append(server)
     server.wait_serving()
@@ -143,13 +153,14 @@ def fail_under_visits(options, volume, visits):
     """Fills the pool and makes visits up to a failed sync, or up to kill -9 with one under way."""
     slow = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync",
             "-e", "inject=fdatasync:delay_enter=3000000"]
-    server = serve(options, volume, slow if options.kill else ())
+    server = serve_until_ready(options, volume, slow if options.kill else ())
+    volume.trim()  # the start may have copied visits.txt and removed the original
     volume.fill()
     if options.kill:
         with concurrent.futures.ThreadPoolExecutor(64) as clients:
             for _ in range(64):
                 clients.submit(visits.make, server, 4)
-            ledger.wait_for("a sync was under way", lambda: stops_in_a_sync(server.process))
+            ledger.wait_for("a sync of visits was under way", lambda: volume.has_visits() and stops_in_a_sync(server.process))
             server.end(signal.SIGKILL)
         return
     while visits.make(server, 250):
@@ -159,11 +170,11 @@ def fail_under_visits(options, volume, visits):
         raise ledger.Broken("it ended with %s: %s" % (server.process.returncode, server.log()))
 
 
-def serve_until_ready(options, volume):
+def serve_until_ready(options, volume, front=()):
     """Starts the program, again if it ends by itself, as a supervisor would."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
-        server = serve(options, volume)
+        server = serve(options, volume, front)
         while server.process.poll() is None:
             if server.is_ready():
                 return server
@@ -197,14 +208,11 @@ def main():
     visits = Visits()
     try:
         volume = Volume(options)
-        data = os.path.join(volume.path, "data")
-        os.mkdir(data)
-        with open(os.path.join(data, "visits.txt"), "wb") as file:
+        os.mkdir(volume.data)
+        with open(volume.visits, "wb") as file:
             file.write(LINES)
-        serve(options, volume).end(signal.SIGTERM)
-        # Loop devices report a short write as a success, so no block that is free may have its space already.
+        serve_until_ready(options, volume).end(signal.SIGTERM)
         volume.remount()
-        volumes.run("fstrim", volume.below)
         fail_under_visits(options, volume, visits)
         start_on_full_pool(options, volume)
         volume.free()
@@ -220,7 +228,7 @@ def main():
         if server.end(signal.SIGTERM) != 0:
             raise ledger.Broken("it ended with %d: %s" % (server.process.returncode, server.log()))
         volume.remount()
-        lines = ledger.read_lines(os.path.join(data, "visits.txt"), whole=False)
+        lines = ledger.read_lines(volume.visits, whole=False)
         ledger.check_numbers(visits.acknowledged)
         gone = [text for _, text in visits.acknowledged if text not in set(lines)]
         misplaced = ledger.lost(visits.acknowledged, lines)
