@@ -38,12 +38,13 @@ assert_probed() {
 
 @test "by default every pod may visit and read the metrics, by name; probes and helm test pass" {
   local service=http://chart-web-app admin=http://chart-web-app-0.chart-web-app-headless:8081 elsewhere=$NAMESPACE-2
+  local suffix=.$NAMESPACE
   can_connect visitor "$service/"
   can_connect visitor "$admin/metrics"
   kubectl create namespace "$elsewhere" >/dev/null
   NAMESPACE=$elsewhere start_client stranger
-  NAMESPACE=$elsewhere can_connect stranger "http://chart-web-app.$NAMESPACE/"
-  NAMESPACE=$elsewhere can_connect stranger "http://chart-web-app-0.chart-web-app-headless.$NAMESPACE:8081/metrics"
+  NAMESPACE=$elsewhere can_connect stranger "$service$suffix/"
+  NAMESPACE=$elsewhere can_connect stranger "${admin/:8081/$suffix:8081}/metrics"
   kubectl delete namespace "$elsewhere" --wait=false >/dev/null
   assert_probed
   helm test chart --timeout 60s >/dev/null

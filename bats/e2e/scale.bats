@@ -9,7 +9,7 @@ setup_file() {
   start_file scale
   kwok --kubeconfig "$KUBECONFIG" --manage-nodes-with-label-selector "web-app-test=$NAMESPACE" >"$BATS_FILE_TMPDIR/kwok.log" 2>&1 </dev/null 3>&- &
   echo $! >"$BATS_FILE_TMPDIR/kwok.pid"
-  { nodes && volumes; } | kubectl_apply --server-side >/dev/null
+  { nodes && volumes; } | limited kubectl apply --server-side -f - 3>&- >/dev/null
   kubectl wait --for=condition=Ready node --selector "web-app-test=$NAMESPACE" --timeout 120s >/dev/null
 }
 
@@ -130,7 +130,6 @@ remove() {
 }
 
 @test "control: with OrderedReady the pods come one after the other" {
-  local rate
   install_simulated ordered 100 --set podManagementPolicy=OrderedReady
   kubectl rollout status statefulset/ordered-web-app --timeout 280s >/dev/null
   figure "OrderedReady: 100 pods come in $(pods_of ordered "$BETWEEN map(created) | max - min + 1") s"

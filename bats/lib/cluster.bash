@@ -13,7 +13,7 @@ export KUBECONFIG=${E2E_KUBECONFIG:-$BUILD/kubeconfig}
 kubectl() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} "$@" </dev/null 3>&-; }
 
 # kubectl_apply: applies the resources on standard input.
-kubectl_apply() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - "$@" 3>&-; }
+kubectl_apply() { limited kubectl ${NAMESPACE:+--namespace "$NAMESPACE"} apply -f - 3>&-; }
 
 # helm takes its namespace from HELM_NAMESPACE, so that a test can say `helm install chart .`.
 
