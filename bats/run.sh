@@ -246,13 +246,15 @@ suite_cluster() {
 
 suite_e2e() {
   chart_tools
-  [[ ${LONG:-} != 1 && " $* " != *" scale"* ]] || go_tool kwok
+  local long=
+  [[ ${LONG:-} != 1 && " $* " != *" scale"* ]] || long=1
+  [ -z "$long" ] || go_tool kwok
   need e2e
   cmd_image
   cluster_main up
   step "load the image into the cluster" load_images
   # A test that hangs is ended and reported like any other failure.
-  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "${LONG:-}" = 1 ] && echo 1800 || echo 400)}
+  BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "$long" ] && echo 1800 || echo 400)}
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG BATS_TEST_TIMEOUT
   if [ $# -gt 0 ]; then
     run_files e2e "$@"
