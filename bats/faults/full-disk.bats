@@ -21,6 +21,8 @@ fill() {
   left=$(($(stat -f -c '%a * %S' "$volume")))
   [ "$left" -lt 1048576 ] || fallocate -l $((left - 524288)) "$volume/ballast" 2>/dev/null || true
   dd if=/dev/zero bs=4k of="$volume/rest" conv=fsync status=none 2>/dev/null || true
+  # ext4 reserves more for unwritten data than it needs, so after the sync there may be space again.
+  while dd if=/dev/zero bs=4k count=1 of="$volume/rest" oflag=append conv=notrunc,fsync status=none 2>/dev/null; do :; done
 }
 
 free_up() { rm -f "$volume/ballast" "$volume/rest"; }
