@@ -161,7 +161,7 @@ static bool has_expected_size(const struct visit_log *log, const struct stat *st
     return (uint64_t)status->st_size == log->size + log->partial_size;
 }
 
-/* Returns -1. Becomes STALE if the errno of the last call says that the descriptor is dead; with
+/* Returns -1. Becomes STALE if the errno of the last call is one of a dead descriptor; with
  * another errno it may still be good. */
 static int fail(struct visit_log *log)
 {

@@ -58,8 +58,8 @@ ends_with() {
 
 # --- A dead handle.
 
-# loses_handle CALL ERRNO: that call tells that the handle of the file is dead, once or for a while. The next visit is in
-# the file that is opened anew, under the next number, and no visit is lost.
+# loses_handle CALL ERRNO: that call fails because the handle of the file is dead, once or for a while. The file is
+# reopened, the next visit is in it under the next number, and no visit is lost.
 loses_handle() {
   local refused
   share
