@@ -32,11 +32,14 @@ struct connection {
     uint32_t piece_length, piece_sent; /* of the stream's current piece, with its framing */
     uint32_t events;                   /* the events that epoll(7) reports */
     uint32_t unacknowledged;           /* bytes, at the last check in this state; 0: no check yet */
+    uint32_t commit;                   /* number of the last commit of one of its requests */
     int socket;
     int tag;
     enum connection_state state;
     bool keep_alive, head_only, http_1_0; /* of the current request */
-    bool linger; /* the client may still send bytes that will not be read */
+    bool linger;  /* the client may still send bytes that will not be read */
+    bool awaited; /* the next commit waits for its next request: see connections_awaited() */
+    uint8_t late; /* how often in turn a commit has waited in vain; up to LATE_MAX */
 };
 
 _Static_assert(sizeof(struct connection) <= 128, "ten thousand idle connections must cost little");

@@ -17,6 +17,7 @@ enum {
     SLOW_AFTER_MS = 500,      /* of WRITE_TIMEOUT_MS; then unacknowledged bytes are counted */
     LINGER_TIMEOUT_MS = 1000, /* for the client to close after the last response */
     DRAIN_IDLE_MS = 500,      /* how long a connection may be idle while draining */
+    LATE_MAX = 4,             /* so a late client is waited for in every 16th commit */
 };
 
 static const int64_t timeouts_ms[CONNECTION_STATES] = {
@@ -72,8 +73,35 @@ void connections_set_events(struct connections *connections, struct connection *
         connection->events = events;
 }
 
+void connections_begin_commit(struct connections *connections)
+{
+    connections->commits++;
+    connections->awaited = 0;
+}
+
+void connections_await(struct connections *connections, struct connection *connection)
+{
+    connection->commit = connections->commits;
+    connection->awaited = connections->commits % (1U << connection->late) == 0;
+    connections->awaited += connection->awaited;
+}
+
+bool connections_has_come(struct connections *connections, struct connection *connection)
+{
+    bool in_time = connection->commit == connections->commits;
+    bool awaited = in_time && connection->awaited;
+    if (in_time)
+        connection->late = 0;
+    else if (connection->awaited && connection->late < LATE_MAX)
+        connection->late++;
+    connection->awaited = false;
+    connections->awaited -= awaited;
+    return awaited;
+}
+
 void connections_close(struct connections *connections, struct connection *connection)
 {
+    (void)connections_has_come(connections, connection);
     (void)close(connection->socket);
     loop_group_uncount(connections->member);
     connections_set_state(connections, connection, CONNECTION_CLOSED);

@@ -16,6 +16,8 @@ struct connections {
     bool draining;              /* idle connections have a shorter time limit */
     int64_t now_ms;             /* clock_ms(), as of this iteration */
     int64_t polled_ms;          /* the same, as of the last epoll_wait(2) */
+    uint32_t commits;           /* how many commits there were; it may overflow */
+    unsigned awaited;           /* connections that the next commit waits for */
     /* Each state has one time limit, so the first connection of a list expires first. No timer and
      * no search is needed. */
     struct connection_list lists[CONNECTION_STATES];
@@ -50,6 +52,16 @@ void connections_close(struct connections *connections, struct connection *conne
  * that the part already sent does not look complete. In a lingering close it reads the received
  * bytes first: close(2) with unread bytes would send a reset, which could overtake the response. */
 void connections_abort(struct connections *connections, struct connection *connection);
+
+/* Count the connections for which the next commit should wait: those that had a request in the last
+ * one, since most clients of such a crowd send the next request as soon as they have the response.
+ * One that has come too late is waited for in every second commit only, the next time in every
+ * fourth, and so on: a client that always takes its time costs the others little. */
+void connections_begin_commit(struct connections *connections);
+void connections_await(struct connections *connections, struct connection *connection);
+
+/* CONNECTION has sent a request, or is closed. Returns whether the next commit has waited for it. */
+bool connections_has_come(struct connections *connections, struct connection *connection);
 
 /* Aborts all connections in the states before END. */
 void connections_abort_all(struct connections *connections, enum connection_state end);

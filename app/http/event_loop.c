@@ -6,6 +6,7 @@
 #include "http/connections.h"
 #include "http/http1.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -113,12 +114,17 @@ static void publish(struct event_loop *loop, int64_t busy_since_ms)
     atomic_store_explicit(&loop->member.busy_since_ms, busy_since_ms, memory_order_relaxed);
 }
 
-static void iterate(struct event_loop *loop, int timeout_ms)
+/* What epoll_wait(2) has reported besides connections. */
+struct wakes {
+    bool clients_wait, by_loop;
+};
+
+/* Waits for up to TIMEOUT_MS, then continues all connections that epoll(7) reports. Returns how
+ * many events there were. */
+static int handle_events(struct event_loop *loop, int timeout_ms, struct wakes *wakes)
 {
     struct connections *connections = &loop->connections;
     struct epoll_event events[EVENTS_MAX];
-    bool clients_wait = false, woken = false;
-    publish(loop, 0);
     int count = epoll_wait(connections->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;
     connections->now_ms = connections->polled_ms = clock_ms();
@@ -126,26 +132,52 @@ static void iterate(struct event_loop *loop, int timeout_ms)
     http1_handle_ready(&loop->http1);
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &loop->acceptor)
-            clients_wait = true;
+            wakes->clients_wait = true;
         else if (events[i].data.ptr == loop)
-            woken = true;
+            wakes->by_loop = true;
         else
             http1_continue(&loop->http1, events[i].data.ptr, events[i].events);
     }
-    if (clients_wait && loop->http1.deferred_count > 0)
+    return count;
+}
+
+/* Before a commit looks again for arrivals, and waits for those that http1_patience_ns() expects.
+ */
+static void gather(struct event_loop *loop, struct wakes *wakes)
+{
+    struct pollfd pollfd = {.fd = loop->connections.epoll, .events = POLLIN};
+    int64_t patience_ns;
+    while ((patience_ns = http1_patience_ns(&loop->http1)) >= 0) {
+        struct timespec timeout = {.tv_sec = patience_ns / 1000000000,
+                                   .tv_nsec = patience_ns % 1000000000};
+        if (patience_ns > 0 && ppoll(&pollfd, 1, &timeout, NULL) <= 0)
+            break;
+        if (handle_events(loop, 0, wakes) == 0 || patience_ns == 0)
+            break;
+    }
+}
+
+static void iterate(struct event_loop *loop, int timeout_ms)
+{
+    struct connections *connections = &loop->connections;
+    struct wakes wakes = {false, false};
+    publish(loop, 0);
+    (void)handle_events(loop, timeout_ms, &wakes);
+    gather(loop, &wakes);
+    if (wakes.clients_wait && loop->http1.deferred_count > 0)
         loop_group_ask(&loop->member, connections->now_ms);
-    if (woken) {
+    if (wakes.by_loop) {
         accept_passed(&loop->acceptor);
-        clients_wait |= atomic_exchange(&loop->member.asked, false);
+        wakes.clients_wait |= atomic_exchange(&loop->member.asked, false);
     }
     http1_commit(&loop->http1);
     if (loop->phase == FINAL)
         return;
     if (!loop->member.accepting && connections->now_ms >= loop->acceptor.enable_after_ms) {
         accept_enable(&loop->acceptor);
-        clients_wait = true;
+        wakes.clients_wait = true;
     }
-    if (clients_wait)
+    if (wakes.clients_wait)
         accept_pending(&loop->acceptor);
 }
 
