@@ -11,14 +11,15 @@
 #include <stdint.h>
 
 enum connection_state {
-    CONNECTION_IDLE,      /* no request has begun since it opened or since the last response */
-    CONNECTION_READING,   /* a part of a request has arrived */
-    CONNECTION_READY,     /* `input` may hold a pipelined request */
-    CONNECTION_DEFERRED,  /* its request waits for the commit at the end of this iteration */
-    CONNECTION_WRITING,   /* a part of the response is not sent yet */
-    CONNECTION_SLOW,      /* the same, and the socket has accepted no bytes for a while */
-    CONNECTION_LINGERING, /* lingering close: waits for the client to close */
-    CONNECTION_CLOSED,    /* to be freed at the end of this iteration */
+    CONNECTION_IDLE,       /* no request has begun since it opened or since the last response */
+    CONNECTION_READING,    /* a part of a request has arrived */
+    CONNECTION_READY,      /* `input` may hold a pipelined request */
+    CONNECTION_WRITING,    /* a part of the response is not sent yet */
+    CONNECTION_SLOW,       /* the same, and the socket has accepted no bytes for a while */
+    CONNECTION_LINGERING,  /* lingering close: waits for the client to close */
+    CONNECTION_DEFERRED,   /* its request waits for a place in a batch */
+    CONNECTION_COMMITTING, /* its request is in the batch */
+    CONNECTION_CLOSED,     /* to be freed at the end of this iteration */
     CONNECTION_STATES
 };
 
@@ -28,13 +29,13 @@ struct connection {
     char *output;          /* the unsent part of a response, or NULL */
     struct stream *stream; /* produces the bytes after `output`, or NULL */
     int64_t since_ms;      /* when it entered its state, by clock_ms() */
+    int64_t tag;           /* of its deferred request */
     uint32_t input_length, output_length, output_sent;
     uint32_t piece_length, piece_sent; /* of the stream's current piece, with its framing */
     uint32_t events;                   /* the events that epoll(7) reports */
     uint32_t unacknowledged;           /* bytes, at the last check in this state; 0: no check yet */
     uint32_t commit;                   /* number of the last commit of one of its requests */
     int socket;
-    int tag;
     enum connection_state state;
     bool keep_alive, head_only, http_1_0; /* of the current request */
     bool linger;  /* the client may still send bytes that will not be read */

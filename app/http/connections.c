@@ -73,6 +73,11 @@ void connections_set_events(struct connections *connections, struct connection *
         connection->events = events;
 }
 
+void connections_forget(struct connections *connections, struct connection *connection)
+{
+    (void)epoll_ctl(connections->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
+}
+
 void connections_begin_commit(struct connections *connections)
 {
     connections->commits++;
@@ -86,22 +91,20 @@ void connections_await(struct connections *connections, struct connection *conne
     connections->awaited += connection->awaited;
 }
 
-bool connections_has_come(struct connections *connections, struct connection *connection)
+void connections_has_come(struct connections *connections, struct connection *connection)
 {
     bool in_time = connection->commit == connections->commits;
-    bool awaited = in_time && connection->awaited;
     if (in_time)
         connection->late = 0;
     else if (connection->awaited && connection->late < LATE_MAX)
         connection->late++;
+    connections->awaited -= in_time && connection->awaited;
     connection->awaited = false;
-    connections->awaited -= awaited;
-    return awaited;
 }
 
 void connections_close(struct connections *connections, struct connection *connection)
 {
-    (void)connections_has_come(connections, connection);
+    connections_has_come(connections, connection);
     (void)close(connection->socket);
     loop_group_uncount(connections->member);
     connections_set_state(connections, connection, CONNECTION_CLOSED);

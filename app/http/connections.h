@@ -44,6 +44,9 @@ void connections_set_slow(struct connections *connections, struct connection *co
 void connections_set_events(struct connections *connections, struct connection *connection,
                             uint32_t events);
 
+/* Makes epoll(7) report no more events of CONNECTION: it cannot be told to ignore errors. */
+void connections_forget(struct connections *connections, struct connection *connection);
+
 /* Closes the socket. The memory is freed later, by connections_free_closed(): events of this
  * iteration may still point to it. */
 void connections_close(struct connections *connections, struct connection *connection);
@@ -54,14 +57,14 @@ void connections_close(struct connections *connections, struct connection *conne
 void connections_abort(struct connections *connections, struct connection *connection);
 
 /* Count the connections for which the next commit should wait: those that had a request in the last
- * one, since most clients of such a crowd send the next request as soon as they have the response.
- * One that has come too late is waited for in every second commit only, the next time in every
- * fourth, and so on: a client that always takes its time costs the others little. */
+ * one, since many clients send the next request as soon as they have the response. One that has
+ * come too late is waited for in every second commit only, then in every fourth, and so on: a
+ * client that always takes its time costs the others little. */
 void connections_begin_commit(struct connections *connections);
 void connections_await(struct connections *connections, struct connection *connection);
 
-/* CONNECTION has sent a request, or is closed. Returns whether the next commit has waited for it. */
-bool connections_has_come(struct connections *connections, struct connection *connection);
+/* CONNECTION has sent a request, or is closed. */
+void connections_has_come(struct connections *connections, struct connection *connection);
 
 /* Aborts all connections in the states before END. */
 void connections_abort_all(struct connections *connections, enum connection_state end);

@@ -6,7 +6,6 @@
 #include "http/connections.h"
 #include "http/http1.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -63,6 +62,11 @@ static void leave_if_due(struct event_loop *loop)
 static bool finish(struct event_loop *loop)
 {
     struct connections *connections = &loop->connections;
+    /* A visit is acknowledged or refused, however long its commit takes. */
+    bool commits = connections->lists[CONNECTION_DEFERRED].first ||
+                   connections->lists[CONNECTION_COMMITTING].first;
+    if (commits && connections->polled_ms - loop->final_since_ms > FINAL_REQUESTS_MS)
+        loop->final_since_ms = connections->polled_ms - FINAL_REQUESTS_MS;
     unsigned connections_max = loop_group_connections_max(loop->member.group);
     /* So many iterations reach all sockets, since epoll_wait(2) reports them round-robin. */
     bool found_all = !loop->more_events || loop->final_iterations++ > connections_max / EVENTS_MAX;
@@ -114,17 +118,12 @@ static void publish(struct event_loop *loop, int64_t busy_since_ms)
     atomic_store_explicit(&loop->member.busy_since_ms, busy_since_ms, memory_order_relaxed);
 }
 
-/* What epoll_wait(2) has reported besides connections. */
-struct wakes {
-    bool clients_wait, by_loop;
-};
-
-/* Waits for up to TIMEOUT_MS, then continues all connections that epoll(7) reports. Returns how
- * many events there were. */
-static int handle_events(struct event_loop *loop, int timeout_ms, struct wakes *wakes)
+static void iterate(struct event_loop *loop, int timeout_ms)
 {
     struct connections *connections = &loop->connections;
     struct epoll_event events[EVENTS_MAX];
+    bool clients_wait = false, woken = false;
+    publish(loop, 0);
     int count = epoll_wait(connections->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;
     connections->now_ms = connections->polled_ms = clock_ms();
@@ -132,52 +131,26 @@ static int handle_events(struct event_loop *loop, int timeout_ms, struct wakes *
     http1_handle_ready(&loop->http1);
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &loop->acceptor)
-            wakes->clients_wait = true;
+            clients_wait = true;
         else if (events[i].data.ptr == loop)
-            wakes->by_loop = true;
+            woken = true;
         else
             http1_continue(&loop->http1, events[i].data.ptr, events[i].events);
     }
-    return count;
-}
-
-/* Before a commit looks again for arrivals, and waits for those that http1_patience_ns() expects.
- */
-static void gather(struct event_loop *loop, struct wakes *wakes)
-{
-    struct pollfd pollfd = {.fd = loop->connections.epoll, .events = POLLIN};
-    int64_t patience_ns;
-    while ((patience_ns = http1_patience_ns(&loop->http1)) >= 0) {
-        struct timespec timeout = {.tv_sec = patience_ns / 1000000000,
-                                   .tv_nsec = patience_ns % 1000000000};
-        if (patience_ns > 0 && ppoll(&pollfd, 1, &timeout, NULL) <= 0)
-            break;
-        if (handle_events(loop, 0, wakes) == 0 || patience_ns == 0)
-            break;
-    }
-}
-
-static void iterate(struct event_loop *loop, int timeout_ms)
-{
-    struct connections *connections = &loop->connections;
-    struct wakes wakes = {false, false};
-    publish(loop, 0);
-    (void)handle_events(loop, timeout_ms, &wakes);
-    gather(loop, &wakes);
-    if (wakes.clients_wait && loop->http1.deferred_count > 0)
+    if (clients_wait && connections->lists[CONNECTION_DEFERRED].first)
         loop_group_ask(&loop->member, connections->now_ms);
-    if (wakes.by_loop) {
+    if (woken) {
         accept_passed(&loop->acceptor);
-        wakes.clients_wait |= atomic_exchange(&loop->member.asked, false);
+        clients_wait |= atomic_exchange(&loop->member.asked, false);
     }
     http1_commit(&loop->http1);
     if (loop->phase == FINAL)
         return;
     if (!loop->member.accepting && connections->now_ms >= loop->acceptor.enable_after_ms) {
         accept_enable(&loop->acceptor);
-        wakes.clients_wait = true;
+        clients_wait = true;
     }
-    if (wakes.clients_wait)
+    if (clients_wait)
         accept_pending(&loop->acceptor);
 }
 
@@ -221,6 +194,11 @@ struct event_loop *event_loop_new(struct loop_group *group, const struct handler
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms)
 {
     atomic_store(&loop->drain_until_ms, clock_ms() + drain_ms);
+    (void)eventfd_write(loop->member.wake, 1);
+}
+
+void event_loop_wake(struct event_loop *loop)
+{
     (void)eventfd_write(loop->member.wake, 1);
 }
 

@@ -36,6 +36,9 @@ void *event_loop_run(void *event_loop);
  * up to half a second for clients to close, and stops. */
 void event_loop_drain(struct event_loop *loop, unsigned drain_ms);
 
+/* Makes the loop look whether its batch is committed, from any thread. */
+void event_loop_wake(struct event_loop *loop);
+
 /* To be called after event_loop_run() of all loops of the group has returned. */
 void event_loop_free(struct event_loop *loop);
 

@@ -7,10 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     RESPONSE_MAX = 32768, /* bytes of a response, or of one piece of a long one */
-    DEFERRED_MAX = 512,   /* deferred requests between two commits */
+    BATCH_ROOM = 512,     /* requests in one batch */
 };
 
 /* A response under construction. */
@@ -21,22 +22,32 @@ struct response {
     char *data;            /* in: RESPONSE_MAX bytes. out: where the response starts */
     size_t length;         /* out */
     struct stream *stream; /* out: produces the rest of the body; or NULL */
+    int64_t tag;           /* out: of a deferred request. in: of the one to respond to */
 };
 
-/* All functions are called on the loop's thread, with the handler's CONTEXT. */
+/* All functions are called on the loop's thread, with the handler's CONTEXT. Deferred requests are
+ * committed in batches: the loop adds those that wait, lets the batch be committed, and goes on
+ * serving until it is. Then it responds to them, resets the batch, and adds those that have come
+ * meanwhile. */
 struct handler {
     void *context;
-    /* Either fills in RESPONSE and returns -1, or defers REQUEST and returns a tag >= 0. After the
-     * commit respond() is called with that tag. At most DEFERRED_MAX requests are deferred between
-     * two commits. */
-    int (*request)(void *context, const struct request *request, struct response *response);
+    /* Either fills in RESPONSE and returns true, or defers REQUEST, sets the tag and returns false.
+     */
+    bool (*request)(void *context, const struct request *request, struct response *response);
     /* Fills in RESPONSE with STATUS: the received bytes are not a valid request, or came too late.
      */
     void (*refuse)(void *context, int status, struct response *response);
-    /* Commits all requests that were deferred since the last commit. */
-    void (*commit)(void *context);
-    /* Fills in RESPONSE to the deferred request with TAG. */
-    void (*respond)(void *context, int tag, struct response *response);
+    /* Adds the deferred request with TAG to the batch, or returns false: it has no room, or is
+     * being committed. */
+    bool (*add)(void *context, int64_t tag);
+    /* Commits the batch, now or later: then event_loop_wake() wakes the loop. Until it begins, more
+     * may be added. AWAITED: how many connections are expected to send a request at once. */
+    void (*commit)(void *context, unsigned awaited);
+    bool (*is_committed)(void *context);
+    /* Fills in RESPONSE to the request at INDEX in the committed batch. */
+    void (*respond)(void *context, unsigned index, struct response *response);
+    /* Begins the next batch. */
+    void (*reset)(void *context);
 };
 
 #endif

@@ -167,7 +167,8 @@ static struct response new_response(struct http1 *http1, const struct connection
     return (struct response){.data = http1->output,
                              .keep_alive = connection->keep_alive && !http1->connections->draining,
                              .head_only = connection->head_only,
-                             .http_1_0 = connection->http_1_0};
+                             .http_1_0 = connection->http_1_0,
+                             .tag = connection->tag};
 }
 
 /* Responds with STATUS and closes. */
@@ -180,59 +181,49 @@ static void refuse(struct http1 *http1, struct connection *connection, int statu
     send_response(http1, connection, &response);
 }
 
-/* Do commits take as long as a sync? */
-static bool is_worth_a_look(const struct http1 *http1)
+static void add_deferred(struct http1 *http1)
 {
-    enum { LEAST_NS = 50000 };
-    return http1->commit_ns >= LEAST_NS;
+    const struct handler *handler = http1->handler;
+    struct connections *connections = http1->connections;
+    const struct connection_list *deferred = &connections->lists[CONNECTION_DEFERRED];
+    while (deferred->first && handler->add(handler->context, deferred->first->tag))
+        connections_set_state(connections, deferred->first, CONNECTION_COMMITTING);
 }
 
-/* Group commit. After a commit its clients send their next requests within a moment, but one after
- * the other. A commit that starts with the first of them leaves the others waiting for two syncs,
- * and the clients fall into two groups that take turns: half of the disk's syncs are lost. So where
- * a commit takes as long as a sync, it waits for the awaited connections (connections_await()),
- * but ends the wait when none has come for an eighth of what commits have lately taken. So it never
- * waits for a client that is idle, nor if no other was in the last commit. PostgreSQL waits too
- * only if others are active (commit_delay, commit_siblings), MariaDB for a number of transactions
- * (binlog_commit_wait_count). */
-int64_t http1_patience_ns(const struct http1 *http1)
+/* Returns whether there were any. */
+static bool respond_to_committed(struct http1 *http1)
 {
-    enum { PART = 8 };
-    if (http1->deferred_count == 0 || !is_worth_a_look(http1))
-        return -1;
-    int64_t left_ns = http1->last_come_ns + http1->commit_ns / PART - clock_ns();
-    return http1->connections->awaited > 0 && left_ns > 0 ? left_ns : 0;
-}
-
-/* One stalled sync must not count for many. */
-static void observe_commit(struct http1 *http1, int64_t duration_ns)
-{
-    int64_t lately_ns = http1->commit_ns;
-    int64_t most_ns = lately_ns > 0 && duration_ns > 2 * lately_ns ? 2 * lately_ns : duration_ns;
-    http1->commit_ns = lately_ns > 0 ? lately_ns + (most_ns - lately_ns) / 8 : most_ns;
+    const struct handler *handler = http1->handler;
+    struct connections *connections = http1->connections;
+    const struct connection_list *committing = &connections->lists[CONNECTION_COMMITTING];
+    if (!committing->first || !handler->is_committed(handler->context))
+        return false;
+    connections->now_ms = clock_ms();
+    connections_begin_commit(connections);
+    for (unsigned i = 0; committing->first; i++) {
+        struct connection *connection = committing->first;
+        struct response response = new_response(http1, connection);
+        handler->respond(handler->context, i, &response);
+        send_response(http1, connection, &response);
+        assert(committing->first != connection);
+        if (connection->state == CONNECTION_IDLE)
+            connections_await(connections, connection);
+    }
+    handler->reset(handler->context);
+    return true;
 }
 
 void http1_commit(struct http1 *http1)
 {
+    const struct connections *connections = http1->connections;
     const struct handler *handler = http1->handler;
-    if (http1->deferred_count == 0)
-        return;
-    int64_t since_ns = clock_ns();
-    handler->commit(handler->context);
-    observe_commit(http1, clock_ns() - since_ns);
-    connections_begin_commit(http1->connections);
-    http1->connections->now_ms = clock_ms();
-    for (unsigned i = 0; i < http1->deferred_count; i++) {
-        struct connection *connection = http1->deferred[i];
-        assert(connection->state == CONNECTION_DEFERRED);
-        struct response response = new_response(http1, connection);
-        handler->respond(handler->context, connection->tag, &response);
-        send_response(http1, connection, &response);
-        if (connection->state == CONNECTION_IDLE)
-            connections_await(http1->connections, connection);
-    }
-    http1->deferred_count = 0;
-    http1->last_come_ns = clock_ns();
+    do {
+        add_deferred(http1);
+        if (connections->lists[CONNECTION_COMMITTING].first ||
+            connections->awaited != http1->awaited)
+            handler->commit(handler->context, connections->awaited);
+        http1->awaited = connections->awaited;
+    } while (respond_to_committed(http1));
 }
 
 static void handle_request(struct http1 *http1, struct connection *connection,
@@ -241,20 +232,14 @@ static void handle_request(struct http1 *http1, struct connection *connection,
     connection->keep_alive = request->keep_alive;
     connection->head_only = request->head_only;
     connection->http_1_0 = request->http_1_0;
-    if (connections_has_come(http1->connections, connection) && is_worth_a_look(http1))
-        http1->last_come_ns = clock_ns();
+    connections_has_come(http1->connections, connection);
     struct response response = new_response(http1, connection);
-    int tag = http1->handler->request(http1->handler->context, request, &response);
-    if (tag < 0) {
+    if (http1->handler->request(http1->handler->context, request, &response)) {
         send_response(http1, connection, &response);
         return;
     }
-    assert(http1->deferred_count < DEFERRED_MAX);
-    connection->tag = tag;
+    connection->tag = response.tag;
     connections_set_state(http1->connections, connection, CONNECTION_DEFERRED);
-    http1->deferred[http1->deferred_count++] = connection;
-    if (http1->deferred_count == DEFERRED_MAX)
-        http1_commit(http1);
 }
 
 static bool has_expired(const struct connections *connections, const struct connection *connection)
@@ -332,6 +317,17 @@ static void discard_input(struct http1 *http1, struct connection *connection)
         connections_close(http1->connections, connection);
 }
 
+/* The client has sent more before its response, or is gone: its visit is recorded all the same. */
+static void wait_for_commit(struct http1 *http1, struct connection *connection, uint32_t events)
+{
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        connection->keep_alive = false;
+        connections_forget(http1->connections, connection);
+    } else {
+        connections_set_events(http1->connections, connection, 0);
+    }
+}
+
 void http1_continue(struct http1 *http1, struct connection *connection, uint32_t events)
 {
     switch (connection->state) {
@@ -352,6 +348,10 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
         break;
     case CONNECTION_LINGERING:
         discard_input(http1, connection);
+        break;
+    case CONNECTION_DEFERRED:
+    case CONNECTION_COMMITTING:
+        wait_for_commit(http1, connection, events);
         break;
     default: /* this iteration handles it elsewhere */
         break;

@@ -10,10 +10,7 @@
 struct http1 {
     struct connections *connections;
     const struct handler *handler;
-    int64_t commit_ns;    /* how long commits have lately taken */
-    int64_t last_come_ns; /* by clock_ns(): the last commit's end, or a later awaited request */
-    unsigned deferred_count;
-    struct connection *deferred[DEFERRED_MAX];
+    unsigned awaited; /* as the handler knows it */
     char input[REQUEST_HEAD_MAX];
     char output[RESPONSE_MAX];
 };
@@ -24,11 +21,8 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
 /* Handles the next pipelined request of each connection in CONNECTION_READY. */
 void http1_handle_ready(struct http1 *http1);
 
-/* Returns how long the commit of the deferred requests should wait for more, in ns; 0: it should
- * only look whether more have arrived; -1: not even that. */
-int64_t http1_patience_ns(const struct http1 *http1);
-
-/* Lets the handler commit all deferred requests, and sends their responses. */
+/* Sends the responses to committed requests, and lets the handler commit those that were deferred
+ * since. */
 void http1_commit(struct http1 *http1);
 
 /* Handles expired connections. In the middle of a request: responds with 408. From

@@ -78,13 +78,13 @@ static void respond_no_visit(struct worker *worker, struct response *response)
     respond_unavailable(worker, response, METRICS_ROOT, MEDIA_TEXT, sizeof text - 1);
 }
 
-int route_visitor(void *context, const struct request *request, struct response *response)
+bool route_visitor(void *context, const struct request *request, struct response *response)
 {
     struct worker *worker = context;
     if (is_path(request, "/")) {
         if (request->prefetch) {
             respond_no_visit(worker, response);
-            return -1;
+            return true;
         }
         if (!request->head_only)
             return visit_defer(worker, request, response);
@@ -99,10 +99,10 @@ int route_visitor(void *context, const struct request *request, struct response 
         respond_text(worker, response, METRICS_OTHER, 404,
                      "not found; there are / /visits /version\n");
     }
-    return -1;
+    return true;
 }
 
-int route_admin(void *context, const struct request *request, struct response *response)
+bool route_admin(void *context, const struct request *request, struct response *response)
 {
     struct worker *worker = context;
     if (is_path(request, "/metrics"))
@@ -112,7 +112,7 @@ int route_admin(void *context, const struct request *request, struct response *r
     else if (!respond_probe(worker, request, response))
         respond_text(worker, response, METRICS_OTHER, 404,
                      "not found; there are /healthz /readyz /metrics /version\n");
-    return -1;
+    return true;
 }
 
 void route_refuse(void *context, int status, struct response *response)

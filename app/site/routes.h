@@ -5,8 +5,8 @@
 #include "site/site.h"
 
 /* Functions of struct handler. */
-int route_visitor(void *worker, const struct request *request, struct response *response);
-int route_admin(void *worker, const struct request *request, struct response *response);
+bool route_visitor(void *worker, const struct request *request, struct response *response);
+bool route_admin(void *worker, const struct request *request, struct response *response);
 void route_refuse(void *worker, int status, struct response *response);
 
 #endif

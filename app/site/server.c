@@ -1,6 +1,7 @@
 #include "site/server.h"
 
 #include "base/thread.h"
+#include "site/commit.h"
 #include "site/routes.h"
 #include "site/visit.h"
 
@@ -39,19 +40,24 @@ static int start_worker(struct worker *worker)
 }
 
 static struct worker *new_worker(struct server *server, struct loop_group *group,
-                                 int (*request)(void *, const struct request *, struct response *))
+                                 bool (*request)(void *, const struct request *, struct response *))
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker)
         return NULL;
     worker->server = server;
-    worker->handler = (struct handler){.context = worker,
-                                       .request = request,
-                                       .refuse = route_refuse,
-                                       .commit = visit_commit,
-                                       .respond = visit_respond};
+    worker->handler =
+        (struct handler){.context = worker,
+                         .request = request,
+                         .refuse = route_refuse,
+                         .add = batch_add,
+                         .commit = server->settings->sync_always ? batch_submit : batch_commit,
+                         .is_committed = batch_is_committed,
+                         .respond = visit_respond,
+                         .reset = batch_reset};
     response_defaults_init(&worker->defaults, server->pod_field);
     worker->loop = event_loop_new(group, &worker->handler, server->settings->idle_timeout_ms);
+    worker->batch.loop = worker->loop;
     if (!worker->loop) {
         free_worker(worker);
         return NULL;
@@ -128,7 +134,8 @@ static int make_workers(struct server *server)
 
 static int start_workers(struct server *server)
 {
-    if (start_worker(server->admin) != 0)
+    if (start_worker(server->admin) != 0 ||
+        (server->settings->sync_always && committer_start(server) != 0))
         return -1;
     for (unsigned i = 0; i < server->workers_count; i++)
         if (start_worker(server->workers[i]) != 0)
@@ -147,6 +154,7 @@ struct server *server_open(const struct server_settings *settings, struct visit_
     server->settings = settings;
     server->log = log;
     server->owner = pthread_self();
+    committer_init(&server->committer);
     find_pod_name(server->pod);
     (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
     server->listeners = open_listeners("listen", settings->listen, message, size);
@@ -170,7 +178,7 @@ int server_start(struct server *server, char *message, size_t size)
     if (start_workers(server) == 0)
         return 0;
     (void)snprintf(message, size, "cannot start %u threads: %s; give fewer --workers",
-                   server->settings->workers + 1, strerror(errno));
+                   server->settings->workers + 1 + server->settings->sync_always, strerror(errno));
     return -1;
 }
 
@@ -203,6 +211,8 @@ void server_stop(struct server *server)
 {
     for (unsigned i = 0; i < server->workers_count; i++)
         (void)pthread_join(server->workers[i]->thread, NULL);
+    if (server->settings->sync_always)
+        committer_stop(server);
     event_loop_drain(server->admin->loop, 0);
     (void)pthread_join(server->admin->thread, NULL);
     free_server(server);

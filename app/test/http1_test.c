@@ -37,12 +37,12 @@ static void stop(void)
 
 static int requests, refusals;
 
-static int take(void *context, const struct request *request, struct response *response)
+static bool take(void *context, const struct request *request, struct response *response)
 {
     (void)context, (void)request;
     requests++;
     response->length = 0;
-    return -1;
+    return true;
 }
 
 static void refuse(void *context, int status, struct response *response)

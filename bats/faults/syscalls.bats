@@ -129,12 +129,22 @@ fail_one_sync() {
   found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
 }
 
-# syncs_slowly: a client has sent half a request. Another client's visit is synced for longer than the time limit of a
-# request; meanwhile the first client sends the rest.
-syncs_slowly() {
+# start_slow CALL WHEN MICROSECONDS [OPTION...]: starts the program so that those of its calls, in strace's notation, take
+# so long after the line is in the file. A slow `write` of a visit holds up the event loop itself; a slow `fdatasync` holds
+# up only the visits that wait for it.
+start_slow() {
   requires command:strace
+  local options=()
+  [ "$1" != write ] || options=(--sync=none)
+  IN_FRONT="strace -D -f -qq -o /dev/null -P $BATS_TEST_TMPDIR/data/visits.txt -e trace=$1 -e inject=$1:delay_exit=$3:when=$2" \
+    start_web_app "${options[@]}" "${@:4}"
+}
+
+# commits_slowly CALL: a client has sent half a request. The CALL of another client's visit takes longer than the time
+# limit of a request; meanwhile the first client sends the rest.
+commits_slowly() {
   local half
-  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=11000000:when=1" start_web_app
+  start_slow "$1" 1 11000000
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n' >&"$half"
   # The event loop has read it once it responds to this later request.
@@ -149,19 +159,23 @@ syncs_slowly() {
 
 visits_are() { [ "$(count_visits)" = "$1" ]; }
 
-@test "bytes that arrive during a sync of eleven seconds are in time" { syncs_slowly; }
+@test "bytes that arrive during a write or a sync of eleven seconds are in time" {
+  commits_slowly write
+  rm -r "$data"
+  stop_started
+  commits_slowly fdatasync
+}
 
-@test "control: a program that takes a slow sync for its clients' silence is found out" {
-  mutant takes-slow-sync-for-silence
-  run syncs_slowly
+@test "control: a program that takes a slow write for its clients' silence is found out" {
+  mutant takes-slow-write-for-silence
+  run commits_slowly write
   assert_failure
   assert_output --partial "HTTP/1.1 408"
 }
 
-# ends_in_time: a head that arrives byte by byte is refused, though some byte of it has arrived during every sync.
+# ends_in_time: a head that arrives byte by byte is refused, though some byte of it has arrived during every write.
 ends_in_time() {
-  requires command:strace
-  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=100000" start_web_app
+  start_slow write 1+ 100000
   visitor_in_background "$BATS_TEST_TMPDIR/out" --connections 2 --seconds 30 --pipeline 64
   in_background "$BATS_TEST_TMPDIR/head" "$TOOLS/slow.py" --port "$port" --connections 1 --kind head --period 0.02
   try --max 190 --delay 0.1 -- heads_are_refused
@@ -169,7 +183,7 @@ ends_in_time() {
 
 heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code="408"}')" = 1 ]; }
 
-@test "slow syncs give no client more than ten seconds for a head that arrives byte by byte" { ends_in_time; }
+@test "slow writes give no client more than ten seconds for a head that arrives byte by byte" { ends_in_time; }
 
 @test "control: a program that waits as long as more bytes come is found out" {
   mutant accepts-bytes-past-deadline
@@ -178,14 +192,13 @@ heads_are_refused() { [ "$(metric 'web_app_http_requests_total{path="other",code
   assert_output --partial "gave up after 190 attempts"
 }
 
-# free_loops: new clients go to the loops that no slow sync holds up.
+# free_loops: new clients go to the loops that no slow write holds up.
 free_loops() {
-  requires command:strace
-  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=12000000:when=1" start_web_app --workers 3
+  start_slow write 1 12000000 --workers 3
   timeout 90 "$TOOLS/loops.py" held-up --port "$port" --visits "$data/visits.txt"
 }
 
-@test "clients that connect while a slow sync holds up a loop do not wait for it" {
+@test "clients that connect while a slow write holds up a loop do not wait for it" {
   free_loops
 }
 
@@ -224,34 +237,51 @@ refused_and_gone() {
   assert_line --regexp "^ *2$"
 }
 
-# crowd SCENE SLOW-SYNCS MICROSECONDS [OPTION...]: many clients send requests during a slow sync; see bats/tools/crowd.py.
-# SLOW-SYNCS are the syncs that take MICROSECONDS, in strace's notation. SCENE='--others 9' sets options of the scene.
+# crowd SCENE WHEN MICROSECONDS [OPTION...]: many clients send requests during a slow write of a visit, or a slow $CALL; see
+# start_slow and bats/tools/crowd.py. SCENE='--others 9' sets options of the scene.
 crowd() {
-  requires command:strace
-  IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:delay_enter=$3:when=$2" start_web_app "${@:4}"
+  start_slow "${CALL:-write}" "${@:2}"
   # shellcheck disable=SC2086 # SCENE has options of the scene
   run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt" ${SCENE:-}
   echo "# $output" >&3
 }
 
-@test "with SIGTERM during a slow sync all requests sent by then get their responses, however many" {
-  crowd drain 1..3 700000 --drain 60s
-  assert_success
-  wait "$pid"
-  assert_visits 700
+# each_call: for a test that must hold during a slow write and during a slow sync; runs it with both as $CALL.
+each_call() {
+  for CALL in write fdatasync; do
+    "$@"
+    stop_started
+    rm -r "$data"
+  done
 }
 
-@test "at the limit no connection is evicted whose request came during a slow sync" {
-  crowd limit 1..2 3000000 --max-connections 60
-  assert_success
-  assert_visits 80
+@test "with SIGTERM during a slow write or sync all requests sent by then get their responses, however many" {
+  drains() {
+    crowd drain 1..3 700000 --drain 60s
+    assert_success
+    wait "$pid"
+    assert_visits 700
+  }
+  each_call drains
 }
 
-@test "if the drain time ends during a slow sync, all clients in the backlog are served, however many" {
-  crowd drain-backlog 1 3000000 --drain 100ms
-  assert_success
-  wait "$pid"
-  assert_visits 301
+@test "at the limit no connection is evicted whose request came during a slow write or sync" {
+  evicts_none() {
+    crowd limit 1..2 3000000 --max-connections 60
+    assert_success
+    assert_visits 80
+  }
+  each_call evicts_none
+}
+
+@test "if the drain time ends during a slow write or sync, all clients in the backlog are served, however many" {
+  drains() {
+    crowd drain-backlog 1 3000000 --drain 100ms
+    assert_success
+    wait "$pid"
+    assert_visits 301
+  }
+  each_call drains
 }
 
 @test "clients that never stop sending do not keep it from ending" {
@@ -273,7 +303,7 @@ crowd() {
   assert_output "it is still there after 15 s"
 }
 
-# read_on: during a slow sync a client reads on in its listing, after the requests of so many others that epoll(7)
+# read_on: during a slow write a client reads on in its listing, after the requests of so many others that epoll(7)
 # reports those first. By then the program has seen no progress of it for longer than the write timeout, or than the time
 # for which it is not evicted at the limit.
 read_on() {
@@ -287,14 +317,14 @@ old_visits() {
   yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" >"$BATS_TEST_TMPDIR/data/visits.txt"
 }
 
-# lingers: while a slow sync holds up the program, a client sends more and still reads its last response, a short listing.
+# lingers: while a slow write holds up the program, a client sends more and still reads its last response, a short listing.
 lingers() {
   old_visits 1000
   crowd lingerer 1 2500000
 }
 
-@test "a client that keeps reading a listing is closed neither by a sync of eleven seconds nor, at the limit, by a short one" {
-  # This build has a write timeout of ten seconds, so that a sync of eleven is longer.
+@test "a client that keeps reading a listing is closed neither by a write of eleven seconds nor, at the limit, by a short one" {
+  # This build has a timeout of ten seconds for its clients' reading, so that a write of eleven is longer.
   mutant ten-second-write-timeout
   read_on 11000000
   assert_success
@@ -315,9 +345,11 @@ lingers() {
 }
 
 @test "bytes after the last request of a connection do not reset it, neither before the response nor after" {
-  crowd last-bytes 1..2 1500000
-  assert_success
-  stop_started
+  last_bytes() {
+    crowd last-bytes 1..2 1500000
+    assert_success
+  }
+  each_call last_bytes
   lingers
   assert_success
 }
