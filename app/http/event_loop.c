@@ -118,7 +118,8 @@ static void publish(struct event_loop *loop, int64_t busy_since_ms)
     atomic_store_explicit(&loop->member.busy_since_ms, busy_since_ms, memory_order_relaxed);
 }
 
-static void iterate(struct event_loop *loop, int timeout_ms)
+/* Returns false if another thread runs the loop by now. */
+static bool iterate(struct event_loop *loop, int timeout_ms)
 {
     struct connections *connections = &loop->connections;
     struct epoll_event events[EVENTS_MAX];
@@ -143,31 +144,36 @@ static void iterate(struct event_loop *loop, int timeout_ms)
         accept_passed(&loop->acceptor);
         clients_wait |= atomic_exchange(&loop->member.asked, false);
     }
-    http1_commit(&loop->http1);
+    if (!http1_commit(&loop->http1))
+        return false;
     if (loop->phase == FINAL)
-        return;
+        return true;
     if (!loop->member.accepting && connections->now_ms >= loop->acceptor.enable_after_ms) {
         accept_enable(&loop->acceptor);
         clients_wait = true;
     }
     if (clients_wait)
         accept_pending(&loop->acceptor);
+    return true;
 }
 
-void *event_loop_run(void *event_loop)
+bool event_loop_run(struct event_loop *loop)
 {
-    struct event_loop *loop = event_loop;
     struct connections *connections = &loop->connections;
     connections->now_ms = connections->polled_ms = clock_ms();
-    accept_enable(&loop->acceptor);
+    if (loop->phase != FINAL) {
+        accept_enable(&loop->acceptor);
+        accept_pending(&loop->acceptor);
+    }
     while (update_phase(loop)) {
         http1_close_expired(&loop->http1);
-        iterate(loop, poll_timeout_ms(loop));
+        if (!iterate(loop, poll_timeout_ms(loop)))
+            return false;
         connections_free_closed(connections);
     }
     connections_abort_all(connections, CONNECTION_CLOSED);
     connections_free_closed(connections);
-    return NULL;
+    return true;
 }
 
 struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler,

@@ -27,8 +27,10 @@ struct event_loop;
 struct event_loop *event_loop_new(struct loop_group *group, const struct handler *handler,
                                   unsigned idle_timeout_ms);
 
-/* Serves until the loop has drained. It has the type of a start routine of pthread_create(3). */
-void *event_loop_run(void *event_loop);
+/* Serves until the loop has drained. Returns false if the handler's commit() did, in the middle of
+ * an iteration: then the caller must not use the loop any more, and another thread, which may have
+ * begun already, goes on with it by the same call. */
+bool event_loop_run(struct event_loop *loop);
 
 /* Starts a graceful shutdown, from any thread: responses carry `Connection: close` and idle
  * connections are closed. The loop stops when no connection is left. Otherwise, when DRAIN_MS are

@@ -41,8 +41,9 @@ struct handler {
      * being committed. */
     bool (*add)(void *context, int64_t tag);
     /* Commits the batch, now or later: then event_loop_wake() wakes the loop. Until it begins, more
-     * may be added. AWAITED: how many connections are expected to send a request at once. */
-    void (*commit)(void *context, unsigned awaited);
+     * may be added. AWAITED: how many connections are expected to send a request at once. Returns
+     * false if it took so long that another thread runs the loop by now. */
+    bool (*commit)(void *context, unsigned awaited);
     bool (*is_committed)(void *context);
     /* Fills in RESPONSE to the request at INDEX in the committed batch. */
     void (*respond)(void *context, unsigned index, struct response *response);

@@ -213,17 +213,19 @@ static bool respond_to_committed(struct http1 *http1)
     return true;
 }
 
-void http1_commit(struct http1 *http1)
+bool http1_commit(struct http1 *http1)
 {
     const struct connections *connections = http1->connections;
     const struct handler *handler = http1->handler;
     do {
         add_deferred(http1);
-        if (connections->lists[CONNECTION_COMMITTING].first ||
-            connections->awaited != http1->awaited)
-            handler->commit(handler->context, connections->awaited);
+        unsigned before = http1->awaited;
         http1->awaited = connections->awaited;
+        if ((connections->lists[CONNECTION_COMMITTING].first || before != http1->awaited) &&
+            !handler->commit(handler->context, http1->awaited))
+            return false;
     } while (respond_to_committed(http1));
+    return true;
 }
 
 static void handle_request(struct http1 *http1, struct connection *connection,

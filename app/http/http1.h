@@ -22,8 +22,8 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
 void http1_handle_ready(struct http1 *http1);
 
 /* Sends the responses to committed requests, and lets the handler commit those that were deferred
- * since. */
-void http1_commit(struct http1 *http1);
+ * since. Returns false if another thread runs the loop by now. */
+bool http1_commit(struct http1 *http1);
 
 /* Handles expired connections. In the middle of a request: responds with 408. From
  * CONNECTION_WRITING: changes the state to CONNECTION_SLOW. All others: aborts them. */

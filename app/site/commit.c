@@ -1,7 +1,6 @@
 #include "site/commit.h"
 
 #include "base/clock.h"
-#include "base/thread.h"
 #include "site/metrics.h"
 #include "site/visit.h"
 
@@ -9,6 +8,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+
+enum {
+    SHORT_NS = 3000000, /* of such a sync a hand-over to another thread costs more than 3 % */
+    WATCH_NS = 5000000, /* for so long a leader may commit before it loses its loop */
+};
+#define FOR_EVER INT64_MAX
 
 /* Returns the end of the appended lines in the file, or 0 with the errno in `error`. */
 static uint64_t append(struct visit_log *log, struct batch *batch)
@@ -27,28 +32,23 @@ static uint64_t append(struct visit_log *log, struct batch *batch)
     return end;
 }
 
-/* Returns 0 or the errno. One stalled sync must not count for many: see patience_ns(). */
-static int sync_to(struct server *server, uint64_t end)
+/* Returns 0 or the errno. */
+static int sync_to(struct visit_log *log, uint64_t end, uint64_t *ret_duration_ns)
 {
-    struct committer *committer = &server->committer;
-    uint64_t duration_ns;
-    int error = visit_log_sync(server->log, end, &duration_ns) == 0 ? 0 : errno ? errno : EIO;
-    metrics_observe_sync(duration_ns);
-    int64_t lately_ns = committer->sync_ns, last_ns = (int64_t)duration_ns;
-    if (last_ns > 2 * lately_ns && lately_ns > 0)
-        last_ns = 2 * lately_ns;
-    committer->sync_ns = lately_ns == 0 ? last_ns : lately_ns + (last_ns - lately_ns) / 8;
+    int error = visit_log_sync(log, end, ret_duration_ns) == 0 ? 0 : errno ? errno : EIO;
+    metrics_observe_sync(*ret_duration_ns);
     if (error)
-        visit_log_truncate_unsynced(server->log);
+        visit_log_truncate_unsynced(log);
     return error;
 }
 
 /* Commits the batches of the list FIRST, which are COMMITTING. Wakes the owner if it must act at
- * once: to reopen a file that another process has changed, or to exit. */
-static void commit(struct server *server, struct batch *first)
+ * once: to reopen a file that another process has changed, or to exit. Returns how long the sync
+ * took. */
+static int64_t commit(struct server *server, struct batch *first)
 {
     unsigned visits = 0;
-    uint64_t end = 0;
+    uint64_t end = 0, duration_ns = 0;
     bool is_stale = false;
     for (struct batch *batch = first; batch; batch = batch->next) {
         uint64_t batch_end = append(server->log, batch);
@@ -56,7 +56,8 @@ static void commit(struct server *server, struct batch *first)
         visits += batch_end ? batch->count : 0;
         is_stale |= visit_log_is_stale(batch->error);
     }
-    int error = visits > 0 && server->settings->sync_always ? sync_to(server, end) : 0;
+    int error =
+        visits > 0 && server->settings->sync_always ? sync_to(server->log, end, &duration_ns) : 0;
     for (struct batch *batch = first; batch; batch = batch->next) {
         batch->error = batch->error ? batch->error : error;
         if (batch->error)
@@ -66,6 +67,18 @@ static void commit(struct server *server, struct batch *first)
         metrics_observe_batch(visits);
     if (is_stale || error)
         (void)pthread_kill(server->owner, SIGUSR1);
+    return (int64_t)duration_ns;
+}
+
+/* One stalled sync must not count for many. */
+static void observe_sync(struct committer *committer, int64_t last_ns)
+{
+    int64_t lately_ns = committer->sync_ns;
+    if (last_ns == 0) /* there was none */
+        return;
+    if (lately_ns > 0 && last_ns > 2 * lately_ns)
+        last_ns = 2 * lately_ns;
+    committer->sync_ns = lately_ns > 0 ? lately_ns + (last_ns - lately_ns) / 8 : last_ns;
 }
 
 static void set_awaited(struct committer *committer, struct batch *batch, unsigned awaited)
@@ -74,8 +87,7 @@ static void set_awaited(struct committer *committer, struct batch *batch, unsign
     batch->awaited = awaited;
 }
 
-/* Until when the visits that wait should wait for more, by clock_ns(); 0: they should not. Under
- * the lock.
+/* When the visits that wait are to be committed, by clock_ns(). Under the lock.
  *
  * After a commit its clients send their next requests within a moment, but one after the other. A
  * commit that starts with the first of them leaves the others waiting for two syncs, and the
@@ -85,32 +97,14 @@ static void set_awaited(struct committer *committer, struct batch *batch, unsign
  * It never waits for an idle client, nor if no other was in the last commit. PostgreSQL waits too
  * only if others are active (commit_delay, commit_siblings), MariaDB for a number of transactions
  * (binlog_commit_wait_count). */
-static int64_t wait_until_ns(const struct committer *committer)
+static int64_t due_ns(const struct committer *committer)
 {
     enum { LEAST_NS = 50000 }; /* a shorter sync is not worth a wait */
     int64_t most_ns = committer->ended_ns + committer->sync_ns;
     int64_t until_ns = committer->last_come_ns + committer->sync_ns / 8;
-    if (committer->awaited == 0 || committer->sync_ns < LEAST_NS)
+    if (committer->awaited == 0 || committer->last_come_ns == 0 || committer->sync_ns < LEAST_NS)
         return 0;
     return until_ns < most_ns ? until_ns : most_ns;
-}
-
-/* Waits until a commit is due. Returns false if the thread must end. Under the lock. */
-static bool wait_for_visits(struct committer *committer)
-{
-    while (!committer->stops) {
-        int64_t until_ns = wait_until_ns(committer);
-        if (committer->visits_wait && until_ns <= clock_ns())
-            return true;
-        struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-        committer->waits_for = committer->visits_wait ? MORE_VISITS : ANY_VISIT;
-        if (committer->visits_wait)
-            (void)pthread_cond_timedwait(&committer->wake, &committer->lock, &until);
-        else
-            (void)pthread_cond_wait(&committer->wake, &committer->lock);
-        committer->waits_for = NOTHING;
-    }
-    return false;
 }
 
 /* Returns the list of all batches that have visits, which are COMMITTING now. */
@@ -136,51 +130,88 @@ static void end_batch(struct committer *committer, struct batch *batch)
     set_awaited(committer, batch, batch->count);
     committer->last_come_ns = committer->ended_ns + committer->sync_ns;
     batch->state = BATCH_COMMITTED;
-    event_loop_wake(batch->loop);
+    if (!committer->leader || batch != &committer->leader->batch)
+        event_loop_wake(batch->loop);
 }
 
-static void *run(void *context)
+/* Commits the batches of all workers. Under the lock, but not during the commit. */
+static void commit_all(struct server *server)
 {
-    struct server *server = context;
     struct committer *committer = &server->committer;
+    struct batch *first = take_batches(server);
+    committer->commits = true;
+    (void)pthread_mutex_unlock(&committer->lock);
+    int64_t duration_ns = commit(server, first);
     (void)pthread_mutex_lock(&committer->lock);
-    while (wait_for_visits(committer)) {
-        struct batch *first = take_batches(server);
-        (void)pthread_mutex_unlock(&committer->lock);
-        commit(server, first);
-        (void)pthread_mutex_lock(&committer->lock);
-        committer->ended_ns = clock_ns();
-        for (struct batch *batch = first; batch; batch = batch->next)
-            end_batch(committer, batch);
+    committer->commits = false;
+    observe_sync(committer, duration_ns);
+    committer->ended_ns = clock_ns();
+    for (struct batch *batch = first; batch; batch = batch->next)
+        end_batch(committer, batch);
+}
+
+/* Waits until UNTIL_NS, by clock_ns(), or until it is woken. */
+static void wait_until(struct committer *committer, int64_t until_ns)
+{
+    int64_t left_ns = until_ns - clock_ns();
+    const struct timespec timeout = {.tv_sec = left_ns / 1000000000,
+                                     .tv_nsec = left_ns % 1000000000};
+    sigset_t signals;
+    if (left_ns <= 0)
+        return;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    committer->waiter = pthread_self();
+    committer->waits_until_ns = until_ns;
+    (void)pthread_mutex_unlock(&committer->lock);
+    (void)sigtimedwait(&signals, NULL, until_ns == FOR_EVER ? NULL : &timeout);
+    (void)pthread_mutex_lock(&committer->lock);
+    committer->waits_until_ns = 0;
+}
+
+/* Wakes the committer if it would wait for longer than until UNTIL_NS. */
+static void wake_at(struct committer *committer, int64_t until_ns)
+{
+    if (committer->waits_until_ns <= until_ns)
+        return;
+    (void)pthread_kill(committer->waiter, SIGUSR1);
+    committer->waits_until_ns = 0;
+}
+
+struct worker *committer_run(struct server *server)
+{
+    struct committer *committer = &server->committer;
+    struct worker *held_up = NULL;
+    unsigned watched = 0;
+    (void)pthread_mutex_lock(&committer->lock);
+    while (!committer->stops && !held_up) {
+        if (committer->leader && clock_ns() >= committer->led_since_ns + WATCH_NS) {
+            held_up = committer->leader;
+            committer->leader = NULL;
+        } else if (committer->leader) {
+            wait_until(committer, committer->led_since_ns + WATCH_NS);
+        } else if (committer->visits_wait && clock_ns() >= due_ns(committer)) {
+            commit_all(server);
+        } else if (committer->visits_wait) {
+            wait_until(committer, due_ns(committer));
+        } else {
+            /* As long as loops commit, to look now and then is cheaper than to be woken. */
+            unsigned led = committer->led;
+            wait_until(committer, led == watched ? FOR_EVER : clock_ns() + WATCH_NS);
+            watched = led;
+        }
     }
     (void)pthread_mutex_unlock(&committer->lock);
-    return NULL;
+    return held_up;
 }
 
-void committer_init(struct committer *committer)
+void committer_stop(struct committer *committer)
 {
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&committer->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    (void)pthread_mutex_init(&committer->lock, NULL);
-}
-
-int committer_start(struct server *server)
-{
-    return thread_start(&server->committer.thread, run, server);
-}
-
-void committer_stop(struct server *server)
-{
-    struct committer *committer = &server->committer;
     (void)pthread_mutex_lock(&committer->lock);
     assert(!committer->visits_wait);
     committer->stops = true;
-    (void)pthread_cond_signal(&committer->wake);
+    wake_at(committer, 0);
     (void)pthread_mutex_unlock(&committer->lock);
-    (void)pthread_join(committer->thread, NULL);
 }
 
 bool batch_add(void *context, int64_t tag)
@@ -196,11 +227,28 @@ bool batch_add(void *context, int64_t tag)
     return has_room;
 }
 
-void batch_submit(void *context, unsigned awaited)
+/* Commits on the thread of WORKER's loop. Returns whether it is still that. */
+static bool lead(struct worker *worker)
+{
+    struct committer *committer = &worker->server->committer;
+    committer->leader = worker;
+    committer->led_since_ns = clock_ns();
+    committer->led++;
+    wake_at(committer, committer->led_since_ns + 2 * WATCH_NS);
+    commit_all(worker->server);
+    bool owns_loop = committer->leader == worker;
+    committer->leader = NULL;
+    if (committer->visits_wait)
+        wake_at(committer, due_ns(committer));
+    return owns_loop;
+}
+
+bool batch_submit(void *context, unsigned awaited)
 {
     struct worker *worker = context;
     struct batch *batch = &worker->batch;
     struct committer *committer = &worker->server->committer;
+    bool owns_loop = true;
     (void)pthread_mutex_lock(&committer->lock);
     if (batch->state == BATCH_FILLING) {
         if (awaited != batch->awaited)
@@ -210,22 +258,27 @@ void batch_submit(void *context, unsigned awaited)
         set_awaited(committer, batch, awaited);
         committer->visits_wait |= batch->count > 0;
     }
-    if (committer->visits_wait && (committer->waits_for == ANY_VISIT ||
-                                   (committer->waits_for == MORE_VISITS &&
-                                    (committer->awaited == 0 || batch->count == BATCH_ROOM))))
-        (void)pthread_cond_signal(&committer->wake);
+    if (committer->visits_wait && !committer->commits) {
+        bool is_short = committer->sync_ns > 0 && committer->sync_ns < SHORT_NS;
+        if (is_short && clock_ns() >= due_ns(committer))
+            owns_loop = lead(worker);
+        else
+            wake_at(committer, due_ns(committer));
+    }
     (void)pthread_mutex_unlock(&committer->lock);
+    return owns_loop;
 }
 
-void batch_commit(void *context, unsigned awaited)
+bool batch_commit(void *context, unsigned awaited)
 {
     struct worker *worker = context;
     struct batch *batch = &worker->batch;
     (void)awaited;
-    if (batch->count == 0)
-        return;
-    commit(worker->server, batch);
-    batch->state = BATCH_COMMITTED;
+    if (batch->count > 0) {
+        (void)commit(worker->server, batch);
+        batch->state = BATCH_COMMITTED;
+    }
+    return true;
 }
 
 bool batch_is_committed(void *context)

@@ -14,12 +14,27 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A thread runs the loop of WORKER, or is the committer: see commit.h. */
+static void run(struct server *server, struct worker *worker)
+{
+    while (worker && !event_loop_run(worker->loop))
+        worker = committer_run(server);
+    if (!worker)
+        return;
+    atomic_fetch_sub(&server->running, 1);
+    (void)pthread_kill(server->owner, SIGUSR1);
+}
+
 static void *run_worker(void *context)
 {
     struct worker *worker = context;
-    event_loop_run(worker->loop);
-    atomic_fetch_sub(&worker->server->running, 1);
-    (void)pthread_kill(worker->server->owner, SIGUSR1);
+    run(worker->server, worker);
+    return NULL;
+}
+
+static void *run_committer(void *context)
+{
+    run(context, committer_run(context));
     return NULL;
 }
 
@@ -135,7 +150,8 @@ static int make_workers(struct server *server)
 static int start_workers(struct server *server)
 {
     if (start_worker(server->admin) != 0 ||
-        (server->settings->sync_always && committer_start(server) != 0))
+        (server->settings->sync_always &&
+         thread_start(&server->committer.thread, run_committer, server) != 0))
         return -1;
     for (unsigned i = 0; i < server->workers_count; i++)
         if (start_worker(server->workers[i]) != 0)
@@ -154,7 +170,7 @@ struct server *server_open(const struct server_settings *settings, struct visit_
     server->settings = settings;
     server->log = log;
     server->owner = pthread_self();
-    committer_init(&server->committer);
+    (void)pthread_mutex_init(&server->committer.lock, NULL);
     find_pod_name(server->pod);
     (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
     server->listeners = open_listeners("listen", settings->listen, message, size);
@@ -209,10 +225,11 @@ bool server_has_drained(const struct server *server)
 
 void server_stop(struct server *server)
 {
+    committer_stop(&server->committer);
     for (unsigned i = 0; i < server->workers_count; i++)
         (void)pthread_join(server->workers[i]->thread, NULL);
     if (server->settings->sync_always)
-        committer_stop(server);
+        (void)pthread_join(server->committer.thread, NULL);
     event_loop_drain(server->admin->loop, 0);
     (void)pthread_join(server->admin->thread, NULL);
     free_server(server);

@@ -32,7 +32,8 @@ void server_set_stuck(struct server *server, bool is_stuck);
 /* Have all visitors' loops stopped? */
 bool server_has_drained(const struct server *server);
 
-/* Waits for the visitors' loops to stop, then stops the admin loop, and frees everything. */
+/* To be called when the visitors' loops have stopped: stops the admin loop, and frees everything.
+ */
 void server_stop(struct server *server);
 
 #endif

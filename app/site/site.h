@@ -12,17 +12,22 @@
 
 #include <pthread.h>
 
+/* The commits of --sync=always: see commit.h. */
 struct committer {
-    pthread_t thread;
-    int64_t sync_ns;      /* how long syncs have lately taken; only the thread uses it */
-    pthread_mutex_t lock; /* guards the following, and batches that are not COMMITTING */
-    pthread_cond_t wake;
-    enum { NOTHING, ANY_VISIT, MORE_VISITS } waits_for;
+    pthread_t thread;       /* the first that is the committer */
+    pthread_mutex_t lock;   /* guards the following, and batches that are not COMMITTING */
+    pthread_t waiter;       /* the thread that is the committer, while it waits */
+    int64_t waits_until_ns; /* or until SIGUSR1; 0: it does not wait */
     bool stops;
-    bool visits_wait;     /* in batches that are FILLING */
-    unsigned awaited;     /* the sum of all batches */
-    int64_t ended_ns;     /* when the last commit did, by clock_ns() */
-    int64_t last_come_ns; /* when the last awaited request did */
+    bool commits;          /* some thread does */
+    bool visits_wait;      /* in batches that are FILLING */
+    struct worker *leader; /* its loop's thread commits, and runs the loop; or NULL */
+    unsigned led;          /* how often there was one */
+    unsigned awaited;      /* the sum of all batches */
+    int64_t sync_ns;       /* how long syncs have lately taken */
+    /* By clock_ns(): when the last leader began, the last commit ended, and the last awaited
+     * request came. */
+    int64_t led_since_ns, ended_ns, last_come_ns;
 };
 
 struct server {

@@ -123,10 +123,10 @@ fail_one_sync() {
 @test "control: several workers that leave a partial write in the file, or append without a lock, are found out" {
   mutant leaves-partial-line
   fail_each_of_several short
-  found_out 'short writes of several workers, N = 1: there are [0-9]+ lines more for '
+  found_out 'short writes of several workers, --sync=(none|always), N = 1: there are [0-9]+ lines more for '
   mutant appends-without-lock
   fail_each_of_several write
-  found_out 'write of visits of several workers, EIO, N, N = [0-9]+: '
+  found_out 'write of visits of several workers, --sync=none, EIO, N, N = [0-9]+: '
 }
 
 # start_slow CALL WHEN MICROSECONDS [OPTION...]: starts the program so that those of its calls, in strace's notation, take
@@ -265,13 +265,23 @@ each_call() {
   each_call drains
 }
 
-@test "at the limit no connection is evicted whose request came during a slow write or sync" {
-  evicts_none() {
-    crowd limit 1..2 3000000 --max-connections 60
-    assert_success
-    assert_visits 80
-  }
-  each_call evicts_none
+@test "at the limit no connection is evicted whose request came during a slow write" {
+  crowd limit 1..2 3000000 --max-connections 60
+  assert_success
+  assert_visits 80
+}
+
+@test "at the limit no connection is evicted whose visit waits for a slow sync" {
+  CALL=fdatasync crowd waiting 1 3000000 --max-connections 60
+  assert_success
+  assert_visits 80
+}
+
+@test "control: a program that evicts waiting visits is found out" {
+  mutant evicts-waiting-visits
+  CALL=fdatasync crowd waiting 1 3000000 --max-connections 60
+  assert_failure 1
+  assert_output --regexp "^acknowledged [67].* of 80 \{'(no response|ConnectionResetError)': "
 }
 
 @test "if the drain time ends during a slow write or sync, all clients in the backlog are served, however many" {

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Send many requests while a slow sync holds up the program. Each must get its response.
+"""Send many requests while a slow write holds up the program, or a slow sync its visits. Each must get its response.
 
-    crowd.py drain     --port P --pid ID --visits FILE    700 kept connections, SIGTERM during the sync
+    crowd.py drain     --port P --pid ID --visits FILE    700 kept connections, SIGTERM meanwhile
     crowd.py limit     --port P --visits FILE             60 kept connections, the limit, half of them in the middle of
                                                           a request, and 20 new ones
+    crowd.py waiting   --port P --visits FILE             60 kept connections, the limit, all with a visit, and 20 new ones
     crowd.py drain-backlog --port P --pid ID --visits FILE
                                                           300 new connections while the drain time ends
     crowd.py noise     --port P --pid ID --visits FILE    300 that send empty lines for ever, from before SIGTERM
@@ -14,7 +15,7 @@
     crowd.py last-bytes --port P --visits FILE            3 that send more after the last request of their connection
     crowd.py lingerer  --port P --visits FILE             400, and one that sends more while it reads its last response
 
-FILE is the program's visits.txt, to which a line is written before its sync begins. Prints `acknowledged N of M` and
+FILE is the program's visits.txt, to which a line is written before what is slow. Prints `acknowledged N of M` and
 how the others ended; exits with 1 unless all visits were acknowledged, each with a number of its own. The clients of
 noise and halves get no response: with these it exits with 1 unless the program ends.
 """
@@ -37,6 +38,7 @@ NOISE = b"\r\n" * 32768
 PATIENCE_SECONDS = 60
 NOISE_SECONDS = 15
 HALF_SECONDS = 0.1
+EVICTABLE_SECONDS = 0.3  # any connection that has waited for so long in vain may be evicted at the limit
 
 
 class Crowd:
@@ -60,7 +62,7 @@ class Crowd:
         return new
 
     def wait_for_lines(self, count):
-        """Returns once COUNT more visits are written, so that the sync of the last one has begun."""
+        """Returns once COUNT more visits are written, so that the last one is what is slow."""
         end = time.monotonic() + PATIENCE_SECONDS
         while os.stat(self.options.visits).st_size < self.bytes_before + count * 33:
             if time.monotonic() > end:
@@ -122,13 +124,22 @@ def limit(crowd):
         visitor.sendall(VISIT[:20])
     ask([first])
     crowd.wait_for_lines(1)
-    # The iteration after this sync finds them all: it syncs once more, and only then accepts the new connections.
+    # The iteration after this write finds them all: it writes once more, and only then accepts the new connections.
     ask([second])
     ask(crowd.comes(20))
     crowd.wait_for_lines(2)
     for visitor in slow:
         visitor.sendall(VISIT[20:])
     ask(others[1::2])
+
+
+def waiting(crowd):
+    first, *others = crowd.is_known(60)
+    ask([first])
+    crowd.wait_for_lines(1)
+    ask(others)
+    time.sleep(EVICTABLE_SECONDS)
+    ask(crowd.comes(20))
 
 
 def drain_backlog(crowd):
@@ -223,7 +234,7 @@ def last_bytes(crowd):
     crowd.leaving.update(others + crowd.comes(1))
     ask([first])
     crowd.wait_for_lines(1)
-    # The iteration after this sync finds them all, and syncs once more.
+    # The iteration after this write finds them all, and writes once more.
     ask(others, LAST_VISIT)
     ask(crowd.visitors[-1:], LAST_VISIT.replace(b"HTTP/1.1", b"HTTP/1.0"))
     crowd.wait_for_lines(4)
@@ -241,7 +252,7 @@ def make(data, visitors):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    scenes = {"drain": drain, "limit": limit, "drain-backlog": drain_backlog, "noise": noise, "halves": halves,
+    scenes = {"drain": drain, "limit": limit, "waiting": waiting, "drain-backlog": drain_backlog, "noise": noise, "halves": halves,
               "reader": reader, "last-bytes": last_bytes, "lingerer": lingerer}
     parser.add_argument("scene", choices=scenes)
     parser.add_argument("--port", type=int, required=True)

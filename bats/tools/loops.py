@@ -7,12 +7,12 @@
                                                           N clients, the limit: those of loop I are idle, all others are
                                                           in the middle of requests, or got a response a moment ago;
                                                           then one more client: one of the idle ones must be evicted
-    loops.py held-up  --port P --visits FILE              a client whose visit is synced slowly, then six others
+    loops.py held-up  --port P --visits FILE              a client whose visit is written slowly, then six others
     loops.py backlog  --port P --pid ID --log FILE --connections N
                                                           N clients, the limit, in the middle of requests, and ten times
                                                           as many in the backlog; SIGTERM; the N leave
 
-FILE is the program's visits.txt, to which a line is written before its sync begins, or the program's log. Prints the
+FILE is the program's visits.txt, to which a line is written before what is slow, or the program's log. Prints the
 outcome; exits with 1 if a client got no response, or had to wait.
 """
 
@@ -156,7 +156,7 @@ def held_up(options):
         others[-1].ask()
     waits = slow.is_silent()
     slow.hear()
-    print("served 6", "before" if waits else "after", "the end of the sync")
+    print("served 6", "before" if waits else "after", "the end of the write")
     return waits
 
 

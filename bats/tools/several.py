@@ -4,7 +4,8 @@
     several.py --program build/web-app --work DIRECTORY SUITE...
 
 Clients visit at the same time, over connections of different workers. Besides what faults.py demands after each
-fault, the file must hold exactly the acknowledged visits: no refused one is in it once the program has ended.
+fault, the file must hold exactly the acknowledged visits: no refused one is in it once the program has ended. With
+--sync=none each worker writes its own batches; with --sync=always one thread at a time writes and syncs those of all.
 """
 
 import re
@@ -74,14 +75,19 @@ class Loop(faults.Loop):
             self.wrongs.append("%s: all calls were made by one thread, so this tested one worker" % self.name)
 
 
-def write_loop(error, when, n_max=8):
+def kind_of_loop(sync):
+    return Loop if sync == "none" else faults.Loop
+
+
+def write_loop(sync, error, when, n_max=8):
     def run(options, directory, n, programs):
         before = faults.prepare(directory, faults.LINES)
         program = faults.Program(options, directory, ["write:error=%s:when=%s" % (error, when % n)],
-                                 ["DATA/visits.txt"], WORKERS)
+                                 ["DATA/visits.txt"], ["--sync", sync, *WORKERS])
         programs.append(program)
         crowd(program)
-        loop.note_threads(program, "write")
+        if sync == "none":
+            loop.note_threads(program, "write")
         check_exact(program, before)
         hits = program.hits()
         demand((503 in program.statuses) == (hits > 0 and error != "EINTR"),
@@ -93,16 +99,18 @@ def write_loop(error, when, n_max=8):
         check_exact(program, before)
         faults.check_next_start(options, directory, program, before)
         return hits
-    loop = Loop("write of visits of several workers, %s, %s" % (error, when.replace("%d", "N")), run, n_max)
+    loop = kind_of_loop(sync)("write of visits of several workers, --sync=%s, %s, %s" % (sync, error, when.replace("%d", "N")),
+                              run, n_max)
     return loop
 
 
-def short_loop():
+def short_loop(sync):
     """Real short writes: of the batch that first reaches the limit, and of those that follow it."""
     def run(options, directory, _n, programs):
         before = faults.prepare(directory, faults.LINES)
         # Each write takes a while, so that other visits come meanwhile.
-        program = faults.Program(options, directory, ["write:delay_exit=200"], ["DATA/visits.txt"], WORKERS)
+        program = faults.Program(options, directory, ["write:delay_exit=200"], ["DATA/visits.txt"],
+                                 ["--sync", sync, *WORKERS])
         programs.append(program)
         for extra in range(0, 3 * len(faults.LINE), 9):
             refused = program.statuses.count(503)
@@ -112,7 +120,8 @@ def short_loop():
             demand(program.statuses.count(503) > refused, "no visit was refused")
             check_exact(program, before)
             demand(program.visit() == 200, "no visit is taken once there is room")
-        loop.note_threads(program, "write")
+        if sync == "none":
+            loop.note_threads(program, "write")
         demand(None not in program.statuses, "a visit got no response")
         demand(program.visit_until_ready(), "it ended: %s", program.log())
         program.end()
@@ -120,7 +129,7 @@ def short_loop():
         check_exact(program, before)
         faults.check_next_start(options, directory, program, before)
         return program.statuses.count(503)
-    loop = Loop("short writes of several workers", run, n_max=1, n_min=100)
+    loop = kind_of_loop(sync)("short writes of several workers, --sync=%s" % sync, run, n_max=1, n_min=100)
     return loop
 
 
@@ -133,9 +142,7 @@ def sync_loop(mode, error, n_max):
                                  (), ["--sync", mode, *WORKERS])
         programs.append(program)
         crowd(program)
-        if mode == "always":
-            loop.note_threads(program, "fdatasync")
-        else:
+        if mode == "interval":
             ledger.wait_for("the interval's sync was done",
                             lambda: faults.syncs(program.trace()) or program.process.poll())
         hits = program.hits()
@@ -150,16 +157,15 @@ def sync_loop(mode, error, n_max):
         check_exact(program, before)
         faults.check_next_start(options, directory, program, before)
         return hits
-    # With `always` the workers sync; with `interval` the main thread does it for all of them.
-    kind = Loop if mode == "always" else faults.Loop
-    loop = kind("fdatasync of several workers, --sync=%s, %s" % (mode, error), run, n_max)
+    loop = faults.Loop("fdatasync of several workers, --sync=%s, %s" % (mode, error), run, n_max)
     return loop
 
 
 faults.SUITES = {
-    "write": lambda: [write_loop("EIO", "%d"), write_loop("ENOSPC", "%d"), write_loop("EINTR", "%d"),
-                      write_loop("EIO", "%d..4", 3)],
-    "short": lambda: [short_loop()],
+    "write": lambda: [write_loop("none", "EIO", "%d"), write_loop("none", "ENOSPC", "%d"), write_loop("none", "EINTR", "%d"),
+                      write_loop("none", "EIO", "%d..4", 3), write_loop("always", "EIO", "%d"),
+                      write_loop("always", "ENOSPC", "%d")],
+    "short": lambda: [short_loop("none"), short_loop("always")],
     "sync": lambda: [sync_loop("always", "EIO", 8), sync_loop("always", "ENOSPC", 8), sync_loop("interval", "EIO", 2)],
     "reopen": lambda: [faults.start_loop("three lines", call, error, only, 12, True, WORKERS, crowd)
                      for call, error, only in (("openat", "EIO", faults.DIRECTORY),
