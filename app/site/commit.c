@@ -188,6 +188,7 @@ struct worker *committer_run(struct server *server)
         if (committer->leader && clock_ns() >= committer->led_since_ns + WATCH_NS) {
             held_up = committer->leader;
             committer->leader = NULL;
+            event_loop_wake(held_up->loop); /* its batch may be COMMITTED since the last look */
         } else if (committer->leader) {
             wait_until(committer, committer->led_since_ns + WATCH_NS);
         } else if (committer->visits_wait && clock_ns() >= due_ns(committer)) {
