@@ -141,7 +141,7 @@ void connections_free_closed(struct connections *connections)
 }
 
 /* Has the client sent bytes that are unread? epoll_wait(2) reports a limited number of sockets at a
- * time, and since then a sync may have taken long. Empty lines of an idle client do not count: it
+ * time, and since then a write may have taken long. Empty lines of an idle client do not count: it
  * could send them for ever. */
 static bool has_unread_input(const struct connection *connection)
 {

@@ -73,8 +73,8 @@ void connections_abort_all(struct connections *connections, enum connection_stat
 void connections_free_closed(struct connections *connections);
 
 /* Connections that entered STATE at the returned time (of clock_ms()) or earlier have expired;
- * INT64_MIN: STATE has no time limit. Time spent in fdatasync(2) does not count: their input may be
- * unread. */
+ * INT64_MIN: STATE has no time limit. Time spent in a slow write(2)
+ * does not count: their input may be unread. */
 int64_t connections_expired_since_ms(const struct connections *connections,
                                      enum connection_state state);
 

@@ -4,10 +4,9 @@
  * One iteration:
  * - read the bytes that each ready connection has received;
  * - pass each complete request to the handler, which responds at once or defers it;
- * - let the handler commit all deferred requests together (group commit);
- * - send their responses.
- * So under load the requests that arrive during one commit are the next batch, up to DEFERRED_MAX:
- * then the handler commits at once.
+ * - send the responses to requests that have been committed;
+ * - let the handler commit all requests that were deferred meanwhile (group commit).
+ * The commit may end at once, or later: then the loop goes on, and event_loop_wake() wakes it.
  *
  * Invariants: no client can block the loop. An incomplete request, an unread response and an idle
  * connection each have a time limit and occupy no thread. At the limit of connections the one idle

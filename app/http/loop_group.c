@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 
 enum {
-    HELD_UP_MS = 100,      /* busy in one iteration; a sync of most disks is shorter */
+    HELD_UP_MS = 100,      /* busy in one iteration; a write to most disks is shorter */
     MUCH_LONGER_MS = 1000, /* idle; a smaller difference is not worth waking another loop */
 };
 

@@ -200,6 +200,52 @@ static void expect_lingering(void)
     stop();
 }
 
+/* A client whose request comes too late for each commit is waited for in few of them. */
+static unsigned waits_for_late_client(struct connection *connection)
+{
+    unsigned waits = 0;
+    for (int i = 0; i < 100; i++) {
+        connections_begin_commit(&connections);
+        connections_await(&connections, connection);
+        waits += connections.awaited;
+        connections_begin_commit(&connections);
+        connections_begin_commit(&connections);
+        connections_has_come(&connections, connection);
+    }
+    return waits;
+}
+
+static void expect_awaited(void)
+{
+    int clients[2] = {-1, -1};
+    start();
+    struct connection *one = old_connection(CONNECTION_IDLE, &clients[0]);
+    struct connection *other = old_connection(CONNECTION_IDLE, &clients[1]);
+    connections_begin_commit(&connections);
+    connections_await(&connections, one);
+    connections_await(&connections, other);
+    same(connections.awaited, 2, "the next commit waits for the connections of the last one");
+    connections_has_come(&connections, one);
+    same(connections.awaited, 1, "it does not wait for one that has sent a request");
+    end_connection(other, clients[1]);
+    same(connections.awaited, 0, "nor for one that is closed");
+    connections_await(&connections, one);
+    connections_begin_commit(&connections);
+    same(connections.awaited, 0, "nor for one that was in an earlier commit only");
+    unsigned waits = waits_for_late_client(one);
+    ok(waits >= 3 && waits <= 12,
+       "100 commits have waited %u times for a client that is always late", waits);
+    connections_begin_commit(&connections);
+    connections_await(&connections, one);
+    connections_has_come(&connections, one);
+    connections_begin_commit(&connections);
+    connections_await(&connections, one);
+    same(connections.awaited, 1, "once it was in time it is waited for again");
+    end_connection(one, clients[0]);
+    same(connections.awaited, 0, "no connection is left to wait for");
+    stop();
+}
+
 /* A response whose body is `body`, in pieces of random length. */
 struct sample_stream {
     struct stream stream;
@@ -309,5 +355,6 @@ void test_http1(void)
     expect_in_time();
     expect_progress();
     expect_lingering();
+    expect_awaited();
     expect_streams();
 }

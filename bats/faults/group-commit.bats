@@ -38,28 +38,38 @@ shares_syncs() {
   [ "$syncs" -gt 60 ] || fail "$syncs syncs for 40 rounds"
 }
 
-# stalls OPTION...: a sync takes three seconds; see bats/tools/stalled.py.
+# stalls WHEN OPTION...: a thread's sync with the number WHEN takes four seconds; see bats/tools/stalled.py.
 stalls() {
   requires command:strace
-  IN_FRONT=$(slow_syncs 3000 1) start_web_app "$@"
-  run timeout 60 "$TOOLS/stalled.py" --port "$port" --visits "$data/visits.txt"
+  IN_FRONT=$(slow_syncs 4000 "$1") start_web_app "${@:2}"
+  run timeout 60 "$TOOLS/stalled.py" --port "$port"
   echo "# $output" >&3
 }
 
+# The first sync is that of the committer. When it is known that syncs are short, the thread of an event loop makes them.
 @test "while a sync is stalled all that needs no sync is served, and the waiting visits are acknowledged after it" {
-  local workers
+  local workers when
   for workers in 1 2; do
-    stalls --workers "$workers"
-    assert_success
-    assert_visits 4
-    stop_web_app
-    rm -r "$data"
+    for when in 1 9; do
+      stalls "$when" --workers "$workers"
+      assert_success
+      [ "$(count_visits)" -ge $((3 + when)) ]
+      stop_web_app
+      rm -r "$data"
+    done
   done
 }
 
 @test "control: a program that syncs in its event loop is found out" {
   mutant syncs-in-the-loop
-  stalls
+  stalls 1
+  assert_failure 1
+  assert_output --regexp '^served 0 beside the sync, .*; acknowledged 4 of 4$'
+}
+
+@test "control: a program that leaves a loop with a thread that syncs for long is found out" {
+  mutant leaves-loop-with-leader
+  stalls 9
   assert_failure 1
   assert_output --regexp '^served 0 beside the sync, .*; acknowledged 4 of 4$'
 }
@@ -95,4 +105,58 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
   run sleeps_meanwhile
   assert_failure
   assert_output --regexp '^[0-9]{4,} calls of epoll_wait'
+}
+
+# calls_per_visit OPTION...: 32 connections send their next request when they have got the response, 40 times in all. Sets
+# $calls to the system calls of the whole run for ten visits.
+calls_per_visit() {
+  requires command:strace
+  IN_FRONT="strace -D -f -c -o $BATS_TEST_TMPDIR/calls -e inject=fdatasync:delay_exit=20000" start_web_app "$@"
+  run timeout 60 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections 32 --requests 1280
+  assert_output "acknowledged 1280 refused 0 errors 0 unanswered 0" || return
+  kill "$pid"
+  # strace is in the background, and writes its table when the program has ended.
+  try --max 100 --delay 0.05 -- grep -q total "$BATS_TEST_TMPDIR/calls" || return
+  calls=$(awk '$NF == "total" { print int($4 / 128) }' "$BATS_TEST_TMPDIR/calls")
+  echo "# $calls system calls for ten visits ${*:-}" >&3
+}
+
+@test "a visit costs two system calls, and its share of those of a commit" {
+  calls_per_visit
+  [ "$calls" -le 40 ]
+  calls_per_visit --sync=none
+  [ "$calls" -le 40 ]
+}
+
+# allocates BUILD VISITS: sets $allocations to those of a run in which one connection makes VISITS visits.
+allocates() {
+  WEB_APP=$1 IN_FRONT="env LD_PRELOAD=$BATS_TEST_TMPDIR/allocations.so ALLOCATIONS=$BATS_TEST_TMPDIR/allocations" start_web_app --sandbox=off
+  visitor "$BATS_TEST_TMPDIR/out" --connections 1 --requests "$2" >/dev/null
+  stop_web_app
+  allocations=$(<"$BATS_TEST_TMPDIR/allocations")
+}
+
+# allocations_of_100_visits BUILD: prints how many more allocations 200 visits need than 100.
+allocations_of_100_visits() {
+  gcc -shared -fPIC -O1 -o "$BATS_TEST_TMPDIR/allocations.so" "$TOOLS/allocations.c" || return
+  local before
+  allocates "$1" 100
+  before=$allocations
+  allocates "$1" 200
+  echo $((allocations - before))
+}
+
+@test "a visit allocates no memory" {
+  build_as build_plain
+  run allocations_of_100_visits "$BUILD/plain/web-app"
+  echo "# $output allocations for 100 visits" >&3
+  assert_success
+  [ "${output#-}" -lt 20 ]
+}
+
+@test "control: a program that allocates memory for each visit is found out" {
+  mutant allocates-per-visit plain
+  run allocations_of_100_visits "$WEB_APP"
+  assert_success
+  [ "$output" -ge 90 ]
 }
