@@ -3,6 +3,17 @@
 
 load ../lib/faults
 
+# The data is in memory where all other syncs must be short.
+setup() {
+  memory=$BATS_TEST_TMPDIR
+  [ ! -w /dev/shm ] || memory=$(mktemp -d -p /dev/shm)
+}
+
+teardown() {
+  stop_started
+  [ "$memory" = "$BATS_TEST_TMPDIR" ] || rm -rf "$memory"
+}
+
 # slow_syncs MILLISECONDS [WHEN]: a command that goes before the program; each of its syncs, or WHEN in strace's notation,
 # takes so long.
 slow_syncs() {
@@ -41,7 +52,7 @@ shares_syncs() {
 # stalls WHEN OPTION...: a thread's sync with the number WHEN takes four seconds; see bats/tools/stalled.py.
 stalls() {
   requires command:strace
-  IN_FRONT=$(slow_syncs 4000 "$1") start_web_app "${@:2}"
+  DATA=$memory/data IN_FRONT=$(slow_syncs 4000 "$1") start_web_app "${@:2}"
   run timeout 60 "$TOOLS/stalled.py" --port "$port"
   echo "# $output" >&3
 }
