@@ -237,18 +237,18 @@ refused_and_gone() {
   assert_line --regexp "^ *2$"
 }
 
-# crowd SCENE WHEN MICROSECONDS [OPTION...]: many clients send requests during a slow write of a visit, or a slow $CALL; see
+# crowd SCENE WHEN MICROSECONDS [OPTION...]: many clients send requests during a slow write of a visit, or a slow $call; see
 # start_slow and bats/tools/crowd.py. SCENE='--others 9' sets options of the scene.
 crowd() {
-  start_slow "${CALL:-write}" "${@:2}"
+  start_slow "${call:-write}" "${@:2}"
   # shellcheck disable=SC2086 # SCENE has options of the scene
   run "$TOOLS/crowd.py" "$1" --port "$port" --pid "$pid" --visits "$data/visits.txt" ${SCENE:-}
   echo "# $output" >&3
 }
 
-# each_call: for a test that must hold during a slow write and during a slow sync; runs it with both as $CALL.
+# each_call: for a test that must hold during a slow write and during a slow sync; runs it with both as $call.
 each_call() {
-  for CALL in write fdatasync; do
+  for call in write fdatasync; do
     "$@"
     stop_started
     rm -r "$data"
@@ -272,14 +272,14 @@ each_call() {
 }
 
 @test "at the limit no connection is evicted whose visit waits for a slow sync" {
-  CALL=fdatasync crowd waiting 1 3000000 --max-connections 60
+  call=fdatasync crowd waiting 1 3000000 --max-connections 60
   assert_success
   assert_visits 80
 }
 
 @test "control: a program that evicts waiting visits is found out" {
   mutant evicts-waiting-visits
-  CALL=fdatasync crowd waiting 1 3000000 --max-connections 60
+  call=fdatasync crowd waiting 1 3000000 --max-connections 60
   assert_failure 1
   assert_output --regexp "^acknowledged [67].* of 80 \{'(no response|ConnectionResetError)': "
 }
