@@ -116,7 +116,7 @@ cmd_test() { # [SUITE[/FILE[:FILTER]]...]: every test there is, or only these; s
   test_main "$@"
 }
 
-cmd_bench() { # [SECONDS]: speed and size, beside nginx, lighttpd and Flask in the same run
+cmd_bench() { # [--quick] [SECONDS]: speed and size, beside nginx, lighttpd and Flask in the same run
   need bench
   cmd_app
   cmd bats/tools/bench "$BUILD/web-app" "$@"

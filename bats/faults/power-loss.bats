@@ -52,9 +52,8 @@ loses_some() {
   loses_some ext4 always 1
 }
 
-@test "control: a worker that takes lines written during its sync for durable is found out" {
-  # The mutant sleeps, so that others write after each second sync, and the power can fail before the next one.
-  mutant takes-later-writes-for-synced
+@test "control: a program that syncs before it has appended the visits of all workers is found out" {
+  mutant appends-after-sync
   loses_some ext4 always 4 30
 }
 

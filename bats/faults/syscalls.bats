@@ -207,34 +207,37 @@ free_loops() {
   is_found_out "timed out" free_loops
 }
 
-# refused_and_gone: when a visit gets 503 because its sync failed, its line is already removed from the file.
+# refused_and_gone: when a visit gets 503 because its sync failed, its line is already removed from the file. Sets $recorded
+# to the number of visits before it.
 refused_and_gone() {
   requires command:strace
-  local half
+  local half status
+  recorded=0
   IN_FRONT="strace -D -f -qq -o /dev/null -e inject=fdatasync:error=EIO:when=2" start_web_app
-  visit >/dev/null
   # A client with half a request delays the end of the program for a moment.
   exec {half}<>"/dev/tcp/127.0.0.1/$port"
   printf 'GET / HTTP/1.1\r\n' >&"$half"
-  get /healthz >/dev/null
-  assert_equal "$(status_of /; count_visits)" "503"$'\n'"1"
+  # strace counts the syncs of each thread.
+  while status=$(status_of /; count_visits) && [[ $status = 200* ]]; do recorded=$((recorded + 1)); done
+  assert_equal "$status" "503"$'\n'"$recorded"
 }
 
 @test "a visit refused because of a failed sync is removed from the file before its 503, and its number is given again" {
   refused_and_gone
+  [ "$recorded" -gt 0 ]
   local code=0
   wait "$pid" || code=$?
   assert_equal "$code" 3
   DATA=$data start_web_app
-  assert_equal "$(visit | jq .visit)" 2
-  assert_visits 2
+  assert_equal "$(visit | jq .visit)" $((recorded + 1))
+  assert_visits $((recorded + 1))
 }
 
 @test "control: a program that leaves the line of such a visit is found out" {
   mutant keeps-unsynced-lines
   run refused_and_gone
   assert_failure
-  assert_line --regexp "^ *2$"
+  assert_output --partial "values do not equal"
 }
 
 # crowd SCENE WHEN MICROSECONDS [OPTION...]: many clients send requests during a slow write of a visit, or a slow $call; see
@@ -417,7 +420,7 @@ lingers() {
   mutant ignores-failed-syncs
   fail_each sync --only always
   found_out 'fdatasync with --sync=always, EIO, N = 1: visit 1 was to be refused first: \[200, 200, 200, 200\]'
-  found_out 'fdatasync with --sync=always, ENOSPC, N = 4: '
+  found_out 'fdatasync with --sync=always, ENOSPC, N = [34]: '
   fail_each start --only 'fsync with a new directory, EIO'
   found_out 'fsync with a new directory, EIO, N = 1: it ended with 0 and not with \[3\]'
   found_out 'fsync with a new directory, EIO, N = 3: it ended with 0'

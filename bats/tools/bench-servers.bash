@@ -30,11 +30,13 @@ start() {
   return 1
 }
 
+front=() # a command that goes before the program
+
 start_web_app() { # NAME OPTION...
   local name=$1
   shift
   next_port
-  start "$name" "$web_app" serve --listen "127.0.0.1:$port" --admin-listen "127.0.0.1:$((port + 100))" \
+  start "$name" "${front[@]}" "$web_app" serve --listen "127.0.0.1:$port" --admin-listen "127.0.0.1:$((port + 100))" \
     --data-dir "$work/$name" "$@"
 }
 
