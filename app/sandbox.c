@@ -55,6 +55,7 @@ static const struct {
     {SYS_setsockopt, 0, 0},
     {SYS_getsockname, 0, 0}, /* the addresses in the start-up line */
     {SYS_shutdown, 0, 0},
+    {SYS_sendfile, 0, 0},
     {SYS_ioctl, 1, 0xffff & ~TIOCOUTQ}, /* unsent bytes; never TIOCSTI, which types on a terminal */
     /* the file: open.c, recovery.c, durable.c, and /proc/self for the metrics */
     {SYS_openat, 0, 0},

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -72,6 +73,35 @@ ssize_t send_some(int socket, const void *data, size_t size)
         sent = send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
+
+/* For files that sendfile(2) cannot read. */
+static ssize_t send_copy(int socket, int fd, off_t offset, size_t size)
+{
+    char data[4096];
+    ssize_t got = read_at(fd, data, size < sizeof data ? size : sizeof data, offset);
+    if (got <= 0) {
+        errno = got == 0 ? EIO : errno;
+        return -1;
+    }
+    return send_some(socket, data, (size_t)got);
+}
+
+ssize_t send_file(int socket, int fd, off_t offset, size_t size)
+{
+    off_t at = offset;
+    ssize_t sent;
+    do
+        sent = sendfile(socket, fd, &at, size);
+    while (sent < 0 && errno == EINTR);
+    if (sent > 0)
+        return sent;
+    if (sent < 0 && errno == EAGAIN)
+        return 0;
+    if (sent < 0 && errno == EINVAL)
+        return send_copy(socket, fd, offset, size);
+    errno = sent == 0 ? EIO : errno;
+    return -1;
 }
 
 ssize_t receive_some(int socket, void *data, size_t size)

@@ -16,6 +16,7 @@ enum connection_state {
     CONNECTION_READY,      /* `input` may hold a pipelined request */
     CONNECTION_WRITING,    /* a part of the response is not sent yet */
     CONNECTION_SLOW,       /* the same, and the socket has accepted no bytes for a while */
+    CONNECTION_STREAMING,  /* its stream goes on in its turn: the socket takes bytes */
     CONNECTION_LINGERING,  /* lingering close: waits for the client to close */
     CONNECTION_DEFERRED,   /* its request waits for a place in a batch */
     CONNECTION_COMMITTING, /* its request is in the batch */

@@ -115,7 +115,8 @@ void connections_abort(struct connections *connections, struct connection *conne
     enum { READS_MAX = 64 }; /* a client that never stops is reset */
     char unread[8192];
     int reads = 0;
-    if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW)
+    if (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_SLOW ||
+        connection->state == CONNECTION_STREAMING)
         connection_reset_on_close(connection, true);
     if (connection->state == CONNECTION_LINGERING)
         while (reads < READS_MAX && receive_some(connection->socket, unread, sizeof unread) > 0)

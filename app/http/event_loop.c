@@ -98,7 +98,7 @@ static int poll_timeout_ms(const struct event_loop *loop)
 {
     const struct connections *connections = &loop->connections;
     int timeout_ms = connections_next_expiry_ms(connections);
-    if (connections->lists[CONNECTION_READY].first)
+    if (connections->lists[CONNECTION_READY].first || connections->lists[CONNECTION_STREAMING].first)
         return 0;
     if (!loop->member.accepting && loop->phase != FINAL)
         timeout_ms = earlier_of(timeout_ms, loop->acceptor.enable_after_ms - connections->now_ms);
@@ -146,6 +146,7 @@ static bool iterate(struct event_loop *loop, int timeout_ms)
     }
     if (!http1_commit(&loop->http1))
         return false;
+    http1_stream(&loop->http1);
     if (loop->phase == FINAL)
         return true;
     if (!loop->member.accepting && connections->now_ms >= loop->acceptor.enable_after_ms) {

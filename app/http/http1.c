@@ -10,6 +10,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+enum {
+    SEND_MAX = 131072, /* bytes of a stream that sends by itself, in one turn */
+    TURNS = 4,         /* of all streams together in one iteration without requests */
+};
+
 /* The framing of chunked coding (RFC 9112 §7.1). */
 enum { CHUNK_HEAD = sizeof "00000000\r\n" - 1, CHUNK_END = sizeof "\r\n" - 1 };
 static const char last_chunk[] = "0\r\n\r\n";
@@ -76,45 +81,70 @@ static ssize_t make_piece(struct http1 *http1, struct connection *connection, bo
     return (ssize_t)length;
 }
 
-/* Sends one piece of a long response. Other connections are served between two pieces. If the
- * client takes a piece in parts, the stream writes the piece again for each part: no buffer is
- * kept. */
-static void continue_stream(struct http1 *http1, struct connection *connection)
+/* Sends the current piece, or the rest of it. If the client takes a piece in parts, the stream writes
+ * the piece again for each part: no buffer is kept. Returns the number of bytes sent, or -1 with
+ * errno. */
+static ssize_t send_piece(struct http1 *http1, struct connection *connection, bool *ret_last)
 {
-    struct connections *connections = http1->connections;
-    bool last = false;
-    ssize_t length = make_piece(http1, connection, &last);
-    if (length < 0 && errno == EAGAIN) {
-        connections_set_state(connections, connection, CONNECTION_WRITING);
-        return;
-    }
+    ssize_t length = make_piece(http1, connection, ret_last);
+    if (length < 0)
+        return -1;
     /* The size of the piece was sent already, so another process has changed the file. */
-    bool differs = connection->piece_sent > 0 && length != (ssize_t)connection->piece_length;
-    if (length < 0 || differs) {
-        connections_abort(connections, connection);
-        return;
+    if (connection->piece_sent > 0 && length != (ssize_t)connection->piece_length) {
+        errno = EIO;
+        return -1;
     }
     ssize_t sent = send_some(connection->socket, http1->output + connection->piece_sent,
                              (size_t)length - connection->piece_sent);
-    if (sent < 0) {
-        connections_close(connections, connection);
-        return;
-    }
+    if (sent < 0)
+        return -1;
     connection->piece_length = (uint32_t)length;
     connection->piece_sent += (uint32_t)sent;
     if (connection->piece_sent < connection->piece_length) {
-        if (sent > 0)
-            connections_set_state(connections, connection, CONNECTION_WRITING);
-        return;
+        *ret_last = false;
+        return sent;
     }
     connection->piece_sent = 0;
     connection->stream->advance(connection->stream);
+    return sent;
+}
+
+/* Sends some of a long response. */
+static void continue_stream(struct http1 *http1, struct connection *connection)
+{
+    struct connections *connections = http1->connections;
+    struct stream *stream = connection->stream;
+    bool last = false;
+    ssize_t sent = stream->send ? stream->send(stream, connection->socket, SEND_MAX, &last)
+                                : send_piece(http1, connection, &last);
+    if (sent < 0 && errno != EAGAIN) {
+        connections_abort(connections, connection);
+        return;
+    }
     if (last) {
         connection_end_stream(connection);
         if (connection->http_1_0)
             connection_reset_on_close(connection, false);
     }
-    connections_set_state(connections, connection, CONNECTION_WRITING);
+    if (last || sent == 0 || connection->piece_sent > 0)
+        wait_until_writable(http1, connection);
+    else
+        connections_set_state(connections, connection, CONNECTION_STREAMING);
+}
+
+static void wait_for_turn(struct http1 *http1, struct connection *connection)
+{
+    connections_set_events(http1->connections, connection, 0);
+    connections_set_state(http1->connections, connection, CONNECTION_STREAMING);
+}
+
+void http1_stream(struct http1 *http1)
+{
+    const struct connection_list *streaming = &http1->connections->lists[CONNECTION_STREAMING];
+    unsigned turns = http1->has_request ? 1 : TURNS;
+    for (; turns > 0 && streaming->first; turns--)
+        continue_stream(http1, streaming->first);
+    http1->has_request = false;
 }
 
 static void continue_output(struct http1 *http1, struct connection *connection)
@@ -235,6 +265,7 @@ static void handle_request(struct http1 *http1, struct connection *connection,
     connection->head_only = request->head_only;
     connection->http_1_0 = request->http_1_0;
     connections_has_come(http1->connections, connection);
+    http1->has_request = true;
     struct response response = new_response(http1, connection);
     if (http1->handler->request(http1->handler->context, request, &response)) {
         send_response(http1, connection, &response);
@@ -344,9 +375,12 @@ void http1_continue(struct http1 *http1, struct connection *connection, uint32_t
         else if (connection->output)
             continue_output(http1, connection);
         else if (connection->stream)
-            continue_stream(http1, connection);
+            wait_for_turn(http1, connection);
         else /* the socket takes bytes again after the last piece */
             finish_response(http1, connection);
+        break;
+    case CONNECTION_STREAMING: /* only errors are reported */
+        connections_close(http1->connections, connection);
         break;
     case CONNECTION_LINGERING:
         discard_input(http1, connection);

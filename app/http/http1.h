@@ -11,6 +11,7 @@ struct http1 {
     struct connections *connections;
     const struct handler *handler;
     unsigned awaited; /* as the handler knows it */
+    bool has_request; /* since the last http1_stream() */
     char input[REQUEST_HEAD_MAX];
     char output[RESPONSE_MAX];
 };
@@ -24,6 +25,10 @@ void http1_handle_ready(struct http1 *http1);
 /* Sends the responses to committed requests, and lets the handler commit those that were deferred
  * since. Returns false if another thread runs the loop by now. */
 bool http1_commit(struct http1 *http1);
+
+/* Continues long responses, each in its turn. However many there are, they get a small part of an
+ * iteration in which requests have come. */
+void http1_stream(struct http1 *http1);
 
 /* Handles expired connections. In the middle of a request: responds with 408. From
  * CONNECTION_WRITING: changes the state to CONNECTION_SLOW. All others: aborts them. */

@@ -121,10 +121,18 @@ void response_head(struct response_defaults *defaults, struct response *response
 }
 
 void response_stream(struct response_defaults *defaults, struct response *response,
-                     const char *type)
+                     const char *type, uint64_t length)
 {
-    if (response->http_1_0)
+    char field[48];
+    struct text framing = text_begin(field, sizeof field);
+    if (length != UINT64_MAX) {
+        text_string(&framing, "Content-Length: ");
+        text_number(&framing, length);
+        text_string(&framing, "\r\n");
+    } else if (response->http_1_0) {
         response->keep_alive = false;
-    response_head(defaults, response, type,
-                  response->http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
+    } else {
+        text_string(&framing, "Transfer-Encoding: chunked\r\n");
+    }
+    response_head(defaults, response, type, field);
 }

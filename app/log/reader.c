@@ -26,7 +26,7 @@ void reader_start(struct reader *ret_reader, const struct log_snapshot *range, u
 /* Searches one block of the file, back from `search_end`. Returns 0, or -1 with errno. */
 static int search_block(struct reader *reader)
 {
-    char block[READER_BLOCK_SIZE];
+    char block[4096];
     uint64_t end = reader->search_end;
     size_t size = end < sizeof block ? (size_t)end : sizeof block;
     ssize_t got = read_at(reader->range.fd, block, size, (off_t)(end - size));
@@ -60,12 +60,12 @@ int reader_seek(struct reader *reader)
     return 0;
 }
 
-ssize_t reader_read(const struct reader *reader, uint64_t offset, char *block)
+ssize_t reader_read(const struct reader *reader, uint64_t offset, char *block, size_t size)
 {
     assert(offset < reader->range.size);
     uint64_t left = reader->range.size - offset;
-    size_t size = left < READER_BLOCK_SIZE ? (size_t)left : READER_BLOCK_SIZE;
-    ssize_t got = read_at(reader->range.fd, block, size, (off_t)offset);
+    ssize_t got =
+        read_at(reader->range.fd, block, left < size ? (size_t)left : size, (off_t)offset);
     if (got != 0)
         return got;
     errno = EIO;

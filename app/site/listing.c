@@ -1,5 +1,6 @@
 #include "site/listing.h"
 
+#include "base/io.h"
 #include "log/sample.h"
 #include "site/page.h"
 #include "site/respond.h"
@@ -113,6 +114,20 @@ static void advance(struct stream *stream)
     listing->at = listing->next;
 }
 
+/* Raw lines are bytes of the file. */
+static ssize_t send_raw(struct stream *stream, int socket, size_t size, bool *ret_last)
+{
+    struct listing *listing = (struct listing *)stream;
+    const struct log_snapshot *range = &listing->reader.range;
+    uint64_t left = range->size - listing->reader.offset;
+    ssize_t sent = send_file(socket, range->fd, (off_t)listing->reader.offset,
+                             left < size ? (size_t)left : size);
+    if (sent > 0)
+        listing->reader.offset += (uint64_t)sent;
+    *ret_last = listing->reader.offset == range->size;
+    return sent;
+}
+
 static void end(struct stream *stream)
 {
     log_file_release(((struct listing *)stream)->file);
@@ -138,8 +153,10 @@ static void put_head_and_foot(struct listing *listing, const char *pod)
     }
 }
 
-/* Returns NULL with errno on failure. */
-static struct listing *new_listing(struct server *server, enum row_format format, uint64_t tail)
+/* *RET_LENGTH is the length of the body, or UINT64_MAX if it is unknown. Returns NULL with errno on
+ * failure. */
+static struct listing *new_listing(struct server *server, enum row_format format, uint64_t tail,
+                                   uint64_t *ret_length)
 {
     struct listing *listing = malloc(sizeof *listing);
     struct log_snapshot range;
@@ -149,10 +166,12 @@ static struct listing *new_listing(struct server *server, enum row_format format
         errno = saved_errno;
         return NULL;
     }
-    listing->stream = (struct stream){next_piece, advance, end};
+    reader_start(&listing->reader, &range, tail);
+    bool is_known = format == ROWS_RAW && listing->reader.search_left == 0;
+    *ret_length = is_known ? range.size - listing->reader.offset : UINT64_MAX;
+    listing->stream = (struct stream){next_piece, advance, is_known ? send_raw : NULL, end};
     listing->format = format;
     listing->at = (struct listing_position){.part = AT_HEAD};
-    reader_start(&listing->reader, &range, tail);
     put_head_and_foot(listing, server->pod);
     return listing;
 }
@@ -171,7 +190,8 @@ void listing_respond(struct worker *worker, const struct request *request,
         respond_text(worker, response, METRICS_VISITS, 400, "tail is a number of lines\n");
         return;
     }
-    struct listing *listing = new_listing(worker->server, format, tail);
+    uint64_t length;
+    struct listing *listing = new_listing(worker->server, format, tail, &length);
     if (!listing) {
         struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
         char reason[EXPLANATION_SIZE];
@@ -180,5 +200,6 @@ void listing_respond(struct worker *worker, const struct request *request,
         respond_unavailable(worker, response, METRICS_VISITS, MEDIA_TEXT, body.length);
         return;
     }
-    respond_stream(worker, response, METRICS_VISITS, formats[format].type, &listing->stream);
+    respond_stream(worker, response, METRICS_VISITS, formats[format].type, &listing->stream,
+                   length);
 }

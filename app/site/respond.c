@@ -46,11 +46,11 @@ void respond_head(struct worker *worker, struct response *response, enum metrics
 }
 
 void respond_stream(struct worker *worker, struct response *response, enum metrics_path path,
-                    enum media_type type, struct stream *stream)
+                    enum media_type type, struct stream *stream, uint64_t length)
 {
     metrics_count_response(path, 200);
-    response_stream(&worker->defaults, response, media_types[type].field);
-    if (response->head_only)
+    response_stream(&worker->defaults, response, media_types[type].field, length);
+    if (response->head_only || length == 0)
         stream->end(stream);
     else
         response->stream = stream;

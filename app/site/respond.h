@@ -28,8 +28,9 @@ void respond_unavailable(struct worker *worker, struct response *response, enum 
 void respond_head(struct worker *worker, struct response *response, enum metrics_path path,
                   enum media_type type, const char *fields);
 
-/* Responds with the body that STREAM produces. STREAM is ended with the response. */
+/* Responds with the body of LENGTH bytes that STREAM produces; UINT64_MAX: the length is unknown.
+ * STREAM is ended with the response. */
 void respond_stream(struct worker *worker, struct response *response, enum metrics_path path,
-                    enum media_type type, struct stream *stream);
+                    enum media_type type, struct stream *stream, uint64_t length);
 
 #endif

@@ -29,7 +29,7 @@ struct row_position {
 /* Returns the position of the first row. To be called after reader_seek() has returned 0. */
 struct row_position rows_start(const struct reader *reader);
 
-/* Appends the rows at *POSITION that fit, and moves *POSITION after them. Reads up to 16 blocks.
+/* Appends the rows at *POSITION that fit, and moves *POSITION after them. Reads up to 64 KiB.
  * Returns the number of bytes appended, or -1 with the errno of reader_read(). The number may be 0
  * before the end: the rest of a long line has no row in JSON and HTML. */
 ssize_t rows_next(const struct reader *reader, enum row_format format,

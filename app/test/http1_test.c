@@ -299,6 +299,11 @@ static ssize_t unchunk(char *bytes, size_t length)
     }
 }
 
+static bool is_writing(const struct connection *connection)
+{
+    return connection->state == CONNECTION_WRITING || connection->state == CONNECTION_STREAMING;
+}
+
 /* Sends a response of LENGTH bytes to a client that reads a random number of bytes at a time.
  * Returns the number of bytes that the client has received. */
 static size_t stream_all(uint64_t *state, size_t length, bool http_1_0, char *got, size_t size)
@@ -306,13 +311,15 @@ static size_t stream_all(uint64_t *state, size_t length, bool http_1_0, char *go
     int client = -1, least = 1;
     size_t total = 0;
     struct sample_stream sample = {
-        {sample_next, sample_advance, sample_end}, state, length, 0, SIZE_MAX, false};
+        {sample_next, sample_advance, NULL, sample_end}, state, length, 0, SIZE_MAX, false};
     struct connection *connection = old_connection(CONNECTION_WRITING, &client);
     (void)setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
     connection->stream = &sample.stream;
     connection->http_1_0 = http_1_0;
-    while (connection->state == CONNECTION_WRITING && total < size) {
-        http1_continue(&http1, connection, EPOLLOUT);
+    while (is_writing(connection) && total < size) {
+        if (connection->state != CONNECTION_STREAMING)
+            http1_continue(&http1, connection, EPOLLOUT);
+        http1_stream(&http1);
         ssize_t taken = receive_some(client, got + total, 1 + samples_next(state) % 20000);
         total += taken > 0 ? (size_t)taken : 0;
     }
@@ -348,8 +355,43 @@ static void expect_streams(void)
     stop();
 }
 
+static ssize_t turn_send(struct stream *stream, int socket, size_t size, bool *ret_last)
+{
+    (void)socket, (void)size, (void)ret_last;
+    ((struct sample_stream *)stream)->at++;
+    return 1;
+}
+
+/* Three long responses, in ITERATIONS with or without requests. */
+static void expect_turns(bool has_request, int iterations, const char *wanted, const char *claim)
+{
+    struct sample_stream samples[3] = {0};
+    int clients[3];
+    char got[64];
+    start();
+    for (int i = 0; i < 3; i++) {
+        struct connection *connection = old_connection(CONNECTION_STREAMING, &clients[i]);
+        samples[i].stream = (struct stream){.send = turn_send, .end = sample_end};
+        connection->stream = &samples[i].stream;
+    }
+    for (int i = 0; i < iterations; i++) {
+        http1.has_request = has_request;
+        http1_stream(&http1);
+    }
+    (void)snprintf(got, sizeof got, "%zu %zu %zu", samples[0].at, samples[1].at, samples[2].at);
+    same_bytes(got, strlen(got), wanted, strlen(wanted), "%s", claim);
+    for (int i = 0; i < 3; i++)
+        (void)close(clients[i]);
+    connections_abort_all(&connections, CONNECTION_LINGERING);
+    connections_free_closed(&connections);
+    stop();
+}
+
 void test_http1(void)
 {
+    expect_turns(true, 6, "2 2 2",
+                 "beside requests one long response goes on in each iteration, all in turn");
+    expect_turns(false, 3, "4 4 4", "without requests more go on in each, and in turn too");
     expect_idle_timeout();
     expect_input();
     expect_in_time();
