@@ -91,3 +91,27 @@ searches() {
   run listing long
   assert_success
 }
+
+# raw_whole: the listing of raw lines is the file, byte for byte, and announces its length.
+raw_whole() {
+  get '/visits?format=raw' -D "$BATS_TEST_TMPDIR/head" | cmp - "$data/visits.txt" || return
+  grep -qix "content-length: $(stat -c %s "$data/visits.txt")"$'\r' "$BATS_TEST_TMPDIR/head"
+}
+
+@test "a listing of raw lines announces its length, in HTTP/1.0 too, and HEAD does" {
+  lines_of 300000
+  start_web_app
+  raw_whole
+  visit
+  raw_whole
+  assert_equal "$(get '/visits?format=raw&tail=2' --http1.0 | wc -c)" 66
+  run get '/visits?format=raw&tail=2' -I
+  assert_line --regexp '^Content-Length: 66.?$'
+}
+
+@test "where sendfile(2) cannot read the file, the raw lines are sent all the same" {
+  lines_of 300000
+  IN_FRONT="strace -D -f -qq -o $BATS_TEST_TMPDIR/calls -e trace=sendfile -e inject=sendfile:error=EINVAL" start_web_app
+  raw_whole
+  grep -q 'sendfile.*EINVAL.*INJECTED' "$BATS_TEST_TMPDIR/calls"
+}

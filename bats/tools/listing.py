@@ -80,7 +80,11 @@ def replaced(options):
 
 
 def looks_whole(version, data, in_order):
-    """HTTP/1.0 has no chunks: the end of the connection ends the body."""
+    """A body has a length, or chunks, or in HTTP/1.0 the end of the connection ends it."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\nContent-Length: (\d+)", head)
+    if length:
+        return len(body) == int(length[1])
     return in_order and (version == "1.0" or data.endswith(b"0\r\n\r\n"))
 
 
