@@ -116,10 +116,10 @@ cmd_test() { # [SUITE[/FILE[:FILTER]]...]: every test there is, or only these; s
   test_main "$@"
 }
 
-cmd_bench() { # [--quick] [SECONDS]: speed and size, beside nginx, lighttpd and Flask in the same run
+cmd_bench() { # [SECONDS | --quick]: speed and size, beside nginx, lighttpd and Flask in the same run; build/bench.svg
   need bench
   cmd_app
-  cmd bats/tools/bench "$BUILD/web-app" "$@"
+  cmd bats/tools/bench "$BUILD/web-app" "$BUILD/bench" "$@"
 }
 
 cmd_clean() { # remove build/

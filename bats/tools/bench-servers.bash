@@ -59,6 +59,7 @@ events { worker_connections 4096; }
 http {
   access_log $work/nginx-access.log;
   keepalive_requests 100000000;
+  sendfile on;
   client_body_temp_path $work/nginx;
   proxy_temp_path $work/nginx;
   fastcgi_temp_path $work/nginx;
@@ -85,6 +86,14 @@ accesslog.filename = "$work/lighttpd-access.log"
 index-file.names = ( "index.html" )
 END
   start lighttpd /usr/sbin/lighttpd -D -f "$work/lighttpd.conf"
+}
+
+# What one thread with epoll can do at most.
+start_ceiling() {
+  next_port
+  gcc -O2 -o "$work/ceiling" "$tools/ceiling.c"
+  curl -sf -i -o "$work/response" "${url[none]}"
+  start ceiling "$work/ceiling" "$port" "$work/response"
 }
 
 # The page as a few lines of Flask would serve it: a file that is opened for each visit, and no sync.
