@@ -23,9 +23,9 @@ int write_at(int fd, const void *data, size_t size, off_t offset);
  * buffer is full, or -1 with the errno of send(2). */
 ssize_t send_some(int socket, const void *data, size_t size);
 
-/* Sends SIZE > 0 bytes at OFFSET of FD to SOCKET, which is non-blocking: sendfile(2), without a copy.
- * SIGPIPE must be ignored. Returns the number of bytes sent, 0 if the send buffer is full, or -1 with
- * errno; EIO: the file ends before. */
+/* Sends SIZE > 0 bytes at OFFSET of FD to SOCKET, which is non-blocking: sendfile(2), without a
+ * copy. SIGPIPE must be ignored. Returns the number of bytes sent, 0 if the send buffer is full, or
+ * -1 with errno; EIO: the file ends before. */
 ssize_t send_file(int socket, int fd, off_t offset, size_t size);
 
 /* Receives without blocking. Returns the number of bytes, 0 if the peer has closed its side, or -1

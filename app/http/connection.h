@@ -40,7 +40,7 @@ struct connection {
     enum connection_state state;
     bool keep_alive, head_only, http_1_0; /* of the current request */
     bool linger;  /* the client may still send bytes that will not be read */
-    bool awaited; /* the next commit waits for its next request: see connections_awaited() */
+    bool awaited; /* the next commit waits for its next request: see connections_await() */
     uint8_t late; /* how often in turn a commit has waited in vain; up to LATE_MAX */
 };
 

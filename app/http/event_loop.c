@@ -98,7 +98,8 @@ static int poll_timeout_ms(const struct event_loop *loop)
 {
     const struct connections *connections = &loop->connections;
     int timeout_ms = connections_next_expiry_ms(connections);
-    if (connections->lists[CONNECTION_READY].first || connections->lists[CONNECTION_STREAMING].first)
+    if (connections->lists[CONNECTION_READY].first ||
+        connections->lists[CONNECTION_STREAMING].first)
         return 0;
     if (!loop->member.accepting && loop->phase != FINAL)
         timeout_ms = earlier_of(timeout_ms, loop->acceptor.enable_after_ms - connections->now_ms);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -81,9 +82,9 @@ static ssize_t make_piece(struct http1 *http1, struct connection *connection, bo
     return (ssize_t)length;
 }
 
-/* Sends the current piece, or the rest of it. If the client takes a piece in parts, the stream writes
- * the piece again for each part: no buffer is kept. Returns the number of bytes sent, or -1 with
- * errno. */
+/* Sends the current piece, or the rest of it. If the client takes a piece in parts, the stream
+ * writes the piece again for each part: no buffer is kept. Returns the number of bytes sent, or -1
+ * with errno. */
 static ssize_t send_piece(struct http1 *http1, struct connection *connection, bool *ret_last)
 {
     ssize_t length = make_piece(http1, connection, ret_last);
@@ -240,6 +241,7 @@ static bool respond_to_committed(struct http1 *http1)
             connections_await(connections, connection);
     }
     handler->reset(handler->context);
+    http1->awaited = UINT_MAX; /* the handler must be told it again */
     return true;
 }
 

@@ -10,7 +10,7 @@
 struct http1 {
     struct connections *connections;
     const struct handler *handler;
-    unsigned awaited; /* as the handler knows it */
+    unsigned awaited; /* as the handler knows it; UINT_MAX: it does not */
     bool has_request; /* since the last http1_stream() */
     char input[REQUEST_HEAD_MAX];
     char output[RESPONSE_MAX];

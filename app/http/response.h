@@ -33,8 +33,8 @@ void response_finish(struct response_defaults *defaults, struct response *respon
 void response_head(struct response_defaults *defaults, struct response *response, const char *type,
                    const char *fields);
 
-/* Writes the head of a long response. Its body of LENGTH bytes comes from response->stream; if LENGTH
- * is UINT64_MAX, in chunks, or for HTTP/1.0 until the end of the connection. */
+/* Writes the head of a long response. Its body of LENGTH bytes comes from response->stream; if
+ * LENGTH is UINT64_MAX, in chunks, or for HTTP/1.0 until the end of the connection. */
 void response_stream(struct response_defaults *defaults, struct response *response,
                      const char *type, uint64_t length);
 

@@ -1,5 +1,5 @@
-/* Produces the body of a long response in pieces, or sends it. The struct of an implementation begins
- * with a struct stream. */
+/* Produces the body of a long response in pieces, or sends it. The struct of an implementation
+ * begins with a struct stream. */
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -16,8 +16,8 @@ struct stream {
     /* Moves on to the next piece. */
     void (*advance)(struct stream *stream);
     /* Or NULL; else it is called in place of these two, and the head announces the body's length.
-     * Sends up to SIZE bytes of the body. Returns the number of bytes, 0 if the send buffer is full,
-     * or -1 with errno: the response cannot be completed. */
+     * Sends up to SIZE bytes of the body. Returns the number of bytes, 0 if the send buffer is
+     * full, or -1 with errno: the response cannot be completed. */
     ssize_t (*send)(struct stream *stream, int socket, size_t size, bool *ret_last);
     void (*end)(struct stream *stream); /* frees the stream */
 };

@@ -25,8 +25,8 @@ void reader_start(struct reader *ret_reader, const struct log_snapshot *range, u
  * changed the file. */
 int reader_seek(struct reader *reader);
 
-/* Reads up to SIZE bytes at OFFSET, which must be before the end of the range. Returns the number of
- * bytes, or -1 with the errno of pread(2); EIO: another process has shortened the file. */
+/* Reads up to SIZE bytes at OFFSET, which must be before the end of the range. Returns the number
+ * of bytes, or -1 with the errno of pread(2); EIO: another process has shortened the file. */
 ssize_t reader_read(const struct reader *reader, uint64_t offset, char *block, size_t size);
 
 #endif

@@ -70,15 +70,21 @@ static int64_t commit(struct server *server, struct batch *first)
     return (int64_t)duration_ns;
 }
 
-/* One stalled sync must not count for many. */
+static int64_t min_ns(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* One stalled sync must not count for many, not even the first. */
 static void observe_sync(struct committer *committer, int64_t last_ns)
 {
     int64_t lately_ns = committer->sync_ns;
     if (last_ns == 0) /* there was none */
         return;
-    if (lately_ns > 0 && last_ns > 2 * lately_ns)
-        last_ns = 2 * lately_ns;
-    committer->sync_ns = lately_ns > 0 ? lately_ns + (last_ns - lately_ns) / 8 : last_ns;
+    if (lately_ns > 0)
+        committer->sync_ns = lately_ns + (min_ns(last_ns, 2 * lately_ns) - lately_ns) / 8;
+    else
+        committer->sync_ns = min_ns(last_ns, SHORT_NS);
 }
 
 static void set_awaited(struct committer *committer, struct batch *batch, unsigned awaited)
@@ -94,17 +100,17 @@ static void set_awaited(struct committer *committer, struct batch *batch, unsign
  * clients fall into two groups that take turns: half of the disk's syncs are lost. So a commit
  * waits for the awaited connections (connections_await()), but no longer than an eighth of what
  * syncs have lately taken after the last of them has come, and in all no longer than a sync takes.
- * It never waits for an idle client, nor if no other was in the last commit. PostgreSQL waits too
- * only if others are active (commit_delay, commit_siblings), MariaDB for a number of transactions
+ * Syncs count for 80 ms at most: after a stall, visits must not wait as if it went on. It never
+ * waits for an idle client, nor if no other was in the last commit. PostgreSQL waits too only if
+ * others are active (commit_delay, commit_siblings), MariaDB for a number of transactions
  * (binlog_commit_wait_count). */
 static int64_t due_ns(const struct committer *committer)
 {
-    enum { LEAST_NS = 50000 }; /* a shorter sync is not worth a wait */
-    int64_t most_ns = committer->ended_ns + committer->sync_ns;
-    int64_t until_ns = committer->last_come_ns + committer->sync_ns / 8;
-    if (committer->awaited == 0 || committer->last_come_ns == 0 || committer->sync_ns < LEAST_NS)
+    enum { LEAST_NS = 50000 /* a shorter sync is not worth a wait */, MOST_NS = 80000000 };
+    int64_t sync_ns = min_ns(committer->sync_ns, MOST_NS);
+    if (committer->awaited == 0 || committer->last_come_ns == 0 || sync_ns < LEAST_NS)
         return 0;
-    return until_ns < most_ns ? until_ns : most_ns;
+    return min_ns(committer->last_come_ns + sync_ns / 8, committer->ended_ns + sync_ns);
 }
 
 /* Returns the list of all batches that have visits, which are COMMITTING now. */
@@ -139,6 +145,7 @@ static void commit_all(struct server *server)
 {
     struct committer *committer = &server->committer;
     struct batch *first = take_batches(server);
+    assert(!committer->commits);
     committer->commits = true;
     (void)pthread_mutex_unlock(&committer->lock);
     int64_t duration_ns = commit(server, first);
@@ -146,6 +153,9 @@ static void commit_all(struct server *server)
     committer->commits = false;
     observe_sync(committer, duration_ns);
     committer->ended_ns = clock_ns();
+    /* Who had no visit in this commit is idle. */
+    for (unsigned i = 0; i < server->workers_count; i++)
+        set_awaited(committer, &server->workers[i]->batch, 0);
     for (struct batch *batch = first; batch; batch = batch->next)
         end_batch(committer, batch);
 }

@@ -104,7 +104,8 @@ static size_t put_visits(struct text *text, enum row_format format, struct row_p
     char *to = text->data + text->length;
     const char *end = text->data + text->size - ROW_MAX;
     size_t from = 0;
-    for (; to < end && length - from >= LINE_LENGTH && is_visit(block + from); from += LINE_LENGTH) {
+    for (; to < end && length - from >= LINE_LENGTH && is_visit(block + from);
+         from += LINE_LENGTH) {
         unsigned skipped = format == ROWS_JSON && !position->after_row; /* the comma */
         unsigned digits = DIGITS_MAX - number.first;
         if (digits < shapes[format].number_width)
@@ -129,8 +130,8 @@ static size_t put_visits(struct text *text, enum row_format format, struct row_p
     return from;
 }
 
-/* Appends the row of a line that is not a visit, or of a part of a long line. JSON and HTML show only
- * timestamps, so that nothing in the file can break out of their syntax. */
+/* Appends the row of a line that is not a visit, or of a part of a long line. JSON and HTML show
+ * only timestamps, so that nothing in the file can break out of their syntax. */
 static void put_row(struct text *text, enum row_format format, const struct row_position *position,
                     const char *line, size_t length)
 {

@@ -1,6 +1,6 @@
 /* The ceiling of what one thread with epoll(7) can do: responds to whatever a connection sends with
- * the same bytes, reads no request, logs nothing. For the bench: ceiling PORT FILE, with the response
- * in FILE. */
+ * the same bytes, reads no request, logs nothing. For the bench: ceiling PORT FILE, with the
+ * response in FILE. */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
