@@ -26,7 +26,7 @@ each_thread() { sed -n "s/^$1:\t//p" /proc/"$pid"/task/*/status | sort -u; }
   start_web_app --workers 3
   assert log_has ' sandbox=on$'
   assert_equal "$(wc -l <"$log")" 1
-  assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 7
+  assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 8
   assert_equal "$(each_thread Seccomp)" 2
   assert_equal "$(each_thread NoNewPrivs)" 1
 }
