@@ -119,7 +119,8 @@ cmd_test() { # [SUITE[/FILE[:FILTER]]...]: every test there is, or only these; s
 cmd_bench() { # [SECONDS | --quick]: speed and size, beside nginx, lighttpd and Flask in the same run; build/bench.svg
   need bench
   cmd_app
-  cmd bats/tools/bench "$BUILD/web-app" "$BUILD/bench" "$@"
+  step "compile web-app for slow syncs" build_plain
+  cmd bats/tools/bench "$BUILD/web-app" "$BUILD/plain/web-app" "$BUILD/bench" "$@"
 }
 
 cmd_clean() { # remove build/

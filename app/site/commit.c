@@ -98,19 +98,21 @@ static void set_awaited(struct committer *committer, struct batch *batch, unsign
  * After a commit its clients send their next requests within a moment, but one after the other. A
  * commit that starts with the first of them leaves the others waiting for two syncs, and the
  * clients fall into two groups that take turns: half of the disk's syncs are lost. So a commit
- * waits for the awaited connections (connections_await()), but no longer than an eighth of what
- * syncs have lately taken after the last of them has come, and in all no longer than a sync takes.
- * Syncs count for 80 ms at most: after a stall, visits must not wait as if it went on. It never
- * waits for an idle client, nor if no other was in the last commit. PostgreSQL waits too only if
- * others are active (commit_delay, commit_siblings), MariaDB for a number of transactions
- * (binlog_commit_wait_count). */
+ * waits for the awaited connections (connections_await()). After the last of them has come it waits
+ * for an eighth of what syncs have lately taken, and for as long as the responses took to be sent:
+ * a client that has many of the connections reads all responses before it sends more requests. In
+ * all it waits no longer than a sync takes. Syncs count for 80 ms at most: after a stall, visits
+ * must not wait as if it went on. It never waits for an idle client, nor if no other was in the
+ * last commit. PostgreSQL waits too only if others are active (commit_delay, commit_siblings),
+ * MariaDB for a number of transactions (binlog_commit_wait_count). */
 static int64_t due_ns(const struct committer *committer)
 {
     enum { LEAST_NS = 50000 /* a shorter sync is not worth a wait */, MOST_NS = 80000000 };
     int64_t sync_ns = min_ns(committer->sync_ns, MOST_NS);
     if (committer->awaited == 0 || committer->last_come_ns == 0 || sync_ns < LEAST_NS)
         return 0;
-    return min_ns(committer->last_come_ns + sync_ns / 8, committer->ended_ns + sync_ns);
+    return min_ns(committer->last_come_ns + sync_ns / 8 + committer->responses_ns,
+                  committer->ended_ns + sync_ns);
 }
 
 /* Returns the list of all batches that have visits, which are COMMITTING now. */
@@ -304,9 +306,11 @@ bool batch_is_committed(void *context)
 void batch_reset(void *context)
 {
     struct worker *worker = context;
-    (void)pthread_mutex_lock(&worker->server->committer.lock);
-    worker->server->committer.last_come_ns = clock_ns();
+    struct committer *committer = &worker->server->committer;
+    (void)pthread_mutex_lock(&committer->lock);
+    committer->last_come_ns = clock_ns();
+    committer->responses_ns = committer->last_come_ns - committer->ended_ns;
     worker->batch.state = BATCH_FILLING;
     worker->batch.count = 0;
-    (void)pthread_mutex_unlock(&worker->server->committer.lock);
+    (void)pthread_mutex_unlock(&committer->lock);
 }

@@ -25,6 +25,7 @@ struct committer {
     unsigned led;          /* how often there was one */
     unsigned awaited;      /* the sum of all batches */
     int64_t sync_ns;       /* how long syncs have lately taken */
+    int64_t responses_ns;  /* how long it took to send the responses of the last commit */
     /* By clock_ns(): when the last leader began, the last commit ended, and the last awaited
      * request came. */
     int64_t led_since_ns, ended_ns, last_come_ns;
