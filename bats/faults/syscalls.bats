@@ -442,8 +442,8 @@ lingers() {
 
 @test "control: a program whose listing ends where a read failed is found out" {
   mutant listing-ends-at-failed-read
-  fail_each listing --only EIO
-  found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=raw(&tail=2)? is 200 '
+  fail_each listing --only 'pread64 of a listing, EIO'
+  found_out 'pread64 of a listing, EIO, N = [0-9]+: /visits\?format=text(&tail=2)? is 200 '
 }
 
 @test "control: a program that repeats a failed sync, and one that acknowledges a failed write, are found out" {

@@ -608,14 +608,19 @@ def uncut_start_loop():
     return Loop("ftruncate with a torn line, EIO for a while", run, n_max=1, n_min=3)
 
 
-def listing_loop(error):
+def numbered(lines, first=1):
+    """The listing of these lines as text."""
+    return b"".join(b"%6d\t%s" % (number, line) for number, line in enumerate(lines.splitlines(True), first))
+
+
+def listing_loop(call, error, pages):
     """GET /visits is complete and right, or it is refused or visibly aborted: never silently short."""
     def run(options, directory, n, programs):
         before = prepare(directory, LINES)
-        program = Program(options, directory, ["pread64:error=%s:when=%d" % (error, n)], ["DATA/visits.txt"])
+        program = Program(options, directory, ["%s:error=%s:when=%d" % (call, error, n)], ["DATA/visits.txt"])
         programs.append(program)
         if program.serving and program.visit_until_ready():
-            for path, wanted in (("/visits?format=raw", LINES), ("/visits?format=raw&tail=2", LINES[33:])):
+            for path, wanted in pages:
                 try:
                     status, body = program.get(program.address, path)
                 except (ConnectionResetError, http.client.HTTPException):
@@ -628,7 +633,7 @@ def listing_loop(error):
         check_end(program, [0])
         check_next_start(options, directory, program, before)
         return hits
-    return Loop("pread64 of a listing, " + error, run)
+    return Loop("%s of a listing, %s" % (call, error), run)
 
 
 def suite_start():
@@ -670,7 +675,9 @@ def suite_reopen():
 
 
 def suite_listing():
-    return [listing_loop(error) for error in ("EIO", "EINTR")]
+    text = [("/visits?format=text", numbered(LINES)), ("/visits?format=text&tail=2", numbered(LINES[33:], 2))]
+    raw = [("/visits?format=raw", LINES), ("/visits?format=raw&tail=2", LINES[33:])]
+    return [listing_loop(call, error, pages) for call, pages in (("pread64", text), ("sendfile", raw)) for error in ("EIO", "EINTR")]
 
 
 SUITES = {"write": suite_write, "short": suite_short, "sync": suite_sync, "start": suite_start, "copy": suite_copy,
