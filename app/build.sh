@@ -15,7 +15,7 @@ readonly WARNINGS=(
 )
 readonly INCLUDES=(-isystem "$CIVETWEB/include" -isystem "$CIVETWEB/src" -I "$ROOT/app/http/civetweb_hooks" -I "$ROOT/app")
 # The directories of the program; bats/lint.sh checks which of them may include which. See app/README.md.
-readonly DIRECTORIES=(base log http site)
+readonly DIRECTORIES=(base log http site prove)
 APP_SOURCES=("$ROOT"/app/*.c) APP_HEADERS=("$ROOT"/app/*.h)
 for directory in "${DIRECTORIES[@]}"; do
   APP_SOURCES+=("$ROOT/app/$directory"/*.c) APP_HEADERS+=("$ROOT/app/$directory"/*.h)

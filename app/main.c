@@ -6,6 +6,7 @@
 #include "http/client.h"
 #include "list.h"
 #include "options.h"
+#include "prove.h"
 #include "relro.h"
 #include "serve.h"
 
@@ -32,6 +33,8 @@ static const struct verb_entry {
      list},
     {"check", "[URL]", "exit with 0 if the server is ready, or URL answers with 200", VERB_CHECK,
      check},
+    {"prove", "[options] URL...", "visit, and prove that what was acknowledged is in the files",
+     VERB_PROVE, prove},
     {"version", "", "print the version", 0, print_version},
     {"help", "", "print this", 0, print_help},
 };
@@ -118,7 +121,8 @@ static int print_help(const struct options *options)
                 "\noptions; flags override environment variables, which override defaults:\n");
     options_help(&text);
     text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden "
-                       "system call\n");
+                       "system call;\nof prove: 0 proven, 1 not proven, 2 usage, 3 lost, 4 over "
+                       "budget\n");
     return print(&text);
 }
 
@@ -129,7 +133,8 @@ static int check(const struct options *options)
     struct text line = text_begin(buffer, sizeof buffer);
     struct url url;
     struct client_response response;
-    const char *address = options->admin_listen, *given = options->url;
+    const char *address = options->admin_listen,
+               *given = options->urls_count ? options->urls[0] : NULL;
     if (!given) {
         (void)snprintf(own_url, sizeof own_url, "http://%s%s/readyz",
                        strchr(address, ':') ? "" : "127.0.0.1:", address);
@@ -140,8 +145,9 @@ static int check(const struct options *options)
         die(EXIT_USAGE, "%s: %s", given, complaint);
     if (client_get(&url, &response, described, sizeof described) != 0)
         die(EXIT_FAILED, "%s: %s%s", given, described,
-            options->url ? ""
-                         : "; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both");
+            options->urls_count
+                ? ""
+                : "; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both");
     client_describe(&response, described, sizeof described);
     text_printf(&line, "%d %s\n", response.status, described);
     int exit_code = print(&line);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,97 @@ static int parse_raw(struct options *options, const char *value)
     return 0;
 }
 
+static int parse_ledger(struct options *options, const char *value)
+{
+    options->ledger = value;
+    return *value ? 0 : -1;
+}
+
+static int parse_check(struct options *options, const char *value)
+{
+    options->check = value;
+    return *value ? 0 : -1;
+}
+
+static int parse_file(struct options *options, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value || !equals[1] || options->files_count == OPERANDS_MAX)
+        return -1;
+    options->files[options->files_count++] = value;
+    return 0;
+}
+
+static int parse_json(struct options *options, const char *value)
+{
+    options->json = value;
+    return *value ? 0 : -1;
+}
+
+static int parse_rate(struct options *options, const char *value)
+{
+    return parse_unsigned(value, 1, 10000, &options->rate);
+}
+
+static const char connections_names[][12] = {"new", "kept", "both"};
+
+static int parse_connections(struct options *options, const char *value)
+{
+    return parse_name(value, connections_names, 3, &options->connections);
+}
+
+static int parse_for(struct options *options, const char *value)
+{
+    return parse_time(value, 10080 * 60000, &options->for_ms) == 0 && options->for_ms > 0 ? 0 : -1;
+}
+
+static int parse_timeout(struct options *options, const char *value)
+{
+    return parse_time(value, 10 * 60000, &options->timeout_ms) == 0 && options->timeout_ms > 0 ? 0
+                                                                                               : -1;
+}
+
+static int parse_wait(struct options *options, const char *value)
+{
+    return parse_time(value, 1440 * 60000, &options->wait_ms);
+}
+
+static int parse_grace(struct options *options, const char *value)
+{
+    return parse_time(value, 60 * 60000, &options->grace_ms);
+}
+
+static int parse_max_gap(struct options *options, const char *value)
+{
+    return parse_time(value, 1440 * 60000, &options->max_gap_ms);
+}
+
+static int parse_max_refused(struct options *options, const char *value)
+{
+    return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->max_refused);
+}
+
+static int parse_alone(struct options *options, const char *value)
+{
+    (void)value;
+    options->alone = true;
+    return 0;
+}
+
+static int parse_require_fault(struct options *options, const char *value)
+{
+    (void)value;
+    options->require_fault = true;
+    return 0;
+}
+
+static int parse_resume(struct options *options, const char *value)
+{
+    (void)value;
+    options->resume = true;
+    return 0;
+}
+
 #define ADDRESS_FORMS "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) to 65535"
 
 static const struct option table[] = {
@@ -192,16 +284,45 @@ static const struct option table[] = {
     {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
     {"raw", VERB_VISITS, "", "", "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
+    {"ledger", VERB_PROVE, "FILE", "prove.ledger", "a new file, or - for stdout",
+     "notes what was acknowledged; - for stdout", parse_ledger},
+    {"resume", VERB_PROVE, "", "", "no value", "goes on with a ledger that exists", parse_resume},
+    {"rate", VERB_PROVE, "NUMBER", "10", "a number from 1 to 10000",
+     "visits a second for each URL; those of an outage are not made up for", parse_rate},
+    {"for", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 10080m",
+     "how long to visit; else until SIGTERM or SIGINT", parse_for},
+    {"connections", VERB_PROVE, "KIND", "both", "new, kept or both",
+     "a connection for each visit (new), or kept ones", parse_connections},
+    {"timeout", VERB_PROVE, "TIME", "5s", "a number with ms, s or m, up to 10m",
+     "how long a visit waits for its response", parse_timeout},
+    {"wait", VERB_PROVE, "TIME", "5m", "a number with ms, s or m, up to 1440m",
+     "how long to wait for a URL at the beginning, for all pods at the end", parse_wait},
+    {"grace", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 60m",
+     "a visit acknowledged so shortly before its process ended may be lost; from the server's "
+     "--sync: 0s with always, 2s with interval, 35s with none",
+     parse_grace},
+    {"alone", VERB_PROVE, "", "", "no value", "a line that is nobody's is a failure", parse_alone},
+    {"require-fault", VERB_PROVE, "", "", "no value",
+     "proves nothing unless a gap, a cut connection or a restart was seen", parse_require_fault},
+    {"max-gap", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 1440m",
+     "the longest time without an acknowledged visit", parse_max_gap},
+    {"max-refused", VERB_PROVE, "NUMBER", "", "a number", "how many visits may be refused",
+     parse_max_refused},
+    {"json", VERB_PROVE, "FILE", "", "a file", "the report as one JSON object", parse_json},
+    {"check", VERB_PROVE, "LEDGER", "", "a ledger",
+     "only compares: with the pods at URL, or --file", parse_check},
+    {"file", VERB_PROVE, "POD=FILE", "", "POD=FILE, up to 64 times",
+     "what `web-app visits --raw` printed in POD; for each pod", parse_file},
 };
 enum { TABLE_LENGTH = sizeof table / sizeof *table };
 
 enum { ENVIRONMENT_NAME_SIZE = 64 };
 
-/* The variable of max-connections is WEB_APP_MAX_CONNECTIONS. Options that concern a single call
- * have none. Returns whether there is a variable. */
+/* The variable of max-connections is WEB_APP_MAX_CONNECTIONS. Only options of the server have one.
+ * Returns whether there is a variable. */
 static bool environment_name(const struct option *option, char name[ENVIRONMENT_NAME_SIZE])
 {
-    if (!*option->default_value)
+    if (!*option->default_value || !(option->verbs & VERB_SERVE))
         return false;
     int length = snprintf(name, ENVIRONMENT_NAME_SIZE, "WEB_APP_%s", option->name);
     assert(length < ENVIRONMENT_NAME_SIZE);
@@ -278,12 +399,16 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
 int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
                   char *message, size_t message_size)
 {
-    struct options options = {.tail = UINT64_MAX};
+    struct options options = {.tail = UINT64_MAX,
+                              .grace_ms = UINT_MAX,
+                              .max_gap_ms = UINT_MAX,
+                              .max_refused = UINT64_MAX};
+    unsigned urls_max = verb == VERB_CHECK ? 1 : verb == VERB_PROVE ? OPERANDS_MAX : 0;
     if (parse_environment(&options, verb, message, message_size) != 0)
         return -1;
     for (int i = 0; i < count;) {
-        if (verb == VERB_CHECK && !options.url && arguments[i][0] != '-') {
-            options.url = arguments[i++];
+        if (options.urls_count < urls_max && arguments[i][0] != '-') {
+            options.urls[options.urls_count++] = arguments[i++];
             continue;
         }
         int taken = parse_argument(&options, verb, count - i, arguments + i, message, message_size);
@@ -366,7 +491,11 @@ void options_warn(const struct options *options)
 void options_help(struct text *text)
 {
     char name[ENVIRONMENT_NAME_SIZE], flag_buffer[64];
+    bool is_of_prove = false;
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
+        if (option->verbs == VERB_PROVE && !is_of_prove)
+            text_string(text, "\noptions of prove:\n");
+        is_of_prove = option->verbs == VERB_PROVE;
         struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
         text_printf(&flag, "--%s%s%s", option->name, *option->metavar ? "=" : "", option->metavar);
         assert(!flag.overflowed);
@@ -374,7 +503,14 @@ void options_help(struct text *text)
         if (environment_name(option, name))
             text_printf(text, "  %-24s (default %s; environment %s)\n", "", option->default_value,
                         name);
+        else if (*option->default_value)
+            text_printf(text, "  %-24s (default %s)\n", "", option->default_value);
     }
+}
+
+const char *options_sync_name(enum sync_mode sync)
+{
+    return sync_names[sync];
 }
 
 void options_describe(const struct options *options, struct text *text)

@@ -15,7 +15,9 @@ enum sync_mode { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_NONE };
 enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
 
 /* The verbs that take options, as bits of a set. */
-enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4 };
+enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4, VERB_PROVE = 8 };
+
+enum { OPERANDS_MAX = 64 };
 
 struct options {
     const char *listen;       /* PORT, ADDRESS:PORT or [ADDRESS]:PORT */
@@ -30,7 +32,22 @@ struct options {
     enum sandbox sandbox;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
     bool raw;
-    const char *url; /* the operand of `check`, or NULL */
+    /* The operands: of `check` at most one. */
+    const char *urls[OPERANDS_MAX];
+    unsigned urls_count;
+    /* Of `prove`. */
+    const char *ledger;              /* "-": stdout */
+    const char *check;               /* a ledger, or NULL */
+    const char *files[OPERANDS_MAX]; /* POD=FILE */
+    unsigned files_count;
+    const char *json;     /* NULL: none */
+    unsigned rate;        /* visits a second */
+    unsigned connections; /* as in enum connections */
+    unsigned for_ms;      /* 0: until a signal */
+    unsigned timeout_ms, wait_ms;
+    unsigned grace_ms, max_gap_ms; /* UINT_MAX: from the sync mode of the server; any */
+    uint64_t max_refused;          /* UINT64_MAX: any */
+    bool alone, require_fault, resume;
 };
 
 /* Parses the options of VERB. ARGUMENTS, COUNT of them after the verb, override environment
@@ -43,6 +60,9 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
  * that no option has, and another time zone in TZ. Not of the variables that Kubernetes makes for a
  * Service called web-app. */
 void options_warn(const struct options *options);
+
+/* The name of a sync mode, as the option takes it. */
+const char *options_sync_name(enum sync_mode sync);
 
 /* Append to TEXT: the options part of `help`; and "name=value ..." of VERB_SERVE for the start-up
  * line. */

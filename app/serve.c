@@ -280,6 +280,7 @@ int serve(const struct options *given)
                                              .workers = options.workers,
                                              .max_connections = options.max_connections,
                                              .idle_timeout_ms = options.idle_timeout_ms,
+                                             .sync = options_sync_name(options.sync),
                                              .sync_always = options.sync == SYNC_ALWAYS};
     struct server *server = server_open(&settings, log, message, sizeof message);
     if (!server)

@@ -60,7 +60,7 @@ lint_cppcheck() {
 }
 
 # The directories that each directory of app/ may include; see app/README.md.
-declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base")
+declare -rA ARROWS=([base]="base" [log]="log|base" [http]="http|base" [site]="site|http|log|base" [prove]="prove|http|base")
 
 # lint_arrows APP: fails, and names each include against an arrow, each circle of files, and each use of civetweb's header
 # outside the file that hides it.

@@ -34,7 +34,8 @@ static void take_status_line(struct client_response *response, const char *line)
     }
     response->status = atoi(line);
     response->has_length = response->is_chunked = response->may_fold = false;
-    response->location[0] = '\0';
+    response->location[0] = response->pod[0] = '\0';
+    response->closes = response->is_http_1_0;
     response->state = CLIENT_RESPONSE_FIELDS;
 }
 
@@ -98,6 +99,11 @@ static void take_field(struct client_response *response, const char *line)
     } else if (strncasecmp(line, "Location:", name + 1) == 0) {
         (void)snprintf(response->location, sizeof response->location, "%.*s",
                        (int)strcspn(value, SPACE), value);
+    } else if (strncasecmp(line, "X-Pod:", name + 1) == 0) {
+        (void)snprintf(response->pod, sizeof response->pod, "%.*s", (int)strcspn(value, SPACE),
+                       value);
+    } else if (strncasecmp(line, "Connection:", name + 1) == 0) {
+        response->closes |= strcasestr(value, "close") != NULL;
     }
 }
 
@@ -227,6 +233,8 @@ static size_t feed_body(struct client_response *response, const char *bytes, siz
     memcpy(response->body + response->body_kept, bytes, kept);
     response->body_kept += kept;
     response->body_length += length;
+    if (response->take_body)
+        response->take_body(response->take_body_context, bytes, length);
     if (has_end) {
         response->left -= length;
         if (response->left == 0)

@@ -12,6 +12,7 @@ enum {
     CLIENT_RESPONSE_LINE_MAX = 8192,  /* bytes of one line with its CR LF */
     CLIENT_RESPONSE_KEPT_MAX = 512,   /* bytes of the body that are kept */
     CLIENT_RESPONSE_LOCATION_MAX = 255,
+    CLIENT_RESPONSE_POD_MAX = 64,
 };
 
 /* In the states before CLIENT_RESPONSE_COMPLETE more bytes are needed. */
@@ -28,7 +29,7 @@ enum client_response_state {
     CLIENT_RESPONSE_MALFORMED,
 };
 
-/* Zero it before its first use. */
+/* Zero it before its first use; `take_body` may be set then. */
 struct client_response {
     enum client_response_state state;
     const char *fault; /* in CLIENT_RESPONSE_MALFORMED: what follows "the response" in a message */
@@ -37,6 +38,10 @@ struct client_response {
     size_t body_kept;     /* how many of these are kept: the first ones */
     char body[CLIENT_RESPONSE_KEPT_MAX];
     char location[CLIENT_RESPONSE_LOCATION_MAX + 1]; /* up to white space, truncated; or "" */
+    char pod[CLIENT_RESPONSE_POD_MAX + 1];           /* X-Pod, likewise */
+    bool closes; /* Connection: close, or HTTP/1.0: no other response follows */
+    void (*take_body)(void *context, const char *bytes, size_t length); /* NULL: nobody */
+    void *take_body_context;
 
     /* Private to the parser. */
     uint64_t left; /* bytes still to come of the body or the chunk */

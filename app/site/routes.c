@@ -16,8 +16,12 @@ _Static_assert((int)METRICS_MAX <= (int)RESPONSE_BODY_MAX &&
 static void respond_version(struct worker *worker, struct response *response)
 {
     struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
-    text_printf(&body, "{\"name\": \"web-app\", \"version\": \"%s\", \"pod\": \"%s\"}\n",
-                WEB_APP_VERSION, worker->server->pod);
+    const struct server *server = worker->server;
+    text_printf(
+        &body,
+        "{\"name\": \"web-app\", \"version\": \"%s\", \"pod\": \"%s\", \"started\": \"%s\", "
+        "\"sync\": \"%s\"}\n",
+        WEB_APP_VERSION, server->pod, server->started, server->settings->sync);
     respond(worker, response, METRICS_VERSION, 200, MEDIA_JSON, "", body.length);
 }
 

@@ -159,6 +159,14 @@ static int start_workers(struct server *server)
     return 0;
 }
 
+static void note_start(struct server *server)
+{
+    struct timestamp_cache cache = {0};
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)timestamp_write(&cache, &now, server->started);
+}
+
 struct server *server_open(const struct server_settings *settings, struct visit_log *log,
                            char *message, size_t size)
 {
@@ -172,6 +180,7 @@ struct server *server_open(const struct server_settings *settings, struct visit_
     server->owner = pthread_self();
     (void)pthread_mutex_init(&server->committer.lock, NULL);
     find_pod_name(server->pod);
+    note_start(server);
     (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
     server->listeners = open_listeners("listen", settings->listen, message, size);
     if (server->listeners)

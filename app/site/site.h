@@ -41,7 +41,8 @@ struct server {
     _Atomic bool draining, stuck;
     _Atomic unsigned running; /* workers whose loop has not stopped */
     char pod[65];
-    char pod_field[80]; /* header field of every response */
+    char started[TIMESTAMP_LENGTH + 1]; /* as visits are written; "" if the clock is wrong */
+    char pod_field[80];                 /* header field of every response */
     struct worker *admin;
     unsigned workers_count;
     struct worker *workers[];
