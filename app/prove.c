@@ -98,9 +98,13 @@ static void read_file(struct proof *proof, struct evidence *evidence, const char
     const char *path = strchr(argument, '=') + 1;
     size_t name_length = (size_t)(path - 1 - argument);
     struct pod_proof *pod = find_pod(proof, argument, name_length);
-    if (!pod)
-        die(EXIT_USAGE, "--file=%s: the ledger has no acknowledged visit of pod %.*s", argument,
-            (int)name_length, argument);
+    if (!pod && proof->pods_count == 0)
+        return; /* there is nothing to compare, as the verdict says */
+    if (!pod || pod->is_read)
+        die(EXIT_USAGE,
+            pod ? "--file=%s: the file of this pod is given already; give one for each pod"
+                : "--file=%s: the ledger has no acknowledged visit of this pod; see its name",
+            argument);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = -1;
     if (fd < 0 || comparison_begin(&pod->comparison, evidence, pod->pod) != 0)
@@ -118,14 +122,14 @@ static void read_file(struct proof *proof, struct evidence *evidence, const char
     pod->is_read = true;
 }
 
-static int report(const struct options *options, const struct proof *proof, const char *prefix)
+/* JSON is where the report goes as JSON, or -1. */
+static int report(const struct options *options, struct proof *proof, int json, const char *prefix)
 {
     char buffer[2048];
     struct text line = text_begin(buffer, sizeof buffer);
-    if (options->json) {
-        int fd = open(options->json, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        if (fd < 0 || proof_write_json(proof, fd) != 0 || close(fd) != 0)
-            warn("cannot write %s: %s", options->json, strerror(errno));
+    if (json >= 0 && (proof_write_json(proof, json) != 0 || close(json) != 0)) {
+        warn("cannot write %s: %s", options->json, strerror(errno));
+        proof->failure = "the report could not be written";
     }
     enum verdict verdict = proof_verdict(proof, &line);
     if (proof_write_text(proof, STDOUT_FILENO, prefix) != 0) {
@@ -145,13 +149,15 @@ static void block_signals(void)
 }
 
 static int check_ledger(const struct options *options, struct visiting *visiting,
-                        struct evidence *evidence)
+                        struct evidence *evidence, int json)
 {
     static struct journal journal;
     char message[512];
     struct proof proof;
     if (visiting->targets_count == 0 && options->files_count == 0)
         die(EXIT_USAGE, "--check needs what to compare with: URLs of the pods, or --file POD=FILE");
+    if (options->resume || options->for_ms > 0)
+        die(EXIT_USAGE, "--check only compares; --resume and --for are for visits");
     if (journal_read(options->check, evidence, NULL, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     if (evidence_end(evidence) != 0)
@@ -163,11 +169,11 @@ static int check_ledger(const struct options *options, struct visiting *visiting
     if (visiting->targets_count > 0)
         read_pods(visiting, &journal, &proof,
                   options->grace_ms == UINT_MAX ? INT64_MAX : (int64_t)options->grace_ms * 1000);
-    return report(options, &proof, "");
+    return report(options, &proof, json, "");
 }
 
 static int visit_and_check(const struct options *options, struct visiting *visiting,
-                           struct evidence *evidence)
+                           struct evidence *evidence, int json)
 {
     static struct journal journal;
     char message[512];
@@ -188,7 +194,7 @@ static int visit_and_check(const struct options *options, struct visiting *visit
                   options->grace_ms == UINT_MAX ? INT64_MAX : (int64_t)options->grace_ms * 1000);
     if (journal.error)
         proof.failure = "the ledger could not be written; see the space on its disk";
-    return report(options, &proof, journal.fd == STDOUT_FILENO ? "# " : "");
+    return report(options, &proof, json, journal.fd == STDOUT_FILENO ? "# " : "");
 }
 
 int prove(const struct options *options)
@@ -205,7 +211,11 @@ int prove(const struct options *options)
                                 .timeout_ms = options->timeout_ms,
                                 .wait_ms = options->wait_ms,
                                 .say = say};
-    int exit_code = options->check ? check_ledger(options, &visiting, &evidence)
-                                   : visit_and_check(options, &visiting, &evidence);
-    return exit_code;
+    /* Not at the end: a night's report must not fail for want of a directory. */
+    int json =
+        options->json ? open(options->json, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    if (options->json && json < 0)
+        die(EXIT_USAGE, "cannot write %s: %s", options->json, strerror(errno));
+    return options->check ? check_ledger(options, &visiting, &evidence, json)
+                          : visit_and_check(options, &visiting, &evidence, json);
 }

@@ -230,15 +230,20 @@ void comparison_feed(struct comparison *comparison, const char *bytes, size_t le
 }
 
 /* The time of the last visit that was acknowledged by the process that acknowledged VISIT, before
- * its numbers went back. */
+ * its numbers went back. *RET_MAY_HAVE_ENDED: a restart, a fault or the end of the ledger came
+ * then; numbers that go back alone are no excuse. */
 static int64_t end_of_process_us(const struct comparison *comparison,
-                                 const struct acknowledged *visit, const int64_t *era_ends)
+                                 const struct acknowledged *visit, const int64_t *era_ends,
+                                 bool *ret_may_have_ended)
 {
     const struct pod *pod = comparison->pod;
     int64_t next_start_us = INT64_MAX, end_us = era_ends[visit->era];
     for (unsigned i = 0; i < pod->starts_count; i++)
         if (pod->started_us[i] > visit->utc_us && pod->started_us[i] < next_start_us)
             next_start_us = pod->started_us[i];
+    bool is_last_era = visit->era == UINT8_MAX || era_ends[visit->era + 1] == INT64_MIN;
+    *ret_may_have_ended =
+        is_last_era || next_start_us != INT64_MAX || pod->ended_by_fault[visit->era];
     if (end_us < next_start_us)
         return end_us;
     size_t from = 0, until = pod->visits_count; /* the first visit after the start */
@@ -272,13 +277,15 @@ static void judge_lost(struct comparison *comparison, struct acknowledged *visit
         comparison->lost++;
         return;
     }
-    int64_t before_us = end_of_process_us(comparison, visit, era_ends) - visit->utc_us;
+    bool may_have_ended;
+    int64_t before_us =
+        end_of_process_us(comparison, visit, era_ends, &may_have_ended) - visit->utc_us;
     if (comparison->tail == 0 || before_us < comparison->tail_least_us)
         comparison->tail_least_us = before_us;
     if (comparison->tail == 0 || before_us > comparison->tail_most_us)
         comparison->tail_most_us = before_us;
     comparison->tail++;
-    visit->is_forgiven = before_us < grace_us;
+    visit->is_forgiven = may_have_ended && before_us < grace_us;
     *(visit->is_forgiven ? &comparison->forgiven : &comparison->lost) += 1;
 }
 
@@ -321,24 +328,46 @@ static void explain_twice(struct comparison *comparison)
     comparison->twice = 0;
 }
 
-/* The lines of the baseline that are not as they were. */
-static void judge_history(struct comparison *comparison)
+/* Are the lines of the baseline that are not as they were all of visits in the ledger? Then these
+ * are judged. Visits with unknown outcomes may have been among them, but only of this run. */
+static bool is_history_own(const struct comparison *comparison, uint64_t from)
 {
     const struct pod *pod = comparison->pod;
     const struct baseline *baseline = &pod->baseline;
-    uint64_t from = comparison->history == HISTORY_SHORT     ? comparison->lines
-                    : comparison->history == HISTORY_CHANGED ? comparison->same_until
-                                                             : 0;
-    uint64_t own = 0, last = 0;
-    if (comparison->history == HISTORY_UNKNOWN || comparison->history == HISTORY_SAME)
-        return;
+    uint64_t own = 0, possible = 0, first = UINT64_MAX, last = 0;
     for (size_t i = 0; i < pod->visits_count && pod->visits[i].number <= baseline->lines; i++) {
-        own += pod->visits[i].number > from && pod->visits[i].number != last;
-        last = pod->visits[i].number;
+        const struct acknowledged *visit = &pod->visits[i];
+        if (visit->received_ms > baseline->noted_ms || visit->number == last)
+            continue;
+        first = first < visit->number ? first : visit->number;
+        own += visit->number > from;
+        last = visit->number;
     }
-    for (size_t i = 0; i < comparison->evidence->possible_count; i++)
-        own += !comparison->evidence->possible[i].recorded_by;
-    comparison->is_history_lost = own < baseline->lines - from;
+    for (size_t i = 0; i < comparison->evidence->possible_count; i++) {
+        const struct possible *visit = &comparison->evidence->possible[i];
+        possible += !visit->recorded_by && visit->sent_ms <= baseline->noted_ms;
+    }
+    return first != UINT64_MAX && from + 1 + possible >= first &&
+           own + possible >= baseline->lines - from;
+}
+
+/* The lines of the baseline that are not as they were. */
+static void judge_history(struct comparison *comparison)
+{
+    const struct baseline *baseline = &comparison->pod->baseline;
+    if (!baseline->is_known)
+        return;
+    if (comparison->history == HISTORY_UNKNOWN)
+        comparison->history = comparison->lines >= baseline->lines ? HISTORY_SAME
+                              : comparison->lines == 0             ? HISTORY_NEW_FILE
+                                                                   : HISTORY_SHORT;
+    if (comparison->history == HISTORY_OTHER && comparison->moved > 0)
+        comparison->history = HISTORY_CHANGED; /* the same volume after all */
+    if (comparison->history != HISTORY_SAME)
+        comparison->is_history_lost = !is_history_own(
+            comparison, comparison->history == HISTORY_SHORT     ? comparison->lines
+                        : comparison->history == HISTORY_CHANGED ? comparison->same_until
+                                                                 : 0);
 }
 
 /* More than what a page cache holds back (dirty_expire_centisecs and dirty_writeback_centisecs of
@@ -357,13 +386,8 @@ static bool is_rolled_back(const struct comparison *comparison)
 
 void comparison_end(struct comparison *comparison, int64_t grace_us)
 {
-    const struct baseline *baseline = &comparison->pod->baseline;
     judge_visits(comparison, grace_us);
     explain_twice(comparison);
-    if (baseline->is_known && comparison->history == HISTORY_UNKNOWN)
-        comparison->history = comparison->lines >= baseline->lines ? HISTORY_SAME
-                              : comparison->lines == 0             ? HISTORY_NEW_FILE
-                                                                   : HISTORY_SHORT;
     judge_history(comparison);
     comparison->is_rolled_back = is_rolled_back(comparison);
     free(comparison->by_time);

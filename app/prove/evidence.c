@@ -99,6 +99,7 @@ static enum finding take_baseline(struct evidence *evidence, const struct event 
         if (strlen(event->word) >= MOMENT_SIZE || strlen(event->text) >= MOMENT_SIZE)
             return FOUND_IMPOSSIBLE;
         baseline->is_known = true;
+        baseline->noted_ms = relative_ms(evidence, event->time_us);
         baseline->lines = event->number;
         (void)strcpy(baseline->first, event->word);
         (void)strcpy(baseline->last, event->text);
@@ -136,8 +137,10 @@ static enum finding take_sent(struct evidence *evidence, const struct event *eve
     return FOUND_NOTHING;
 }
 
-static enum finding begin_gap(struct lane *lane, const struct event *event)
+static enum finding begin_gap(struct evidence *evidence, const struct event *event)
 {
+    struct lane *lane = evidence->lanes[event->lane];
+    evidence->fault_ms = relative_ms(evidence, event->time_us);
     if (lane->in_gap)
         return FOUND_NOTHING;
     lane->in_gap = true;
@@ -154,27 +157,30 @@ static void end_gap(struct lane *lane, int64_t time_us)
         lane->longest_gap_us = lasted_us;
 }
 
-/* Was a number of at least EVENT's acknowledged before EVENT was sent? Numbers are in order but for
- * visits that were under way at the same time, so it is enough to look at those after the last one
- * that was received before the start of all later ones. */
-static const struct acknowledged *find_overtaken(const struct pod *pod, uint64_t number,
-                                                 uint32_t sent_ms, uint8_t era)
+/* The highest number that was acknowledged before SENT_MS, or 0 if that is not known any more. */
+static uint64_t highest_before(const struct pod *pod, uint32_t sent_ms)
 {
-    uint32_t from_ms = sent_ms;
-    for (size_t i = pod->visits_count; i > 0; i--) {
-        const struct acknowledged *before = &pod->visits[i - 1];
-        if (before->era != era)
-            return NULL;
-        if (before->received_ms >= sent_ms)
-            continue;
-        if (before->number >= number)
-            return before;
-        if (before->received_ms < from_ms && from_ms < sent_ms)
-            return NULL;
-        uint32_t began_ms = before->received_ms - before->latency_us / 1000 - 1;
-        from_ms = began_ms < from_ms ? began_ms : from_ms;
+    unsigned oldest = pod->highest_count > HIGHEST_KEPT ? pod->highest_count - HIGHEST_KEPT : 0;
+    for (unsigned i = pod->highest_count; i > oldest; i--) {
+        const struct highest *highest = &pod->highest[(i - 1) % HIGHEST_KEPT];
+        if (highest->end_ms < sent_ms)
+            return highest->number;
     }
-    return NULL;
+    return 0;
+}
+
+static void note_highest(struct pod *pod, uint64_t number, uint32_t received_ms)
+{
+    struct highest *last = &pod->highest[(pod->highest_count - 1) % HIGHEST_KEPT];
+    bool is_first = pod->highest_count == 0;
+    if (!is_first && last->number >= number)
+        return;
+    if (is_first || received_ms >= last->begin_ms + HIGHEST_MS) {
+        last = &pod->highest[pod->highest_count++ % HIGHEST_KEPT];
+        last->begin_ms = received_ms;
+    }
+    last->end_ms = received_ms;
+    last->number = number;
 }
 
 static unsigned latency_bucket(uint32_t latency_us)
@@ -239,20 +245,24 @@ static enum finding take_acknowledged(struct evidence *evidence, const struct ev
         .offset_minutes = moment.offset_minutes,
         .era = pod->visits_count > 0 ? pod->visits[pod->visits_count - 1].era : 0,
     };
-    const struct acknowledged *overtaken =
-        find_overtaken(pod, visit.number, relative_ms(evidence, sent_us), visit.era);
-    if (overtaken) {
-        note_back(pod, overtaken->number, event);
+    uint64_t highest = highest_before(pod, relative_ms(evidence, sent_us));
+    bool is_back = highest >= visit.number;
+    if (is_back) {
+        note_back(pod, highest, event);
+        pod->ended_by_fault[visit.era] =
+            evidence->fault_ms >= pod->visits[pod->visits_count - 1].received_ms;
+        pod->highest_count = 0;
         if (visit.era < UINT8_MAX)
             visit.era++;
     }
+    note_highest(pod, visit.number, visit.received_ms);
     pod->visits[pod->visits_count++] = visit;
     observe_clock(pod, visit.utc_us, sent_us, event->time_us);
     lane->acknowledged++;
     lane->latencies[latency_bucket(visit.latency_us >> 31 ? UINT32_MAX >> 1 : visit.latency_us)]++;
     if (event->latency_us > lane->longest_us)
         lane->longest_us = event->latency_us;
-    if (overtaken)
+    if (is_back)
         return FOUND_WENT_BACK;
     if (!lane->in_gap || sent_us < lane->gap_since_us)
         return FOUND_NOTHING;
@@ -274,7 +284,7 @@ static enum finding take_possible(struct evidence *evidence, const struct event 
                           .is_refused = is_refused};
     *(is_refused ? &lane->refused : &lane->unknown) += 1;
     evidence->cut += event->kind == EVENT_UNKNOWN && strcmp(event->word, "cut") == 0;
-    return begin_gap(lane, event);
+    return begin_gap(evidence, event);
 }
 
 static enum finding take_outcome(struct evidence *evidence, const struct event *event)
@@ -314,7 +324,7 @@ enum finding evidence_take(struct evidence *evidence, const struct event *event)
         return take_outcome(evidence, event);
     case EVENT_UNSENT:
         evidence->lanes[event->lane]->unsent++;
-        return begin_gap(evidence->lanes[event->lane], event);
+        return begin_gap(evidence, event);
     case EVENT_MISSED:
         evidence->lanes[event->lane]->missed += event->number;
         return FOUND_NOTHING;

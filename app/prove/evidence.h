@@ -17,6 +17,8 @@ enum {
     MARKS_MAX = 64,
     SERVERS_KEPT = 256,
     REASONS_MAX = 16,
+    HIGHEST_KEPT = 1024,
+    HIGHEST_MS = 8,
     LATENCY_STEPS = 32, /* for each power of two: 3 % */
     LATENCY_BUCKETS = 31 * LATENCY_STEPS,
 };
@@ -49,10 +51,17 @@ struct mark {
 
 struct baseline {
     bool is_known;
+    uint32_t noted_ms;
     uint64_t lines;
     unsigned marks_count; /* the last one is of all lines */
     struct mark marks[MARKS_MAX + 1];
     char first[MOMENT_SIZE], last[MOMENT_SIZE];
+};
+
+/* The highest number that was acknowledged up to `end_ms`. One stands for HIGHEST_MS of them. */
+struct highest {
+    uint32_t begin_ms, end_ms;
+    uint64_t number;
 };
 
 /* An acknowledged number that was not above one that had been acknowledged before it was sent. */
@@ -66,10 +75,14 @@ struct pod {
     struct acknowledged *visits; /* in the order in which their acknowledgements came */
     size_t visits_count, visits_room;
     struct baseline baseline;
-    char sync[16], started[MOMENT_SIZE]; /* "" if unknown */
-    int64_t started_us[SERVERS_KEPT];    /* of each process but the first, by the server's clock */
-    unsigned starts_count, restarts;     /* `starts_count` is at most SERVERS_KEPT */
+    char sync[16], started[MOMENT_SIZE];  /* "" if unknown */
+    int64_t started_us[SERVERS_KEPT];     /* of each process but the first, by the server's clock */
+    unsigned starts_count, restarts;      /* `starts_count` is at most SERVERS_KEPT */
+    struct highest highest[HIGHEST_KEPT]; /* a ring */
+    unsigned highest_count;
     struct went_back first_back, last_back;
+    /* Of each era: it ended after a fault, so that a process may have ended. */
+    bool ended_by_fault[UINT8_MAX + 1];
     uint64_t backs_count;
     /* The server's clock was ahead of the prover's by at least and at most this. */
     int64_t clock_least_us, clock_most_us;
@@ -93,8 +106,9 @@ struct evidence {
     struct lane *lanes[LANES_MAX];
     struct pod *pods[PODS_MAX];
     unsigned pods_count;
-    uint64_t next_id; /* above all ids so far */
-    uint64_t cut;     /* of the unknown: connections that ended in the middle */
+    uint64_t next_id;  /* above all ids so far */
+    uint32_t fault_ms; /* of the last visit that was not acknowledged */
+    uint64_t cut;      /* of the unknown: connections that ended in the middle */
     struct in_flight {
         uint64_t id;
         int64_t sent_us;

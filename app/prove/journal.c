@@ -87,8 +87,11 @@ int journal_read(const char *path, struct evidence *evidence, int64_t *ret_lengt
     }
     const char *fault = take_file(fd, evidence, &lines);
     (void)close(fd);
-    if (!fault && lines.number == 0)
-        fault = "is no whole line";
+    if (lines.number == 0) {
+        (void)snprintf(message, size, "%s is not a ledger: %s", path,
+                       fault ? fault : "it is empty, or was torn in its first line");
+        return -1;
+    }
     if (fault)
         (void)snprintf(message, size, "%s: line %llu %s", path, (unsigned long long)lines.number,
                        fault);

@@ -82,6 +82,11 @@ static bool is_lost(const struct proof *proof, const struct pod_proof *pod)
                              result->is_history_lost || (proof->is_alone && result->nobodys > 0)));
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* Says in a few words what happened to the file. */
 static void put_diagnosis(struct text *text, const struct proof *proof, const struct pod_proof *pod)
 {
@@ -100,12 +105,15 @@ static void put_diagnosis(struct text *text, const struct proof *proof, const st
         SAY("rolled back to line %llu of %s", (unsigned long long)result->last_good,
             result->last_good_text);
     else if (result->history == HISTORY_CHANGED && result->is_history_lost)
-        SAY("history changed between lines %llu and %llu",
+        SAY(result->same_until + 1 < result->changed_until
+                ? "history changed between line %llu and line %llu"
+                : "history changed at line %llu",
             (unsigned long long)result->same_until + 1, (unsigned long long)result->changed_until);
     else if (result->tail > result->forgiven)
-        SAY("lost tail of %llu visits", (unsigned long long)(result->tail - result->forgiven));
+        SAY("the last %llu acknowledged are missing (lost tail)",
+            (unsigned long long)(result->tail - result->forgiven));
     if (result->holes > 0)
-        SAY("holes, %llu visits", (unsigned long long)result->holes);
+        SAY("%llu missing between others (holes)", (unsigned long long)result->holes);
     if (result->moved > 0)
         SAY("%llu on another line", (unsigned long long)result->moved);
     if (result->twice > 0)
@@ -115,7 +123,7 @@ static void put_diagnosis(struct text *text, const struct proof *proof, const st
             (unsigned long long)pod->pod->first_back.from,
             (unsigned long long)pod->pod->first_back.to);
     if (proof->is_alone && result->nobodys > 0)
-        SAY("%llu lines of nobody", (unsigned long long)result->nobodys);
+        SAY("%llu line%s of nobody", (unsigned long long)result->nobodys, plural(result->nobodys));
 #undef SAY
 }
 
@@ -183,11 +191,6 @@ static bool put_obstacle(struct text *text, const struct proof *proof)
         return true;
     }
     return false;
-}
-
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
 }
 
 static void put_proven(struct text *text, const struct proof *proof)
@@ -330,8 +333,8 @@ static void put_history(struct text *text, const struct pod_proof *pod)
         text_string(text,
                     "  history: not compared, since the file was not read at the beginning\n");
     else if (pod->comparison.history == HISTORY_SAME)
-        text_printf(text, "  history: the first %llu lines are as they were at the beginning\n",
-                    (unsigned long long)baseline->lines);
+        text_printf(text, "  history: the first %llu line%s as at the beginning\n",
+                    (unsigned long long)baseline->lines, baseline->lines == 1 ? " is" : "s are");
 }
 
 static void write_pod(struct output *output, const struct proof *proof, const struct pod_proof *pod)
@@ -370,7 +373,7 @@ static void write_pod(struct output *output, const struct proof *proof, const st
                     "have come in the same microsecond\n",
                     (unsigned long long)result->same_time);
     if (result->tail > 0) {
-        text_printf(text, "  %llu were acknowledged last, ", (unsigned long long)result->tail);
+        text_printf(text, "  the last %llu: acknowledged ", (unsigned long long)result->tail);
         put_duration(text, result->tail_least_us);
         text_string(text, " to ");
         put_duration(text, result->tail_most_us);
