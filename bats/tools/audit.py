@@ -128,7 +128,7 @@ def audit(ledger, report_path, exit_code, files):
     if not report["summary"].startswith(WORDS[report["verdict"]]):
         wrong.append("the summary of %s is %r" % (report["verdict"], report["summary"]))
     demand("the pods", sorted(pod["name"] for pod in report["pods"]), sorted(visits))
-    demand("the pods read", sorted(pod["name"] for pod in report["pods"] if pod["read"]), sorted(files))
+    demand("the pods read", sorted(pod["name"] for pod in report["pods"] if pod["read"]), sorted(set(files) & set(visits)))
     for pod in report["pods"]:
         if pod["name"] in files and pod["read"]:
             lines = read_lines(files[pod["name"]])
