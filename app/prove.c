@@ -187,6 +187,8 @@ static int visit_and_check(const struct options *options, struct visiting *visit
     if (opened != 0)
         die(opened > 0 ? EXIT_USAGE : EXIT_FAILED, "%s", message);
     const char *failure = visit_targets(visiting, &journal);
+    if (failure && !evidence->lanes[0] && journal.fd != STDOUT_FILENO)
+        (void)unlink(options->ledger); /* nothing was visited: the next try may begin anew */
     begin_proof(options, evidence, &proof);
     proof.failure = failure;
     if (!failure)

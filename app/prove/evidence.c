@@ -1,6 +1,7 @@
 #include "prove/evidence.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,9 +138,30 @@ static enum finding take_sent(struct evidence *evidence, const struct event *eve
     return FOUND_NOTHING;
 }
 
-static enum finding begin_gap(struct evidence *evidence, const struct event *event)
+static void count_reason(struct lane *lane, const struct event *event)
+{
+    char word[sizeof lane->reasons->word];
+    unsigned i = 0;
+    if (event->kind == EVENT_REFUSED)
+        (void)snprintf(word, sizeof word, "status %llu", (unsigned long long)event->number);
+    else
+        (void)snprintf(word, sizeof word, "%s", event->word);
+    while (i + 1 < REASONS_MAX && *lane->reasons[i].word &&
+           strcmp(lane->reasons[i].word, word) != 0)
+        i++;
+    if (lane->reasons[i].count++ == 0)
+        memcpy(lane->reasons[i].word, word, sizeof word);
+}
+
+/* A visit was not acknowledged. That the prover itself failed or was ended is no gap. */
+static enum finding take_fault(struct evidence *evidence, const struct event *event)
 {
     struct lane *lane = evidence->lanes[event->lane];
+    count_reason(lane, event);
+    if (event->kind != EVENT_REFUSED && strcmp(event->word, "prover") == 0) {
+        evidence->own += event->kind == EVENT_UNSENT;
+        return FOUND_NOTHING;
+    }
     evidence->fault_ms = relative_ms(evidence, event->time_us);
     if (lane->in_gap)
         return FOUND_NOTHING;
@@ -284,7 +306,7 @@ static enum finding take_possible(struct evidence *evidence, const struct event 
                           .is_refused = is_refused};
     *(is_refused ? &lane->refused : &lane->unknown) += 1;
     evidence->cut += event->kind == EVENT_UNKNOWN && strcmp(event->word, "cut") == 0;
-    return begin_gap(evidence, event);
+    return take_fault(evidence, event);
 }
 
 static enum finding take_outcome(struct evidence *evidence, const struct event *event)
@@ -324,7 +346,7 @@ enum finding evidence_take(struct evidence *evidence, const struct event *event)
         return take_outcome(evidence, event);
     case EVENT_UNSENT:
         evidence->lanes[event->lane]->unsent++;
-        return begin_gap(evidence, event);
+        return take_fault(evidence, event);
     case EVENT_MISSED:
         evidence->lanes[event->lane]->missed += event->number;
         return FOUND_NOTHING;

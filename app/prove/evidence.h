@@ -16,7 +16,7 @@ enum {
     PODS_MAX = 1024,
     MARKS_MAX = 64,
     SERVERS_KEPT = 256,
-    REASONS_MAX = 16,
+    REASONS_MAX = 16, /* of a lane */
     HIGHEST_KEPT = 1024,
     HIGHEST_MS = 8,
     LATENCY_STEPS = 32, /* for each power of two: 3 % */
@@ -97,6 +97,10 @@ struct lane {
     bool in_gap;
     int64_t gap_since_us, longest_gap_us;
     uint64_t gaps;
+    struct reason {
+        char word[24];
+        uint64_t count;
+    } reasons[REASONS_MAX]; /* of what was not acknowledged; "" after the last */
     uint32_t latencies[LATENCY_BUCKETS];
     int64_t longest_us;
 };
@@ -108,6 +112,7 @@ struct evidence {
     unsigned pods_count;
     uint64_t next_id;  /* above all ids so far */
     uint32_t fault_ms; /* of the last visit that was not acknowledged */
+    uint64_t own;      /* visits that the prover itself could not make, for want of memory or so */
     uint64_t cut;      /* of the unknown: connections that ended in the middle */
     struct in_flight {
         uint64_t id;

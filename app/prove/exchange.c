@@ -66,8 +66,9 @@ int exchange_send(struct exchange *exchange, const char *prefix, const char *pat
 
 int exchange_receive(struct exchange *exchange)
 {
+    enum { PIECES = 16 }; /* at a time: visits that are due must not wait for a large file */
     char bytes[65536];
-    for (;;) {
+    for (unsigned i = 0; i < PIECES; i++) {
         ssize_t got = receive_some(exchange->fd, bytes, sizeof bytes);
         if (got < 0)
             return errno == EAGAIN ? 0 : -1;
@@ -81,8 +82,9 @@ int exchange_receive(struct exchange *exchange)
         if (exchange->response->state >= CLIENT_RESPONSE_COMPLETE)
             return 1;
         if ((size_t)got < sizeof bytes)
-            return 0;
+            break;
     }
+    return 0;
 }
 
 void exchange_reset(struct exchange *exchange)

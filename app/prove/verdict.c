@@ -167,6 +167,12 @@ static bool put_obstacle(struct text *text, const struct proof *proof)
         text_string(text, proof->failure);
         return true;
     }
+    if (evidence->own > 0) {
+        text_printf(text,
+                    "the prover lacked memory or descriptors for %llu visits; give a lower --rate",
+                    (unsigned long long)evidence->own);
+        return true;
+    }
     if (evidence_acknowledged(evidence) == 0) {
         text_string(text, "no visit was acknowledged");
         return true;
@@ -290,6 +296,11 @@ static void put_lane(struct text *text, const struct lane *lane)
         put_duration(text, lane->longest_us);
         text_string(text, "\n");
     }
+    for (unsigned i = 0; i < REASONS_MAX && *lane->reasons[i].word; i++)
+        text_printf(text, "%s%llu %s", i > 0 ? ", " : "  not acknowledged: ",
+                    (unsigned long long)lane->reasons[i].count, lane->reasons[i].word);
+    if (*lane->reasons[0].word)
+        text_string(text, "\n");
     if (lane->gaps > 0) {
         text_printf(text, "  %llu gap%s, the longest of ", (unsigned long long)lane->gaps,
                     plural(lane->gaps));

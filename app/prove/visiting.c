@@ -21,7 +21,8 @@ enum {
     KEPT_CONNECTIONS = 4, /* of a lane, so that it sees several pods of a Service */
     LATE_US = 100000,     /* a visit that is due for longer is missed */
     SECOND_US = 1000000,
-    RETRY_US = 100000, /* between two tries to find a pod */
+    RETRY_US =
+        100000, /* between two tries to find a pod; up to 32 times as long if it is not found */
     PROGRESS_US = 10 * SECOND_US,
     EVENTS_MAX = 256,
 };
@@ -44,13 +45,13 @@ struct target_work {
     unsigned lanes[2], lanes_count, version_turn;
     uint64_t turn;
     int64_t next_due_us, next_version_us;
-    bool has_responded, has_complained;
+    bool has_responded, has_complained, is_old;
 };
 
 /* The file of which pod is being read, and for what. */
 struct reading {
     struct exchange *exchange;
-    unsigned target, turn;
+    unsigned target, turn, tries;
     int64_t next_us;
     struct pod_proof *pod; /* NULL until its head has come, and for a baseline */
     struct pod *met;       /* the pod of a baseline */
@@ -82,6 +83,24 @@ static void append(struct exchanges *list, struct exchange *exchange)
     exchange->next = NULL;
     *(list->last ? &list->last->next : &list->first) = exchange;
     list->last = exchange;
+    list->count++;
+}
+
+/* Nearly always at the end: all have the same time, but to connect takes some of it. */
+static void append_by_deadline(struct exchanges *list, struct exchange *exchange)
+{
+    struct exchange *before = list->last;
+    while (before && before->deadline_us > exchange->deadline_us)
+        before = before->previous;
+    if (before == list->last) {
+        append(list, exchange);
+        return;
+    }
+    struct exchange *after = before ? before->next : list->first;
+    exchange->previous = before;
+    exchange->next = after;
+    *(before ? &before->next : &list->first) = exchange;
+    after->previous = exchange;
     list->count++;
 }
 
@@ -206,13 +225,21 @@ static void note_unsent(struct work *work, unsigned lane, int64_t due_us, const 
                               .word = word});
 }
 
+/* Every try costs a server the first pages of a file. */
+static int64_t retry_us(const struct reading *reading)
+{
+    enum { AT_FIRST = 4, DOUBLINGS = 5 };
+    unsigned doublings = reading->tries / AT_FIRST;
+    return RETRY_US << (doublings < DOUBLINGS ? doublings : DOUBLINGS);
+}
+
 static void close_exchange(struct work *work, struct exchange *exchange)
 {
     if (exchange->purpose == PURPOSE_VISIT && work->lanes[exchange->lane].is_kept)
         work->lanes[exchange->lane].open--;
     if (exchange == work->reading.exchange) {
         work->reading.exchange = NULL;
-        work->reading.next_us = now_us(work) + RETRY_US;
+        work->reading.next_us = now_us(work) + retry_us(&work->reading);
     }
     exchange_close(exchange);
 }
@@ -276,7 +303,7 @@ static struct exchange *start(struct work *work, struct target *target, unsigned
     exchange->target = target;
     exchange->due_us = due_us;
     exchange->deadline_us = now_us(work) + (int64_t)work->visiting->timeout_ms * 1000;
-    append(&work->pending, exchange);
+    append_by_deadline(&work->pending, exchange);
     watch(work, exchange, EPOLLOUT, EPOLL_CTL_ADD);
     return exchange;
 }
@@ -306,7 +333,7 @@ static void send_ready(struct work *work)
                        *target->url.target == '/' ? "" : "/", target->url.target_length,
                        target->url.target);
         take_out(&work->ready, exchange);
-        append(&work->pending, exchange);
+        append_by_deadline(&work->pending, exchange);
         int sent =
             exchange->purpose == PURPOSE_VISIT
                 ? exchange_send(exchange, visit_path, "",
@@ -434,6 +461,11 @@ static void take_version(struct work *work, struct exchange *exchange)
         if (!known || strcmp(known->started, started) != 0 || strcmp(known->sync, sync) != 0)
             note(work,
                  (struct event){.kind = EVENT_SERVER, .pod = pod, .word = sync, .text = started});
+    } else if (is_ours && !target->is_old) {
+        work->visiting->say(
+            "%s: its /version does not say since when it runs: restarts are not seen",
+            target->target->text);
+        target->is_old = true;
     }
     close_exchange(work, exchange);
 }
@@ -518,9 +550,13 @@ static void end_reading(struct work *work)
     struct reading *reading = &work->reading;
     if (!reading->is_begun)
         begin_reading(work); /* the file is empty */
+    if (reading->met || (reading->pod && !reading->is_unwanted))
+        reading->tries = 0;
     if (reading->met) {
         baseline_end(&reading->maker);
         note_baseline(work, reading->met->name, &reading->baseline);
+        work->visiting->say("met pod %s: %llu lines in its file", reading->met->name,
+                            (unsigned long long)reading->baseline.lines);
     } else if (reading->pod && !reading->is_unwanted) {
         int64_t grace_us =
             work->grace_us == INT64_MAX ? grace_of(reading->pod->pod->sync) : work->grace_us;
@@ -544,8 +580,10 @@ static int64_t read_due(struct work *work)
         return reading->next_us;
     struct target *target = work->visiting->targets[reading->target];
     unsigned turn = reading->turn++;
-    *reading = (struct reading){
-        .target = reading->target, .turn = reading->turn, .next_us = time_us + RETRY_US};
+    *reading = (struct reading){.target = reading->target,
+                                .turn = reading->turn,
+                                .tries = reading->tries + 1,
+                                .next_us = time_us + RETRY_US};
     if (reading->turn >= target_address(target, 0, &address)) {
         reading->turn = 0;
         reading->target = (reading->target + 1) % work->visiting->targets_count;
@@ -735,7 +773,8 @@ static void wait_for_targets(struct work *work)
         for (unsigned i = 0; i < work->visiting->targets_count; i++)
             missing += !work->targets[i].has_responded;
         if (missing > 0 && now_us(work) >= give_up_us)
-            work->failure = "a target did not respond at the beginning";
+            work->failure = missing == 1 ? "a URL did not respond at the beginning"
+                                         : "some URLs did not respond at the beginning";
     }
 }
 
