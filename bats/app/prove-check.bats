@@ -175,7 +175,7 @@ gives 3 : ^LOST: 0 of 33 acknowledged visits; pod web-0: history changed
 # between two of the marks
 plant history 500, server always, visits 3, baseline, visits 30
 edit web-0.txt 105s/:00$/:01/
-gives 3 : ^LOST: 0 of 33 acknowledged visits; pod web-0: history changed between lines 94 and 124$
+gives 3 : ^LOST: 0 of 33 acknowledged visits; pod web-0: history changed between line 94 and line 124$
 # visits that may have been recorded do not excuse it
 plant history 20, server always, visits 3, baseline, visits 10, unknown 30, refused 30, visits 4
 edit web-0.txt 10s/:00$/:01/
