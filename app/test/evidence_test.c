@@ -190,6 +190,9 @@ static void test_latencies(void)
 static void test_impossible(void)
 {
     static const char *const events[] = {
+        "acknowledged\t1200000\t5\t1\tweb-0\t0\t2022-11-28 22:54:26.913511+03:00\t1",
+        "sent\t1200000\t5\t0",
+        "sent\t1200000\t0\t0",
         "sent\t1200000\t9\t2",
         "sent\t1200000\t9\t128",
         "unsent\t1200000\t2\tx\t0",
