@@ -1,10 +1,11 @@
 #include "options.h"
 #include "tap.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 6 };
+enum { ARGUMENTS_MAX = 10 };
 
 static int parse(enum verb verb, const char *const arguments[ARGUMENTS_MAX],
                  struct options *options, char message[512])
@@ -74,6 +75,52 @@ static void expect_values(void)
        "check takes a URL among its options");
 }
 
+static void expect_proving(void)
+{
+    struct options options;
+    char message[512];
+    const char *none[ARGUMENTS_MAX] = {"http://a/", "http://b/"};
+    ok(parse(VERB_PROVE, none, &options, message) == 0 && options.urls_count == 2 &&
+           strcmp(options.urls[1], "http://b/") == 0 &&
+           strcmp(options.ledger, "prove.ledger") == 0 && options.rate == 10 &&
+           options.for_ms == 0 && options.connections == 2 && options.timeout_ms == 5000 &&
+           options.wait_ms == 300000,
+       "prove takes URLs, and visits each 10 times a second until it is stopped");
+    ok(options.grace_ms == UINT_MAX && options.max_gap_ms == UINT_MAX &&
+           options.max_refused == UINT64_MAX && !options.alone && !options.require_fault &&
+           !options.resume && !options.check && !options.json && options.files_count == 0,
+       "it has no budget by default, and the grace of the server");
+    const char *least[ARGUMENTS_MAX] = {"--rate=1",        "--for=1ms",         "--timeout=1ms",
+                                        "--wait=0s",       "--grace=0ms",       "--max-gap=0ms",
+                                        "--max-refused=0", "--connections=new", "--ledger=-"};
+    ok(parse(VERB_PROVE, least, &options, message) == 0 && options.rate == 1 &&
+           options.for_ms == 1 && options.timeout_ms == 1 && options.wait_ms == 0 &&
+           options.grace_ms == 0 && options.max_gap_ms == 0 && options.max_refused == 0 &&
+           options.connections == 0 && strcmp(options.ledger, "-") == 0,
+       "each of its numbers has a least value");
+    const char *most[ARGUMENTS_MAX] = {"--rate=10000",
+                                       "--for=10080m",
+                                       "--timeout=10m",
+                                       "--wait=1440m",
+                                       "--grace=60m",
+                                       "--max-gap=1440m",
+                                       "--max-refused=18446744073709551614",
+                                       "--connections=kept"};
+    ok(parse(VERB_PROVE, most, &options, message) == 0 && options.rate == 10000 &&
+           options.for_ms == 604800000 && options.timeout_ms == 600000 &&
+           options.wait_ms == 86400000 && options.grace_ms == 3600000 &&
+           options.max_gap_ms == 86400000 && options.max_refused == UINT64_MAX - 1 &&
+           options.connections == 1,
+       "and a greatest");
+    const char *check[ARGUMENTS_MAX] = {"--check", "l",       "--file=web-0=a=b", "--file",
+                                        "web-1=c", "--alone", "--require-fault",  "--json=r"};
+    ok(parse(VERB_PROVE, check, &options, message) == 0 && strcmp(options.check, "l") == 0 &&
+           options.files_count == 2 && strcmp(options.files[0], "web-0=a=b") == 0 &&
+           strcmp(options.files[1], "web-1=c") == 0 && options.alone && options.require_fault &&
+           strcmp(options.json, "r") == 0,
+       "it compares a ledger with the files of several pods");
+}
+
 static void expect_refusals(void)
 {
     static const struct {
@@ -126,6 +173,27 @@ static void expect_refusals(void)
         {VERB_SERVE, "--", "web-app help"},
         {VERB_SERVE, "--workers", "1 to 64"},
         {VERB_CHECK, "--workers=1", "web-app help"},
+        {VERB_PROVE, "--rate=0", "1 to 10000"},
+        {VERB_PROVE, "--rate=10001", "1 to 10000"},
+        {VERB_PROVE, "--for=0s", "up to 10080m"},
+        {VERB_PROVE, "--for=10081m", "up to 10080m"},
+        {VERB_PROVE, "--timeout=0ms", "up to 10m"},
+        {VERB_PROVE, "--timeout=11m", "up to 10m"},
+        {VERB_PROVE, "--wait=1441m", "up to 1440m"},
+        {VERB_PROVE, "--grace=61m", "up to 60m"},
+        {VERB_PROVE, "--max-gap=1441m", "up to 1440m"},
+        {VERB_PROVE, "--max-refused=-1", "a number"},
+        {VERB_PROVE, "--max-refused=18446744073709551615", "a number"},
+        {VERB_PROVE, "--connections=none", "new, kept or both"},
+        {VERB_PROVE, "--file=x", "POD=FILE"},
+        {VERB_PROVE, "--file==x", "POD=FILE"},
+        {VERB_PROVE, "--file=x=", "POD=FILE"},
+        {VERB_PROVE, "--ledger=", "- for stdout"},
+        {VERB_PROVE, "--check=", "a ledger"},
+        {VERB_PROVE, "--json=", "a file"},
+        {VERB_PROVE, "--alone=1", "no value"},
+        {VERB_PROVE, "--workers=1", "web-app help"},
+        {VERB_SERVE, "--rate=1", "web-app help"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct options options;
@@ -184,6 +252,7 @@ void test_options(void)
 {
     expect_defaults();
     expect_values();
+    expect_proving();
     expect_refusals();
     expect_environment();
     expect_texts();

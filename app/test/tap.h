@@ -35,5 +35,10 @@ void test_visit_log_faults(void);
 void test_recovery(void);
 void test_rows(void);
 void test_metrics(void);
+void test_moment(void);
+void test_ledger(void);
+void test_evidence(void);
+void test_baseline(void);
+void test_comparison(void);
 
 #endif

@@ -29,6 +29,11 @@ static const struct {
     {"recovery", test_recovery},
     {"rows", test_rows},
     {"metrics", test_metrics},
+    {"moment", test_moment},
+    {"ledger", test_ledger},
+    {"evidence", test_evidence},
+    {"baseline", test_baseline},
+    {"comparison", test_comparison},
 };
 /* clang-format on */
 

@@ -1,5 +1,5 @@
-# Input made by libFuzzer: the bytes of a connection, the bytes of a response, files of visits, and options. What each
-# target demands of the program is in app/test/fuzz.
+# Input made by libFuzzer: the bytes of a connection, the bytes of a response, files of visits, options, ledgers, and visits
+# with the file that they are compared with. What each target demands of the program is in app/test/fuzz.
 
 load ../lib/mutants
 
@@ -7,7 +7,7 @@ load ../lib/mutants
 setup_file() {
   local target running=()
   build_as build_fuzz
-  for target in request client_response recovery options; do
+  for target in request client_response recovery options ledger comparison member; do
     fuzz_in_background "$target" >"$BATS_FILE_TMPDIR/$target.output" 2>&1 </dev/null 3>&- &
     running+=($!)
   done
@@ -83,6 +83,18 @@ is_found() {
   withstands options
 }
 
+@test "no ledger is read past a line's end, written other than it was read, or adds up to anything but its lines" {
+  withstands ledger
+}
+
+@test "no visits and file are counted other than one by one, or differently in other pieces" {
+  withstands comparison
+}
+
+@test "no member of a JSON body is read past its end, or is not in it" {
+  withstands member
+}
+
 @test "control: a parser that looks for a colon past the end of its line is found out" {
   is_found request seeks-colon-past-end "AddressSanitizer|does not hold"
 }
@@ -121,4 +133,16 @@ is_found() {
 
 @test "control: an option that accepts a number past its limit is found out" {
   is_found options accepts-65-workers "there are 1 to 64 workers"
+}
+
+@test "control: evidence that forgets a visit under way when the prover ends is found out" {
+  is_found ledger forgets-visits-under-way "does not hold|timeout"
+}
+
+@test "control: a checker that counts a line twice when it comes in pieces is found out" {
+  is_found comparison counts-pieces-as-lines "does not hold"
+}
+
+@test "control: a reader of JSON that takes a string without its end is found out" {
+  is_found member reads-past-body "AddressSanitizer|does not hold"
 }
