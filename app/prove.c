@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     char line[1024];
     va_list arguments;

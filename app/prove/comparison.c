@@ -318,8 +318,10 @@ static void judge_visits(struct comparison *comparison, int64_t grace_us)
 static void explain_twice(struct comparison *comparison)
 {
     uint64_t others = comparison->nobodys;
+    if (comparison->twice == 0)
+        return; /* there may be no time to compare with */
     int64_t span_us = comparison->last_us - first_visit_us(comparison);
-    if (comparison->twice == 0 || span_us <= 0)
+    if (span_us <= 0)
         return;
     double expected = (double)others * (double)comparison->visits / (double)span_us;
     if (expected < 0.001 || (double)comparison->twice > 3 + 4 * expected)

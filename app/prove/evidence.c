@@ -127,13 +127,14 @@ static int land(struct evidence *evidence, const struct event *event, int64_t *r
 
 static enum finding take_sent(struct evidence *evidence, const struct event *event)
 {
+    if (event->id < evidence->next_id || event->id == UINT64_MAX)
+        return FOUND_IMPOSSIBLE; /* nothing is sent twice */
     if (grow(&evidence->in_flight, evidence->in_flight_count, &evidence->in_flight_room,
              sizeof *evidence->in_flight) != 0)
         return FOUND_NO_MEMORY;
     evidence->in_flight[evidence->in_flight_count++] =
         (struct in_flight){.id = event->id, .sent_us = event->time_us, .lane = event->lane};
-    if (event->id >= evidence->next_id)
-        evidence->next_id = event->id + 1;
+    evidence->next_id = event->id + 1;
     evidence->lanes[event->lane]->sent++;
     return FOUND_NOTHING;
 }
@@ -312,6 +313,8 @@ static enum finding take_possible(struct evidence *evidence, const struct event 
 static enum finding take_outcome(struct evidence *evidence, const struct event *event)
 {
     int64_t sent_us = 0;
+    if (event->kind == EVENT_ACKNOWLEDGED && event->number == 0)
+        return FOUND_IMPOSSIBLE;
     if (land(evidence, event, &sent_us) != 0 || sent_us > event->time_us)
         return FOUND_IMPOSSIBLE;
     return event->kind == EVENT_ACKNOWLEDGED ? take_acknowledged(evidence, event, sent_us)
@@ -365,7 +368,9 @@ int evidence_end(struct evidence *evidence)
                               .time_us = evidence->end_us,
                               .latency_us = evidence->end_us - last.sent_us,
                               .word = "prover"};
-        if (evidence_take(evidence, &event) == FOUND_NO_MEMORY)
+        enum finding finding = evidence_take(evidence, &event);
+        assert(finding != FOUND_IMPOSSIBLE);
+        if (finding == FOUND_NO_MEMORY)
             return -1;
     }
     for (unsigned i = 0; i < LANES_MAX; i++)

@@ -112,11 +112,13 @@ int json_member(const char *body, size_t length, const char *name, char *buffer,
         value += 3;
         bool is_string = *value == '"';
         value += is_string;
-        size_t value_length = 0;
-        while (value + value_length < end &&
-               !strchr(is_string ? "\"\\" : ",} \r\n", value[value_length]))
+        size_t left = (size_t)(end - value), value_length = 0;
+        while (value_length < left &&
+               !memchr(is_string ? "\"\\" : ",} \r\n", value[value_length], is_string ? 2 : 5))
             value_length++;
-        if (value + value_length == end || value_length >= size)
+        /* Escaped characters are in none of the members that are read. */
+        if (value_length == left || value_length >= size || memchr(value, '\0', value_length) ||
+            (is_string && value[value_length] != '"'))
             return -1;
         memcpy(buffer, value, value_length);
         buffer[value_length] = '\0';
