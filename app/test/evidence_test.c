@@ -93,7 +93,7 @@ static void test_gaps(void)
          "the next one goes on with it");
     same(take(&evidence, "acknowledged\t1220000\t2\t0\tweb-0\t2\t%s\t120000", time_at(220, 2)),
          FOUND_NOTHING, "a visit that was sent before it does not end it");
-    same(visit(&evidence, 1, 3, 225, 226), FOUND_NOTHING, "nor does one of another lane");
+    same(visit(&evidence, 5, 3, 225, 226), FOUND_NOTHING, "nor does one of another lane");
     same(visit(&evidence, 6, 4, 300, 305), FOUND_GAP_END, "one that was sent after it does");
     same(lane->longest_gap_us, 200000, "it has lasted until this was acknowledged");
     same(take(&evidence, "sent\t1400000\t8\t0"), FOUND_NOTHING, "a visit is sent");

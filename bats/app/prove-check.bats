@@ -160,7 +160,7 @@ gives 3 : ^LOST: 33 of 93 acknowledged visits; pod web-0: another volume: .*, it
 END
 }
 
-@test "one byte of the history is enough" {
+one_byte_is_enough() {
   proofs <<'END'
 plant
 edit web-0.txt 2s/:00$/:01/
@@ -182,6 +182,8 @@ edit web-0.txt 10s/:00$/:01/
 gives 3 : ^LOST: 0 of 17 acknowledged visits; pod web-0: history changed
 END
 }
+
+@test "one byte of the history is enough" { one_byte_is_enough; }
 
 @test "a number that was given twice loses the older visit" {
   proofs <<'END'
@@ -544,3 +546,22 @@ ROWS
   echo "# $output" >&3
   assert_success
 }
+
+# is_noticed MUTANT COMMAND: the checker with that bug fails the same test, with a verdict of another exit code.
+is_noticed() {
+  mutant "$1"
+  run "$2"
+  assert_failure
+  assert_output --regexp 'line [0-9]+: gives [0-9]'
+  assert_output --partial "the exit code is "
+}
+
+@test "control: a checker that takes a lost tail for found is found out" { is_noticed ignores-lost-tail lost_lines_are_found; }
+
+@test "control: a checker that takes a pod for proven whose file it has not read is found out" {
+  is_noticed takes-unread-for-proven unread_is_not_proven
+}
+
+@test "control: a checker that forgives more than the grace is found out" { is_noticed forgives-without-grace the_grace_has_an_end; }
+
+@test "control: a checker that does not look at the history is found out" { is_noticed ignores-history one_byte_is_enough; }

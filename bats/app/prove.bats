@@ -178,18 +178,30 @@ loses_a_line() {
 
 @test "a visit that is missing after a restart is lost" { loses_a_line; }
 
-@test "a server that hangs is a gap, and its late visits are nobody else's" {
+# has_sent N: the ledger has at least N visits more that were sent than that were acknowledged.
+has_sent() { [ "$(grep -c '^sent' ledger)" -ge $(($(grep -c '^acknowledged' ledger) + $1)) ]; }
+
+# hangs: the server responds to nobody for longer than a visit waits.
+hangs() {
   start_web_app
   start_prove --timeout 200ms --alone
   wait_acknowledged 50
   kill -STOP "$pid"
-  try --max 200 --delay 0.05 -- has_lines unknown 5
+  try --max 200 --delay 0.05 -- has_sent 100
   kill -CONT "$pid"
   wait_acknowledged 50
-  ends 0 '^PROVEN: .* through 0 restarts and [1-9][0-9]* gaps'
-  assert [ "$(jq '.pods[0].unknown_recorded' report.json)" -ge 1 ]
-  # The wait counts from when a visit was due.
+  ends 0 '^PROVEN: .* through 0 restarts and [1-9][0-9]* gaps' || return
+  assert [ "$(jq '.pods[0].unknown_recorded' report.json)" -ge 5 ] || return
   assert [ "$(jq '[.targets[].longest_gap_us] | max' report.json)" -ge 200000 ]
+}
+
+@test "a server that hangs is a gap, and the visits that it records late are nobody else's" { hangs; }
+
+@test "control: a prover that sends a visit again is found out" {
+  mutant retries-under-same-id
+  run hangs
+  assert_failure
+  assert_output --regexp 'LOST: 0 of .* of nobody'
 }
 
 @test "latency counts from when a visit was due, and what the prober missed is counted as such" {
@@ -197,8 +209,7 @@ loses_a_line() {
   start_prove
   wait_acknowledged 50
   kill -STOP "$pid"
-  wait_sent() { [ "$(grep -c '^sent' ledger)" -ge $(($(grep -c '^acknowledged' ledger) + 60)) ]; }
-  try --max 200 --delay 0.05 -- wait_sent
+  try --max 200 --delay 0.05 -- has_sent 60
   kill -CONT "$pid"
   wait_acknowledged 50
   kill -STOP "$prover"

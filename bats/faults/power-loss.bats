@@ -63,6 +63,36 @@ loses_some() {
   assert_success
 }
 
+# proves_cuts FILE-SYSTEM SYNC REGEX: `web-app prove` judges each of three cuts so; see bats/tools/power_prove.py.
+proves_cuts() {
+  requires "command:mkfs.$1" command:mkfs.xfs
+  mkdir -p "$BATS_TEST_TMPDIR/work"
+  run "$TOOLS/power_prove.py" --program "$WEB_APP" --work "$BATS_TEST_TMPDIR/work" --file-system "$1" --cuts 3 --sync "$2" 3>&-
+  echo "# $output" >&3
+  assert_success
+  assert_output --regexp "^$1 sync $2: $3\$"
+}
+
+@test "prove: with --sync=always it finds nothing lost in any cut, without grace" {
+  proves_cuts ext4 always '0/0 0 lost, 0/0 0 lost, 0/0 0 lost'
+  rm -rf "$BATS_TEST_TMPDIR/work"
+  proves_cuts xfs always '0/0 0 lost, 0/0 0 lost, 0/0 0 lost'
+}
+
+@test "prove: with --sync=none and interval it finds visits lost in a cut, and none beyond the grace of the mode" {
+  proves_cuts ext4 none '3/0 [1-9][0-9]* lost, 3/0 [1-9][0-9]* lost, 3/0 [1-9][0-9]* lost'
+  rm -rf "$BATS_TEST_TMPDIR/work"
+  proves_cuts ext4 interval '((3/0 [1-9][0-9]*|0/0 0) lost(, |$)){3}'
+  assert_output --partial "3/0 "
+}
+
+@test "control: prove finds out a program that acknowledges a visit before its sync" {
+  mutant acknowledges-before-sync
+  run proves_cuts ext4 always '0/0 0 lost, 0/0 0 lost, 0/0 0 lost'
+  assert_failure
+  assert_output --partial "3/3 "
+}
+
 # has_given_up: the program has ended by itself, or is not ready.
 has_given_up() { ! kill -0 "$pid" 2>/dev/null || [ "$(curl -sS "http://127.0.0.1:$admin_port/readyz")" = "not ready: I/O error" ]; }
 

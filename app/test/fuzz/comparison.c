@@ -103,12 +103,10 @@ static struct comparison compare(size_t piece, int64_t grace_us)
 {
     struct comparison comparison;
     demand(comparison_begin(&comparison, &evidence, evidence.pods[0]) == 0, "there is memory");
-    for (size_t at = 0; at < length; at += piece) {
-        size_t size = length - at < piece ? length - at : piece;
-        char *bytes = copy_exactly(file + at, size);
-        comparison_feed(&comparison, bytes, size);
-        free(bytes);
-    }
+    char *bytes = copy_exactly(file, length);
+    for (size_t at = 0; at < length; at += piece)
+        comparison_feed(&comparison, bytes + at, length - at < piece ? length - at : piece);
+    free(bytes);
     comparison_end(&comparison, grace_us);
     return comparison;
 }
