@@ -369,11 +369,11 @@ pins() {
   done
 }
 
-@test "the cluster and the chart's tools have the same versions of what they share, so that it is compiled once" {
+@test "the cluster, the chart's tools and those of a release have the same versions of what they share, so that it is compiled once" {
   # kube-score does not compile with newer versions of these.
-  assert_equal "$(pins kubernetes kube-router helm helm3 kube-score kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d | xargs)" \
+  assert_equal "$(pins kubernetes kube-router helm helm3 kube-score kubeconform cosign distribution | sort -u | cut -d ' ' -f 1 | uniq -d | xargs)" \
     'k8s.io/api k8s.io/apimachinery'
-  assert_equal "$(pins kubernetes kube-router helm helm3 kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d)" ''
+  assert_equal "$(pins kubernetes kube-router helm helm3 kubeconform cosign distribution | sort -u | cut -d ' ' -f 1 | uniq -d)" ''
   assert [ "$(pins kubernetes helm | cut -d ' ' -f 1 | sort | uniq -d | wc -l)" -gt 50 ]
 }
 
