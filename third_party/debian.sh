@@ -16,8 +16,28 @@ fetch_prometheus() { debian_tool prometheus bookworm prometheus; }
 
 fetch_busybox() { debian_tool busybox bookworm busybox-static; }
 
+# fetch_musl ARCH: the C library of a program for that architecture. It is bookworm's on any Debian release, so that the
+# program is the same. Where apt knows no mirror of Debian, as on Ubuntu, it is the distribution's, for this machine alone.
+fetch_musl() {
+  if [ -n "$(find_debian_mirror)" ]; then
+    debian_tool "musl-$1" pool/main/m/musl
+  elif [ "$1" = "$MACHINE" ]; then
+    need musl
+  else
+    die "apt names no mirror of Debian, which has the C library for $1; see 'With Docker alone' in README.md"
+  fi
+}
+
+# musl_of ARCH include|lib: prints the directory of its headers, or of its libraries.
+musl_of() {
+  local unpacked=$BUILD/tools/musl-$1
+  [ -d "$unpacked" ] || unpacked=
+  echo "$unpacked/usr/$2/${TRIPLETS[$1]%-gnu}-musl"
+}
+
 # debian_tool NAME SUITE PACKAGE...: unpacks the packages into build/tools/NAME, once they match
-# third_party/debian/NAME.sha256. Nothing is installed into the system.
+# third_party/debian/NAME.sha256. Nothing is installed into the system. `debian_tool NAME pool/DIRECTORY` takes the
+# manifest's files out of that directory of the mirror, of whatever suite and architecture they are.
 debian_tool() {
   local manifest=$ROOT/third_party/debian/$1.sha256 unpacked=$BUILD/tools/$1/.manifest
   ! cmp -s "$manifest" "$unpacked" || return 0
@@ -26,7 +46,7 @@ debian_tool() {
     # Two runs at once must not fetch the same tool twice.
     flock 9
     ! cmp -s "$manifest" "$unpacked" || exit 0
-    step "fetch $1 from Debian $2" unpack_debian_tool "$manifest" "$@"
+    step "fetch $1 from Debian's $2" unpack_debian_tool "$manifest" "$@"
     cp "$manifest" "$unpacked"
   ) 9>"$BUILD/cache/$1.lock"
 }
@@ -35,7 +55,11 @@ unpack_debian_tool() {
   local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
   shift 3
   rm -rf "$directory" "$download" && mkdir -p "$directory"
-  debian_deb "$suite" "$download" "$@"
+  if [[ $suite = pool/* ]]; then
+    debian_pool "$suite" "$download" "$manifest"
+  else
+    debian_deb "$suite" "$download" "$@"
+  fi
   verify "$manifest" "$download"
   for deb in "$download"/*.deb; do dpkg-deb -x "$deb" "$directory"; done
 }
@@ -53,12 +77,16 @@ debian_apt() {
   flock "$dir.lock" apt-get -q "${options[@]}" "$@"
 }
 
-# debian_mirror: prints the Debian mirror that this machine's apt uses.
+# find_debian_mirror: prints the Debian mirror that this machine's apt uses, or nothing.
+find_debian_mirror() {
+  # shellcheck disable=SC2016 # apt expands it
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -E '/debian/?$' | sort -u | head -n 1 || true
+}
+
+# debian_mirror: the same, or dies.
 debian_mirror() {
   local mirror
-  # shellcheck disable=SC2016 # apt expands it
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-    grep -E '/debian/?$' | sort -u | head -n 1 || true)
+  mirror=$(find_debian_mirror)
   [ -n "$mirror" ] || die "apt names no mirror of Debian; add one to /etc/apt/sources.list"
   echo "$mirror"
 }
@@ -80,6 +108,18 @@ debian_deb() {
   local suite=$1 directory=$2
   shift 2
   debian_suite "$suite" && mkdir -p "$directory" && (cd "$directory" && debian_apt "$suite" download "$@")
+}
+
+# debian_pool POOL DIRECTORY MANIFEST: downloads the manifest's files into DIRECTORY, by apt's helper, since it knows the
+# proxies and transports that apt was told of.
+debian_pool() {
+  local pool=$1 directory=$2 manifest=$3 mirror file
+  mirror=$(debian_mirror) || return
+  mkdir -p "$directory"
+  while read -r _ file; do
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+      download-file "${mirror%/}/$pool/$file" "$directory/$file"
+  done <"$manifest"
 }
 
 # debian_source SUITE DIRECTORY PACKAGE: downloads the upstream part of a source package into DIRECTORY.

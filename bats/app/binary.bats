@@ -51,7 +51,7 @@ assert_no() {
   # Counted in the program with symbols. musl's own guarded functions must not count as ours.
   requires command:nm command:objdump
   local musl guarded
-  musl=$(dpkg -L musl-dev | grep -m 1 '/libc\.a$')
+  musl=$(bash -euo pipefail -c 'source "$1/build.sh"; musl_of "$MACHINE" lib' musl_of "$ROOT")/libc.a
   guarded=$(objdump -d "$WITH_SYMBOLS" |
     awk '/^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/^<|[.>].*/, "", name) } /call.*<__stack_chk_fail>/ { print name }' | sort -u |
     comm -23 - <(nm "$musl" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u) | wc -l)
@@ -81,6 +81,8 @@ assert_no() {
   mkdir -p "$other/build"
   cp -r "$ROOT/build.sh" "$ROOT/app" "$ROOT/third_party" "$ROOT/image" "$other/"
   cp -r "$BUILD/civetweb" "$other/build/"
+  mkdir "$other/build/tools"
+  ! ls -d "$BUILD"/tools/musl-* || cp -r "$BUILD"/tools/musl-* "$other/build/tools/"
   run "$other/build.sh" app
   assert_success
   cmp "$other/build/web-app" "$BINARY"
