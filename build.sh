@@ -110,6 +110,12 @@ cmd_image() { # [--arch ARCH]...: the same, and this machine's image in Docker a
   [[ " ${architectures[*]} " != *" $MACHINE "* ]] || load_image
 }
 
+cmd_release() { # [--to REGISTRY] [--key KEY | --keyless]: image, chart, SBOMs and checksums, signed; pushes them to REGISTRY
+  # shellcheck source=image/release.sh
+  source "$ROOT/image/release.sh"
+  release_main "$@"
+}
+
 cmd_chart() { # [docs]: lint, render and package the chart; with docs, update its table of values first
   # shellcheck source=bats/chart/chart.sh
   source "$ROOT/bats/chart/chart.sh"

@@ -214,6 +214,7 @@ suite_app() {
 
 suite_image() {
   need test
+  registry_tools
   local both=(--arch amd64 --arch arm64)
   # Where apt knows no mirror of Debian, the C library of another architecture is absent.
   [ -n "$(find_debian_mirror)" ] || both=()
@@ -269,6 +270,12 @@ suite_e2e() {
   [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
   [ "${LONG:-}" != 1 ] || [ -n "${E2E_CONTEXT:-}" ] || older_kubernetes || status=1
   return "$status"
+}
+
+# registry_tools: builds the programs that make a release, and the registry to which the tests push it.
+registry_tools() {
+  need release registry
+  go_tool helm helm-docs yq cosign distribution
 }
 
 # older_kubernetes: runs the core of e2e on each older Kubernetes that a cluster can have, on clusters of their own.

@@ -5,6 +5,9 @@
 # The same commit gives the same digests: names are sorted, owners and modes are given here, and each time is that of the
 # commit. tar(1), gzip(1) and jq(1) write the image, because a digest that an engine computes changes with its version.
 
+# Several verbs may source this file in one run.
+! declare -F build_layout >/dev/null || return 0
+
 readonly IMAGE_BUILD=$BUILD/image
 readonly LAYOUT=$IMAGE_BUILD/oci
 

@@ -16,6 +16,10 @@ declare -A PACKAGES=(
   [image]="docker.io"
   # to write an OCI image layout
   [layout]="jq git"
+  # to push an OCI image layout
+  [release]="skopeo jq git"
+  # for the tests' registry, its certificate
+  [registry]="openssl"
   # the engine whose containers are a cluster's nodes
   [cluster]="docker.io jq"
   # to build a node image
