@@ -184,6 +184,7 @@ END
   assert_success
   assert_line --index 0 --partial 'this host withholds CAP_SYS_RESOURCE'
   assert_line --partial 'restrict_oom_score_adj = true'
+  assert_line --partial 'config_path = "/etc/containerd/certs.d"'
   assert_line "$ROOT/bats/cluster/shim/docker"
 }
 
@@ -194,6 +195,7 @@ END
   assert_success
   refute_output --partial CAP_SYS_RESOURCE
   refute_output --partial restrict_oom_score_adj
+  assert_line --partial 'config_path = "/etc/containerd/certs.d"'
   assert_line "$STUBS/docker"
 }
 
