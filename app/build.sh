@@ -65,14 +65,19 @@ program_of() {
   if [ "$1" = "$MACHINE" ]; then echo "$BUILD/web-app"; else echo "$BUILD/$1/web-app"; fi
 }
 
+# tool_of ARCH TOOL: prints the name of the compiler or binary utility for that architecture.
+tool_of() {
+  if [ "$1" = "$MACHINE" ]; then echo "$2"; else echo "${TRIPLETS[$1]}-$2"; fi
+}
+
 # build_app ARCH: builds the program: static, position-independent and stripped. The build is reproducible: the same
 # sources give the same bytes in any directory.
 build_app() {
-  local arch=$1 program key prefix=
+  local arch=$1 program gcc key
   program=$(program_of "$arch")
-  [ "$arch" = "$MACHINE" ] || prefix=${TRIPLETS[$arch]}-
+  gcc=$(tool_of "$arch" gcc)
   key=$(cat "${APP_SOURCES[@]}" "${APP_HEADERS[@]}" "$ROOT"/app/build.sh "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" \
-    "$(musl_of "$arch" lib)/libc.a" | sha256sum)-$VERSION-$("${prefix}gcc" -dumpfullversion)
+    "$(musl_of "$arch" lib)/libc.a" | sha256sum)-$VERSION-$("$gcc" -dumpfullversion)
   if [ -x "$program" ] && [ "$(cat "$program.key" 2>/dev/null)" = "$key" ]; then
     return
   fi
@@ -86,11 +91,14 @@ build_app() {
 readonly LTO=(-flto -flto-partition=one -Os -fno-jump-tables)
 readonly FAST=(scan)
 
+# package_metadata: prints what the ELF note .note.package says of the program, as systemd-coredump(8) and others read it.
+package_metadata() { printf '{"type":"generic","name":"web-app","version":"%s","architecture":"%s"}' "$VERSION" "$arch"; }
+
 # musl-gcc has no other architecture, and it cannot link a static-pie: with that option it silently makes a dynamic program.
 # So the directories and the start files are given here, in the order that the linker needs. build/obj/web-app, for another
 # architecture build/ARCH/obj/web-app, is the same program with its symbols.
 link_app() {
-  local gcc=${prefix}gcc musl obj source
+  local musl obj source
   musl=$(musl_of "$arch" lib)
   obj=$(dirname "$program")/obj
   mkdir -p "$obj"
@@ -100,15 +108,16 @@ link_app() {
     name=$(basename "$source" .c)
     [[ " ${FAST[*]} " != *" $name "* ]] || optimize+=(-O3)
     "$gcc" "${headers[@]}" "${COMPILE[@]}" "${HARDEN[@]}" "${optimize[@]}" -g0 -ffunction-sections -fdata-sections \
-      -ffile-prefix-map="$ROOT"=. -c -o "$obj/$name.o" "$source"
+      -ffile-prefix-map="$ROOT"=. -MD -c -o "$obj/$name.o" "$source"
     objects+=("$obj/$name.o")
   done
   "$gcc" "${HARDEN[@]}" "${LTO[@]}" -static-pie -nostdlib -nostartfiles -Wl,--gc-sections \
     -Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
-    -Wl,--no-dynamic-linker,--build-id=none,--hash-style=gnu -o "$obj/web-app" \
+    -Wl,--no-dynamic-linker,--build-id=none,--hash-style=gnu -Xlinker --package-metadata="$(package_metadata)" \
+    -Wl,-Map="$obj/web-app.map" -o "$obj/web-app" \
     "$musl/rcrt1.o" "$musl/crti.o" "$("$gcc" -print-file-name=crtbeginS.o)" "${objects[@]}" \
     -L "$musl" -Wl,--start-group "$musl/libc.a" "$("$gcc" -print-libgcc-file-name)" -Wl,--end-group \
     "$("$gcc" -print-file-name=crtendS.o)" "$musl/crtn.o"
-  "${prefix}strip" --remove-section=.comment -o "$program.new" "$obj/web-app"
+  "$(tool_of "$arch" strip)" --remove-section=.comment -o "$program.new" "$obj/web-app"
   mv "$program.new" "$program"
 }

@@ -219,6 +219,7 @@ suite_image() {
   # Where apt knows no mirror of Debian, the C library of another architecture is absent.
   [ -n "$(find_debian_mirror)" ] || both=()
   cmd_image "${both[@]}"
+  go_tool spdx
   run_files image "$@"
 }
 

@@ -8,6 +8,9 @@
 # Several verbs may source this file in one run.
 ! declare -F build_layout >/dev/null || return 0
 
+# shellcheck source=image/sbom.sh
+source "$ROOT/image/sbom.sh"
+
 readonly IMAGE_BUILD=$BUILD/image
 readonly LAYOUT=$IMAGE_BUILD/oci
 
@@ -33,16 +36,22 @@ build_layout() {
 }
 
 # compile_zones: compiles the zones in the slim form, without the transitions that the TZ string at a file's end implies.
+# Other names of a zone are symbolic links: some engines make copies of hard links.
 compile_zones() {
+  local zones=$IMAGE_BUILD/zoneinfo inode name last=
   rm -rf "$IMAGE_BUILD" && mkdir -p "$IMAGE_BUILD"
-  (cd "$TZDATA" && PATH=$PATH:/usr/sbin zic -b slim -d "$IMAGE_BUILD/zoneinfo" africa antarctica asia australasia europe \
-    northamerica southamerica etcetera factory backward)
+  (cd "$TZDATA" && PATH=$PATH:/usr/sbin zic -b slim -d "$zones" africa antarctica asia australasia europe northamerica \
+    southamerica etcetera factory backward)
+  while read -r inode name; do
+    if [ "${inode}" = "${last%% *}" ]; then ln -srf "${last#* }" "$name"; else last="$inode $name"; fi
+  done < <(find "$zones" -type f -links +1 -printf '%i %p\n' | LC_ALL=C sort)
 }
 
 assemble_layout() {
   local arch descriptors=()
   mkdir -p "$LAYOUT/blobs/sha256"
   for arch in "$@"; do
+    write_sbom "$arch"
     assemble_root "$arch"
     descriptors+=("$(assemble_platform "$arch")")
     assemble_archive "$arch" "${descriptors[-1]}"
@@ -58,9 +67,10 @@ assemble_layout() {
 assemble_root() {
   local root
   root=$(root_of "$1")
-  mkdir -p "$root/usr/local/bin" "$root/usr/share" "$root/data"
+  mkdir -p "$root/usr/local/bin" "$root/usr/share/sbom" "$root/data"
   cp "$(program_of "$1")" "$root/usr/local/bin/web-app"
-  cp -r --preserve=links "$IMAGE_BUILD/zoneinfo" "$root/usr/share/zoneinfo"
+  cp "$(sbom_of "$1")" "$root/usr/share/sbom/web-app.spdx.json"
+  cp -r "$IMAGE_BUILD/zoneinfo" "$root/usr/share/zoneinfo"
   chmod -R u=rwX,go=rX "$root"
   chmod 0775 "$root/data"
 }

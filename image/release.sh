@@ -121,7 +121,7 @@ layout_digest() { jq -r '.manifests[0].digest' "$1/index.json"; }
 # file has the time of the commit, so the same commit gives the same bytes.
 release_chart() {
   local copy=$RELEASE_WORK/chart digest annotations
-  digest=$(layout_digest "$LAYOUT")
+  digest=$(index_digest)
   cp -r "$ROOT/chart" "$copy"
   # yq(1) would remove the empty lines.
   sed -i "s|^  repository: web-app\$|  repository: $image|; s|^  digest: \"\"\$|  digest: $digest|" "$copy/values.yaml"
@@ -178,7 +178,7 @@ release_files() {
   # Every image of the release in one file, for a machine that reaches no registry.
   tar -C "$LAYOUT" -cf "$RELEASED/web-app-$VERSION-image.tar" --format=ustar --sort=name --mtime="@$(source_date)" \
     --numeric-owner --owner=0 --group=0 --mode=u=rwX,go=rX blobs index.json oci-layout
-  printf '%s\n' "$image:$VERSION@$(layout_digest "$LAYOUT")" "$chart:$VERSION@$(layout_digest "$RELEASE_WORK/chart-layout")" >"$RELEASED/digests.txt"
+  printf '%s\n' "$image:$VERSION@$(index_digest)" "$chart:$VERSION@$(layout_digest "$RELEASE_WORK/chart-layout")" >"$RELEASED/digests.txt"
   {
     release_changes
     # shellcheck disable=SC2016 # Markdown
@@ -202,7 +202,7 @@ no_service() { [ -n "$keyless" ] || cosign signing-config create --out "$RELEASE
 
 push_release() {
   local image_digest chart_digest hub=$RELEASE_WORK/artifacthub-layout
-  image_digest=$(layout_digest "$LAYOUT")
+  image_digest=$(index_digest)
   chart_digest=$(layout_digest "$RELEASE_WORK/chart-layout")
   step "push $image@$image_digest" push "$LAYOUT" "$image"
   step "sign it, and attach the SBOM" sign_image
@@ -225,11 +225,10 @@ tag() { skopeo copy --all --preserve-digests --retry-times 3 "docker://$1@$2" "d
 
 # sign_image: signs the index and the images in it. Each image gets its SBOM, the index those of all.
 sign_image() {
-  local arch platform subject
+  local arch subject
   cosign sign "${signer[@]}" --recursive "$image@$image_digest"
   for arch in "${RELEASE_ARCHITECTURES[@]}"; do
-    platform=$(jq -r --arg arch "$arch" '.manifests[] | select(.platform.architecture == $arch).digest' "$LAYOUT/$(blob_path "$image_digest")")
-    for subject in "$image_digest" "$platform"; do
+    for subject in "$image_digest" "$(platform_digest "$arch")"; do
       cosign attest "${signer[@]}" --type spdxjson --predicate "$RELEASED/web-app-$VERSION-$arch.spdx.json" "$image@$subject"
     done
   done

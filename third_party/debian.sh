@@ -52,11 +52,12 @@ debian_tool() {
 }
 
 unpack_debian_tool() {
-  local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
+  local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb files
   shift 3
   rm -rf "$directory" "$download" && mkdir -p "$directory"
   if [[ $suite = pool/* ]]; then
-    debian_pool "$suite" "$download" "$manifest"
+    mapfile -t files < <(cut -d ' ' -f 3 "$manifest")
+    debian_pool "$suite" "$download" "${files[@]}"
   else
     debian_deb "$suite" "$download" "$@"
   fi
@@ -98,8 +99,7 @@ debian_suite() {
   mirror=$(debian_mirror) || return
   mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  printf '%s [signed-by='"$keyring"'] %s %s main\n' \
-    deb "$mirror" "$suite" deb-src "$mirror" "$suite" >"$dir/sources.list"
+  echo "deb [signed-by=$keyring] $mirror $suite main" >"$dir/sources.list"
   debian_apt "$suite" -o APT::Update::Error-Mode=any update && touch "$dir/updated"
 }
 
@@ -110,26 +110,17 @@ debian_deb() {
   debian_suite "$suite" && mkdir -p "$directory" && (cd "$directory" && debian_apt "$suite" download "$@")
 }
 
-# debian_pool POOL DIRECTORY MANIFEST: downloads the manifest's files into DIRECTORY, by apt's helper, since it knows the
-# proxies and transports that apt was told of.
+# debian_pool POOL DIRECTORY FILE...: downloads the files from that directory of the mirror into DIRECTORY, by apt's helper,
+# which knows the proxies and transports that apt was told of.
 debian_pool() {
-  local pool=$1 directory=$2 manifest=$3 mirror file
+  local pool=$1 directory=$2 mirror file
+  shift 2
   mirror=$(debian_mirror) || return
   mkdir -p "$directory"
-  while read -r _ file; do
+  for file in "$@"; do
     /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 \
-      download-file "${mirror%/}/$pool/$file" "$directory/$file"
-  done <"$manifest"
-}
-
-# debian_source SUITE DIRECTORY PACKAGE: downloads the upstream part of a source package into DIRECTORY.
-# apt fetches the pieces of a source package separately, and a mirror may lack one that is not needed here
-# while it is updated. So apt's exit status is ignored; the hash of the compiled files decides.
-debian_source() {
-  local suite=$1 directory=$2 package=$3
-  debian_suite "$suite" && mkdir -p "$directory"
-  (cd "$directory" && debian_apt "$suite" source --download-only "$package") || true
-  compgen -G "$directory/${package}_*.orig.tar.*" >/dev/null
+      download-file "${mirror%/}/$pool/$file" "$directory/$file" || return
+  done
 }
 
 # verify MANIFEST DIRECTORY: dies, and names the first wrong file, unless each file of the manifest is in

@@ -63,12 +63,17 @@ assert_no() {
   refute_output --regexp '\.symtab|\.debug|\.note\.gnu\.build-id'
   local size
   size=$(stat -c %s "$BINARY")
-  # 182,088 bytes with the gcc 12 of Debian 12: the file grows by whole pages of 4096 bytes.
+  # 182,160 bytes with the gcc 12 of Debian 12: the file grows by whole pages of 4096 bytes.
   [ "$size" -le 182272 ] || fail "$size bytes"
   # The claims of its assertions are not in it, only their files.
   run strings "$BINARY"
   assert_line --partial visit_log.c
   refute_output --partial LOG_CLOSED
+}
+
+@test "it names itself in the ELF note .note.package" {
+  run readelf --wide --notes "$BINARY"
+  assert_line --regexp "Packaging Metadata: .*\"name\":\"web-app\",\"version\":\"$(version)\""
 }
 
 @test "no path of the machine that built it is in it" {

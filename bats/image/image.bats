@@ -72,6 +72,8 @@ drwxr-xr-x 0/0 usr/local/
 drwxr-xr-x 0/0 usr/local/bin/
 -rwxr-xr-x 0/0 usr/local/bin/web-app
 drwxr-xr-x 0/0 usr/share/
+drwxr-xr-x 0/0 usr/share/sbom/
+-rw-r--r-- 0/0 usr/share/sbom/web-app.spdx.json
 drwxr-xr-x 0/0 usr/share/zoneinfo/
 drwxrwxr-x 65532/0 data/"
   cmp "$BATS_TEST_TMPDIR/root/usr/local/bin/web-app" "$BUILD/web-app" ||
@@ -83,6 +85,7 @@ drwxrwxr-x 65532/0 data/"
   local zones=$BATS_TEST_TMPDIR/root/usr/share/zoneinfo zone wrong
   for zone in Europe/Moscow UTC America/New_York Asia/Kathmandu; do assert [ -s "$zones/$zone" ]; done
   [ "$(find "$zones" -type f | wc -l)" -ge 300 ] || fail "too few zones"
+  assert_equal "$(find "$zones" -xtype l)" "" # a link to nothing
   wrong=$(find "$zones" -type f -exec sh -c 'for f; do [ "$(head -c 4 "$f")" = TZif ] || echo "$f"; done' _ {} +)
   assert_equal "$wrong" ""
   assert_equal "$(find "$zones" ! -perm -444)" ""

@@ -18,8 +18,9 @@ unpack_tzdata() {
   local download=$BUILD/cache/tzdata file
   read -r _ file <"$manifest"
   rm -rf "$TZDATA" && mkdir -p "$TZDATA" "$download"
-  [ -e "$download/$file" ] || debian_pool pool/main/t/tzdata "$download" "$manifest" ||
-    curl -fsSL --connect-timeout 5 --max-time 120 --retry 1 -o "$download/$file" "$TZDATA_TARBALL" ||
+  [ -e "$download/$file" ] || debian_pool pool/main/t/tzdata "$download" "$file" ||
+    { curl -fsSL --connect-timeout 5 --max-time 120 --retry 1 -o "$download/part" "$TZDATA_TARBALL" &&
+      mv "$download/part" "$download/$file"; } ||
     die "cannot fetch $file from a Debian mirror or $TZDATA_TARBALL; put it into $download"
   verify "$manifest" "$download"
   tar -C "$TZDATA" -xf "$download/$file"
