@@ -147,8 +147,8 @@ position() { puts | grep -nxF "$1 $2" | head -n 1 | cut -d : -f 1; }
 
 @test "the same commit gives the same release, in whatever directory it is made" {
   local other=$BATS_TEST_TMPDIR/other
-  make_checkout "$other"
-  cp -r "$other" "$other-2"
+  cp -r "$BATS_FILE_TMPDIR/checkout" "$other"
+  cp -r "$BATS_FILE_TMPDIR/checkout" "$other-2"
   release "$other"
   release "$other-2"
   run diff -r "$other/build/release" "$other-2/build/release"

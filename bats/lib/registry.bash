@@ -26,7 +26,7 @@ start_registry() {
   registry_files "$directory" 127.0.0.1
   REGISTRY_LOG=$directory/log
   : >"$REGISTRY_LOG"
-  OTEL_TRACES_EXPORTER=none limited distribution serve "$directory/config.yaml" >"$REGISTRY_LOG" 2>&1 </dev/null 3>&- &
+  OTEL_TRACES_EXPORTER=none LIMIT=3600 limited distribution serve "$directory/config.yaml" >"$REGISTRY_LOG" 2>&1 </dev/null 3>&- &
   echo $! >>"$BATS_FILE_TMPDIR/started"
   try --max 200 --delay 0.05 -- registry_port "$REGISTRY_LOG" >/dev/null || fail "no registry: $(cat "$REGISTRY_LOG")"
   REGISTRY=127.0.0.1:$(registry_port "$REGISTRY_LOG")
