@@ -213,7 +213,7 @@ suite_app() {
 }
 
 suite_image() {
-  need test
+  need test node
   local both=(--arch amd64 --arch arm64)
   # Where apt knows no mirror of Debian, the C library of another architecture is absent.
   [ -n "$(find_debian_mirror)" ] || both=()
