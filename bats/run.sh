@@ -213,7 +213,7 @@ suite_app() {
 }
 
 suite_image() {
-  need test
+  need test node
   registry_tools
   local both=(--arch amd64 --arch arm64)
   # Where apt knows no mirror of Debian, the C library of another architecture is absent.
