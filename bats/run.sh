@@ -280,7 +280,7 @@ suite_e2e() {
 # registry_tools: builds the programs that make a release, and the registry to which the tests push it.
 registry_tools() {
   need release registry
-  go_tool helm helm-docs yq cosign distribution
+  go_tool helm helm3 helm-docs yq cosign distribution
 }
 
 # older_kubernetes: runs the core of e2e on each older Kubernetes that a cluster can have, on clusters of their own.

@@ -5,6 +5,7 @@ load ../lib/registry
 export COSIGN_PASSWORD=password
 
 setup_file() {
+  requires_both_architectures
   VERSION=$(version)
   export VERSION
   make_key ours
@@ -48,7 +49,7 @@ web-app-$VERSION.tgz"
   cmp "$RELEASE/cosign.pub" "$BATS_FILE_TMPDIR/ours.pub"
   assert_regex "$(file_type "$RELEASE/web-app-$VERSION-amd64")" 'X86-64'
   assert_regex "$(file_type "$RELEASE/web-app-$VERSION-arm64")" 'AArch64'
-  assert_equal "$(limited skopeo inspect --raw "oci-archive:$RELEASE/web-app-$VERSION-image.tar" | sha256sum)" "$(manifest "$REGISTRY/web-app:$VERSION" | sha256sum)"
+  assert_equal "$(skopeo inspect --raw "oci-archive:$RELEASE/web-app-$VERSION-image.tar" | sha256sum)" "$(manifest "$REGISTRY/web-app:$VERSION" | sha256sum)"
 }
 
 file_type() { readelf -h "$1" | grep Machine; }
@@ -64,7 +65,7 @@ file_type() { readelf -h "$1" | grep Machine; }
 linux/arm64"
   assert_equal "$(cat "$RELEASE/digests.txt")" "$REGISTRY/web-app:$VERSION@$(digest_of "$REGISTRY/web-app:$VERSION")
 $REGISTRY/charts/web-app:$VERSION@$(digest_of "$REGISTRY/charts/web-app:$VERSION")"
-  run limited skopeo list-tags "docker://$REGISTRY/charts/web-app"
+  run skopeo list-tags "docker://$REGISTRY/charts/web-app"
   assert_equal "$(jq -r '.Tags[] | select(test("^sha256-") | not)' <<<"$output")" "$VERSION
 artifacthub.io"
 }
@@ -73,6 +74,9 @@ artifacthub.io"
   local image
   image=$REGISTRY/web-app@$(digest_of "$REGISTRY/web-app:$VERSION")
   run helm template chart "oci://$REGISTRY/charts/web-app" --version "$VERSION"
+  assert_success
+  assert_equal "$(sed -n 's/^ *image: //p' <<<"$output" | sort -u)" "\"$image\""
+  run helm3 template chart "oci://$REGISTRY/charts/web-app" --version "$VERSION" --kube-version 1.30.0
   assert_success
   assert_equal "$(sed -n 's/^ *image: //p' <<<"$output" | sort -u)" "\"$image\""
   helm show chart "oci://$REGISTRY/charts/web-app" --version "$VERSION" 2>/dev/null >"$BATS_TEST_TMPDIR/Chart.yaml"
@@ -91,12 +95,12 @@ artifacthub.io"
 @test "image, chart and SBOMs pass the commands of README" {
   cp "$BATS_FILE_TMPDIR/ours.pub" "$BATS_TEST_TMPDIR/cosign.pub"
   cd "$BATS_TEST_TMPDIR" || return
-  run bash -euo pipefail -c "$(readme_commands 'verify with a key')"
+  run limited bash -euo pipefail -c "$(readme_commands 'verify with a key')"
   assert_success
   assert_output --partial "$(digest_of "$REGISTRY/web-app:$VERSION")"
   assert_output --partial "$(digest_of "$REGISTRY/charts/web-app:$VERSION")"
   # The SBOMs that README's command prints are those of the release, in any order.
-  run --separate-stderr bash -euo pipefail -c "$(readme_commands 'read the SBOM')"
+  run --separate-stderr limited bash -euo pipefail -c "$(readme_commands 'read the SBOM')"
   assert_success
   assert_equal "$(jq -sS sort <<<"$output")" "$(jq -sS sort "$RELEASE/web-app-$VERSION"-a*64.spdx.json)"
 }
@@ -234,6 +238,15 @@ refused() {
   assert_success
   assert [ ${#lines[@]} -ge 10 ]
   assert_equal "$(grep -vE "[ v:]${VERSION//./\\.}\$" <<<"$output")" ""
+}
+
+@test "the workflow releases by the same command, on a tag, and is the one that README verifies" {
+  local workflow
+  workflow=$(grep -oE '\.github/workflows/[a-z]+\.yaml@refs/tags/v' "$ROOT/README.md")
+  run yq '.on.push.tags[], (.jobs[].steps[] | select(.run == "*build.sh release*") | .run), .jobs.release.permissions.id-token' "$ROOT/${workflow%@*}"
+  assert_line 'v*'
+  assert_line './build.sh release --to "$registry" --keyless </dev/null'
+  assert_line write
 }
 
 @test "docker runs the image out of the registry, by the command of README" {

@@ -3,6 +3,9 @@
 
 load ../lib/common
 
+cosign() { limited cosign "$@" </dev/null 3>&-; }
+skopeo() { limited skopeo "$@" </dev/null 3>&-; }
+
 # registry_files DIRECTORY ADDRESS: writes what a registry needs that listens there, on any free port.
 registry_files() {
   mkdir -p "$1/certificates"
@@ -35,8 +38,14 @@ start_registry() {
   export REGISTRY REGISTRY_LOG SSL_CERT_DIR
 }
 
+# requires_both_architectures: skips the tests where no release can be made.
+requires_both_architectures() {
+  [ -n "$(bash -c 'source "$0/build.sh"; find_debian_mirror' "$ROOT")" ] ||
+    skip_or_fail "apt names no mirror of Debian, which has the C library of the other architecture"
+}
+
 # make_key NAME: makes the key pair NAME.key and NAME.pub in the file's directory.
-make_key() { limited cosign generate-key-pair --output-key-prefix "$BATS_FILE_TMPDIR/$1" </dev/null 3>&- >/dev/null 2>&1; }
+make_key() { cosign generate-key-pair --output-key-prefix "$BATS_FILE_TMPDIR/$1" >/dev/null 2>&1; }
 
 # make_checkout DIRECTORY: makes a checkout with the files of this one, as they are now, in one commit with the version's
 # tag. What was fetched or compiled here it need not fetch or compile again.
@@ -58,11 +67,11 @@ commit_all() {
     commit -q --date '2026-01-01T00:00:00Z' --message test
 }
 
-# release CHECKOUT ARGUMENT...: makes a release there. In an environment that cannot tell the two checkouts apart.
+# release CHECKOUT ARGUMENT...: makes a release there.
 release() { LIMIT=600 limited "$1/build.sh" release "${@:2}" </dev/null 3>&-; }
 
 # manifest REFERENCE: prints the manifest that the registry has.
-manifest() { limited skopeo inspect --raw "docker://$1" </dev/null 3>&-; }
+manifest() { skopeo inspect --raw "docker://$1"; }
 
 digest_of() { manifest "$1" | sha256sum | sed 's/^/sha256:/; s/ .*//'; }
 
