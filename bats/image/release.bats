@@ -15,10 +15,7 @@ setup_file() {
     fail "$(cat "$BATS_FILE_TMPDIR/release.log")"
 }
 
-teardown_file() {
-  local id
-  while read -r id; do kill "$id" 2>/dev/null || true; done <"$BATS_FILE_TMPDIR/started"
-}
+teardown_file() { stop_registry; }
 
 setup() {
   RELEASE=$BATS_FILE_TMPDIR/checkout/build/release
@@ -167,7 +164,7 @@ position() { puts | grep -nxF "$1 $2" | head -n 1 | cut -d : -f 1; }
   make_checkout "$checkout"
   # cosign fails at the last signature.
   rm "$checkout/build/tools"
-  cp -rs "$BUILD/tools" "$checkout/build/"
+  cp -rs "$(realpath "$BUILD/tools")" "$checkout/build/tools"
   rm "$checkout/build/tools/bin/cosign"
   printf '#!/bin/sh\ncase "$*" in *charts/web-app@*) exit 1 ;; esac\nexec %s "$@"\n' "$BUILD/tools/bin/cosign" >"$checkout/build/tools/bin/cosign"
   chmod +x "$checkout/build/tools/bin/cosign"

@@ -23,20 +23,24 @@ CONFIG
 # registry_port LOG: prints the port, once the registry listens.
 registry_port() { grep -oE 'listening on [0-9.]+:[0-9]+' "$1" | grep -oE '[0-9]+$'; }
 
-# start_registry: starts one on the loopback until the end of the file. Sets $REGISTRY to its address, and $REGISTRY_LOG.
+# start_registry: starts one on the loopback. Sets $REGISTRY to its
+# address, and $REGISTRY_LOG. A file that starts one stops it.
 start_registry() {
   local directory=$BATS_FILE_TMPDIR/registry
   registry_files "$directory" 127.0.0.1
   REGISTRY_LOG=$directory/log
   : >"$REGISTRY_LOG"
-  OTEL_TRACES_EXPORTER=none LIMIT=3600 limited distribution serve "$directory/config.yaml" >"$REGISTRY_LOG" 2>&1 </dev/null 3>&- &
-  echo $! >>"$BATS_FILE_TMPDIR/started"
+  # Not a function, whose end would leave the registry.
+  OTEL_TRACES_EXPORTER=none timeout 3600 distribution serve "$directory/config.yaml" >"$REGISTRY_LOG" 2>&1 </dev/null 3>&- &
+  REGISTRY_ID=$!
   try --max 200 --delay 0.05 -- registry_port "$REGISTRY_LOG" >/dev/null || fail "no registry: $(cat "$REGISTRY_LOG")"
   REGISTRY=127.0.0.1:$(registry_port "$REGISTRY_LOG")
   # Go's programs trust what is in this directory besides what they trust otherwise.
   SSL_CERT_DIR=$directory/certificates
-  export REGISTRY REGISTRY_LOG SSL_CERT_DIR
+  export REGISTRY REGISTRY_LOG REGISTRY_ID SSL_CERT_DIR
 }
+
+stop_registry() { [ -z "$REGISTRY_ID" ] || kill "$REGISTRY_ID"; }
 
 # requires_both_architectures: skips the tests where no release can be made.
 requires_both_architectures() {
