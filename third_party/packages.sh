@@ -9,6 +9,8 @@ declare -A PACKAGES=(
   # compilers of programs for another architecture
   [cross_amd64]="gcc-x86-64-linux-gnu"
   [cross_arm64]="gcc-aarch64-linux-gnu"
+  # runs programs of another architecture
+  [emulation]="qemu-user-static"
   # the unit tests' and fuzz targets' sanitizers
   [unit]="gcc clang libclang-rt-dev llvm"
   [lint]="clang shellcheck shfmt clang-format cppcheck jq"
