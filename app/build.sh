@@ -54,9 +54,15 @@ parse_architectures() {
   }
 }
 
-# need_compiler ARCH: installs its compiler, and fetches its C library.
+# need_compiler ARCH: installs its compiler, and fetches its C library. gcc 12 is the first that can initialize variables,
+# and ld 2.39 the first that can write the note of a package.
 need_compiler() {
+  local gcc ld
   [ "$1" = "$MACHINE" ] || need "cross_$1"
+  gcc=$("$(tool_of "$1" gcc)" -dumpfullversion)
+  at_least "$gcc" 12 || die "gcc $gcc is too old, 12 is needed; use a newer release, or docker build: see README.md"
+  ld=$("$(tool_of "$1" ld)" --version | sed -n '1s/.* //p')
+  at_least "$ld" 2.39 || die "binutils $ld is too old, 2.39 is needed; use a newer release, or docker build: see README.md"
   fetch_musl "$1"
 }
 

@@ -35,6 +35,8 @@ declare -A PACKAGES=(
 
 # need GROUP...: installs the missing packages of the groups. Without root or sudo it dies with the command to run.
 need() {
+  command -v apt-get >/dev/null ||
+    die "this machine has no apt; build.sh is for Debian and Ubuntu. Elsewhere docker build makes the image: see README.md"
   local group package missing=()
   for group in "$@"; do
     for package in ${PACKAGES[$group]:?unknown package group $group}; do

@@ -13,7 +13,8 @@ in_build() { bash -euo pipefail -c 'source "$1/build.sh"; shift; "$@"' in_build 
 
 # each CHECK: runs CHECK with $arch, $binary and $with_symbols of this machine's program, and of arm64's if it was compiled.
 each() {
-  local arch=$(in_build eval 'echo "$MACHINE"') binary=$BINARY with_symbols=$WITH_SYMBOLS
+  local arch binary=$BINARY with_symbols=$WITH_SYMBOLS
+  arch=$(in_build eval 'echo "$MACHINE"')
   "$@" || fail "on $arch" || return
   [ -e "$BUILD/arm64/web-app" ] || return 0
   arch=arm64 binary=$BUILD/arm64/web-app with_symbols=$BUILD/arm64/obj/web-app
