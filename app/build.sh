@@ -27,7 +27,7 @@ readonly COMPILE=(
 )
 readonly HARDEN=(
   -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
-  -fzero-call-used-regs=used-gpr -fno-plt -fvisibility=hidden -fno-asynchronous-unwind-tables
+  -fzero-call-used-regs=used-gpr -fvisibility=hidden -fno-asynchronous-unwind-tables
 )
 
 # The architectures that the program is compiled for, by Debian's names, and their compilers' prefixes.
@@ -54,9 +54,15 @@ parse_architectures() {
   }
 }
 
-# need_compiler ARCH: installs its compiler, and fetches its C library.
+# need_compiler ARCH: installs its compiler, and fetches its C library. gcc 12 is the first that can initialize variables,
+# and ld 2.39 the first that can write the note of a package.
 need_compiler() {
+  local gcc ld
   [ "$1" = "$MACHINE" ] || need "cross_$1"
+  gcc=$("$(tool_of "$1" gcc)" -dumpfullversion)
+  at_least "$gcc" 12 || die "gcc $gcc is too old, 12 is needed; use a newer release, or docker build: see README.md"
+  ld=$("$(tool_of "$1" ld)" --version | sed -n '1s/.* //p')
+  at_least "$ld" 2.39 || die "binutils $ld is too old, 2.39 is needed; use a newer release, or docker build: see README.md"
   fetch_musl "$1"
 }
 
@@ -94,15 +100,33 @@ readonly FAST=(scan)
 # package_metadata: prints what the ELF note .note.package says of the program, as systemd-coredump(8) and others read it.
 package_metadata() { printf '{"type":"generic","name":"web-app","version":"%s","architecture":"%s"}' "$VERSION" "$arch"; }
 
-# musl-gcc has no other architecture, and it cannot link a static-pie: with that option it silently makes a dynamic program.
-# So the directories and the start files are given here, in the order that the linker needs. build/obj/web-app, for another
-# architecture build/ARCH/obj/web-app, is the same program with its symbols.
-link_app() {
-  local musl obj source
+# musl_headers ARCH: sets `headers` to the compiler's options for musl's headers. musl-gcc has no other architecture.
+musl_headers() {
+  headers=(-nostdinc -isystem "$(musl_of "$1" include)" -isystem "$("$(tool_of "$1" gcc)" -print-file-name=include)")
+}
+
+# link_static ARCH OUTPUT ARG...: links objects with musl. musl-gcc cannot link a static-pie: with that option it silently
+# makes a dynamic program. So the start files are given here, in the order that the linker needs.
+link_static() {
+  local arch=$1 output=$2 gcc musl
+  shift 2
+  gcc=$(tool_of "$arch" gcc)
   musl=$(musl_of "$arch" lib)
+  "$gcc" "${HARDEN[@]}" -static-pie -nostdlib -nostartfiles -Wl,--gc-sections \
+    -Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
+    -Wl,--no-dynamic-linker,--build-id=none,--hash-style=gnu -o "$output" \
+    "$musl/rcrt1.o" "$musl/crti.o" "$("$gcc" -print-file-name=crtbeginS.o)" "$@" \
+    -L "$musl" -Wl,--start-group "$musl/libc.a" "$("$gcc" -print-libgcc-file-name)" -Wl,--end-group \
+    "$("$gcc" -print-file-name=crtendS.o)" "$musl/crtn.o"
+}
+
+# build/obj/web-app, for another architecture build/ARCH/obj/web-app, is the same program with its symbols.
+link_app() {
+  local headers obj source
   obj=$(dirname "$program")/obj
   mkdir -p "$obj"
-  local objects=() headers=(-nostdinc -isystem "$(musl_of "$arch" include)" -isystem "$("$gcc" -print-file-name=include)")
+  musl_headers "$arch"
+  local objects=()
   for source in "${APP_SOURCES[@]}"; do
     local name optimize=("${LTO[@]}")
     name=$(basename "$source" .c)
@@ -111,13 +135,8 @@ link_app() {
       -ffile-prefix-map="$ROOT"=. -MD -c -o "$obj/$name.o" "$source"
     objects+=("$obj/$name.o")
   done
-  "$gcc" "${HARDEN[@]}" "${LTO[@]}" -static-pie -nostdlib -nostartfiles -Wl,--gc-sections \
-    -Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
-    -Wl,--no-dynamic-linker,--build-id=none,--hash-style=gnu -Xlinker --package-metadata="$(package_metadata)" \
-    -Wl,-Map="$obj/web-app.map" -o "$obj/web-app" \
-    "$musl/rcrt1.o" "$musl/crti.o" "$("$gcc" -print-file-name=crtbeginS.o)" "${objects[@]}" \
-    -L "$musl" -Wl,--start-group "$musl/libc.a" "$("$gcc" -print-libgcc-file-name)" -Wl,--end-group \
-    "$("$gcc" -print-file-name=crtendS.o)" "$musl/crtn.o"
+  link_static "$arch" "$obj/web-app" "${LTO[@]}" -Xlinker --package-metadata="$(package_metadata)" -Wl,-Map="$obj/web-app.map" \
+    "${objects[@]}"
   "$(tool_of "$arch" strip)" --remove-section=.comment -o "$program.new" "$obj/web-app"
   mv "$program.new" "$program"
 }

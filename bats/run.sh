@@ -24,6 +24,11 @@ readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
 
+# The files of app that run on the emulated program for arm64 too. Not check, slow, listings, logging and workers, which measure
+# time; data-directory, whose other users may not read this checkout; sandbox, since the emulator has neither seccomp nor
+# Landlock; and faults, which look into the process: there it is the emulator's.
+readonly EMULATED=(http visits options signals metrics surroundings)
+
 # The number of files that run side by side: tests mostly wait.
 readonly JOBS=${JOBS:-3}
 
@@ -172,7 +177,8 @@ run_files() {
 }
 
 # run_bats NAME JOBS FILTER FILE...: runs the tests of these files, JOBS files side by side; with a non-empty FILTER only
-# the tests that match. The results go to build/results/NAME.tap; NAME begins with the suite's name.
+# the tests that match, and with $without none of that tag. The results go to build/results/NAME.tap; NAME begins with the
+# suite's name.
 run_bats() {
   local name=$1 jobs=$2 filter=$3 status=0 report formatter=tap files=("${@:4}") side_by_side=()
   files=("${files[@]/%/.bats}")
@@ -181,7 +187,7 @@ run_bats() {
   report=$(mktemp -d)
   mkdir -p "$RESULTS"
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
-    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} \
+    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} ${without:+--filter-tags "!$without"} \
     "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?
   # If a file stops in the middle, the report has fewer tests than its plan.
   if ! cp "$report/report.tap" "$RESULTS/$name.tap"; then
@@ -207,18 +213,41 @@ suite_lib() {
 }
 
 suite_app() {
+  local both status=0
   need test
-  cmd_app
-  run_files app "$@"
+  choose_architectures
+  cmd_app "${both[@]}"
+  [ ${#both[@]} = 0 ] || prepare_emulation
+  run_files app "$@" || status=1
+  [ ${#both[@]} = 0 ] || [ $# -gt 0 ] || emulated_app || status=1
+  return "$status"
+}
+
+# choose_architectures: sets `both` to the options for amd64 and arm64; to none where arm64's C library is absent, since apt
+# knows no mirror of Debian, and on arm64 itself.
+choose_architectures() {
+  both=(--arch amd64 --arch arm64)
+  [ "$MACHINE" = amd64 ] && [ -n "$(find_debian_mirror)" ] || both=()
+}
+
+prepare_emulation() {
+  need emulation
+  step "compile the unit tests for arm64" build_emulated arm64
+}
+
+# emulated_app: runs the files of EMULATED on the program for arm64, without the tests of what is the emulator's own.
+emulated_app() {
+  local without=native
+  WEB_APP=$BUILD/arm64/emulated run_bats app-arm64 "$JOBS" "" "${EMULATED[@]}"
 }
 
 suite_image() {
   need test node
+  local both
   registry_tools
-  local both=(--arch amd64 --arch arm64)
-  # Where apt knows no mirror of Debian, the C library of another architecture is absent.
-  [ -n "$(find_debian_mirror)" ] || both=()
+  choose_architectures
   cmd_image "${both[@]}"
+  [ ${#both[@]} = 0 ] || need emulation
   go_tool spdx
   run_files image "$@"
 }

@@ -1,6 +1,7 @@
 # Fetches files from a Debian suite that this machine's apt may not know, without changing the system: with
-# lists and a cache of its own below build/, from the mirror that the machine already uses.
-# Sourced by build.sh. No download is trusted until `verify` has checked its hash.
+# lists and a cache of its own below build/, from the mirror that the machine already uses. Where apt knows no mirror of
+# Debian, as on Ubuntu, the files are the distribution's own, if they are new enough.
+# Sourced by build.sh. No download is trusted until `verify` has checked its hash, or apt the distribution's signature.
 # shellcheck shell=bash
 
 # bats-core 1.11.1 and its libraries: the same on any Debian release.
@@ -24,7 +25,7 @@ fetch_musl() {
   elif [ "$1" = "$MACHINE" ]; then
     need musl
   else
-    die "apt names no mirror of Debian, which has the C library for $1; see 'With Docker alone' in README.md"
+    die "apt names no mirror of Debian, which has the C library for $1; see 'The image on any machine' in README.md"
   fi
 }
 
@@ -35,11 +36,19 @@ musl_of() {
   echo "$unpacked/usr/$2/${TRIPLETS[$1]%-gnu}-musl"
 }
 
+# The lowest versions that suit: bats 1.8 is the first with tags and time limits, bats-assert 2.1 with assert_regex.
+declare -rA LEAST=([bats]=1.8 ["bats-support"]=0.3 ["bats-assert"]=2.1 ["bats-file"]=0.3 [slowhttptest]=1.8
+  [prometheus]=2.31 ["busybox-static"]=1.30)
+
 # debian_tool NAME SUITE PACKAGE...: unpacks the packages into build/tools/NAME, once they match
 # third_party/debian/NAME.sha256. Nothing is installed into the system. `debian_tool NAME pool/DIRECTORY` takes the
 # manifest's files out of that directory of the mirror, of whatever suite and architecture they are.
 debian_tool() {
   local manifest=$ROOT/third_party/debian/$1.sha256 unpacked=$BUILD/tools/$1/.manifest
+  if [ -z "$(find_debian_mirror)" ]; then
+    distribution_tool "$1" "${@:3}"
+    return
+  fi
   ! cmp -s "$manifest" "$unpacked" || return 0
   mkdir -p "$BUILD/cache"
   (
@@ -50,6 +59,36 @@ debian_tool() {
     cp "$manifest" "$unpacked"
   ) 9>"$BUILD/cache/$1.lock"
 }
+
+# distribution_tool NAME PACKAGE...: unpacks the distribution's packages into build/tools/NAME, unless they are too old.
+distribution_tool() {
+  [ "$(cat "$BUILD/tools/$1/.manifest" 2>/dev/null)" != distribution ] || return 0
+  mkdir -p "$BUILD/cache"
+  (
+    flock 9
+    [ "$(cat "$BUILD/tools/$1/.manifest" 2>/dev/null)" != distribution ] || exit 0
+    step "fetch $1 from this distribution" unpack_distribution_tool "$@"
+    echo distribution >"$BUILD/tools/$1/.manifest"
+  ) 9>"$BUILD/cache/$1.lock"
+}
+
+unpack_distribution_tool() {
+  local directory=$BUILD/tools/$1 download=$BUILD/cache/$1 deb package version
+  shift
+  rm -rf "$directory" "$download" && mkdir -p "$directory" "$download"
+  (cd "$download" && apt-get -q download "$@")
+  for deb in "$download"/*.deb; do
+    package=$(dpkg-deb -f "$deb" Package)
+    version=$(dpkg-deb -f "$deb" Version)
+    version=${version#*:}
+    at_least "$version" "${LEAST[$package]}" ||
+      die "$package $version of this distribution is too old, ${LEAST[$package]} is needed; use a newer release of it, or Debian"
+    dpkg-deb -x "$deb" "$directory"
+  done
+}
+
+# at_least VERSION LEAST: the version is LEAST or newer.
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 unpack_debian_tool() {
   local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb files

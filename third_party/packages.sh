@@ -9,6 +9,8 @@ declare -A PACKAGES=(
   # compilers of programs for another architecture
   [cross_amd64]="gcc-x86-64-linux-gnu"
   [cross_arm64]="gcc-aarch64-linux-gnu"
+  # runs programs of another architecture
+  [emulation]="qemu-user-static"
   # the unit tests' and fuzz targets' sanitizers
   [unit]="gcc clang libclang-rt-dev llvm"
   [lint]="clang shellcheck shfmt clang-format cppcheck jq"
@@ -37,6 +39,8 @@ declare -A PACKAGES=(
 
 # need GROUP...: installs the missing packages of the groups. Without root or sudo it dies with the command to run.
 need() {
+  command -v apt-get >/dev/null ||
+    die "this machine has no apt; build.sh is for Debian and Ubuntu. Elsewhere docker build makes the image: see README.md"
   local group package missing=()
   for group in "$@"; do
     for package in ${PACKAGES[$group]:?unknown package group $group}; do
