@@ -80,8 +80,8 @@ static void expect_proving(void)
     struct options options;
     char message[512];
     const char *none[ARGUMENTS_MAX] = {"http://a/", "http://b/"};
-    ok(parse(VERB_PROVE, none, &options, message) == 0 && options.urls_count == 2 &&
-           strcmp(options.urls[1], "http://b/") == 0 &&
+    ok(parse(VERB_PROVE, none, &options, message) == 0 && options.operands_count == 2 &&
+           strcmp(options.operands[1], "http://b/") == 0 &&
            strcmp(options.ledger, "prove.ledger") == 0 && options.rate == 10 &&
            options.for_ms == 0 && options.connections == 2 && options.timeout_ms == 5000 &&
            options.wait_ms == 300000,
