@@ -62,8 +62,7 @@ static const char *const malformed[] = {
     "mark\t1\tweb-0\t2\t0123456789ABCDEF",
     "mark\t1\t\t2\t0123456789abcdef",
     "mark\t1\tweb/0\t2\t0123456789abcdef",
-    "mark\t1\tw\xc3\xa4"
-    "b\t2\t0123456789abcdef",
+    "mark\t1\tw\xc3\xa4t\t2\t0123456789abcdef",
     "unsent\t1\t2\tconnection, refused\t4",
     "acknowledged\t1\t2\t3\tweb-0\t4\t2022-11-28 22:54:26.913511+03:0\t5",
     "acknowledged\t1\t2\t3\tweb-0\t4\t2022-02-29 22:54:26.913511+03:00\t5",
