@@ -25,22 +25,26 @@ void baseline_begin(struct baseline_maker *maker, struct baseline *ret_baseline)
     *ret_baseline = (struct baseline){0};
 }
 
-/* Keeps 32 to 64 marks, evenly spaced whatever the number of lines. */
+enum { SPACED_MAX = MARKS_MAX / 2, RECENT = MARKS_MAX / 2 };
+
+/* Keeps 32 to 64 marks, evenly spaced whatever the number of lines, and one of each recent line: an
+ * older copy of a file is mostly not much older. */
 static void put_mark(struct baseline_maker *maker)
 {
     struct baseline *baseline = maker->baseline;
+    struct mark mark = {.lines = maker->hash.lines, .hash = maker->hash.hash};
+    maker->recent[mark.lines % RECENT] = mark;
     if (maker->hash.lines % maker->stride != 0)
         return;
-    if (baseline->marks_count == MARKS_MAX) {
-        for (unsigned i = 0; i < MARKS_MAX / 2; i++)
+    if (baseline->marks_count == SPACED_MAX) {
+        for (unsigned i = 0; i < SPACED_MAX / 2; i++)
             baseline->marks[i] = baseline->marks[2 * i + 1];
-        baseline->marks_count = MARKS_MAX / 2;
+        baseline->marks_count = SPACED_MAX / 2;
         maker->stride *= 2;
         if (maker->hash.lines % maker->stride != 0)
             return;
     }
-    baseline->marks[baseline->marks_count++] =
-        (struct mark){.lines = maker->hash.lines, .hash = maker->hash.hash};
+    baseline->marks[baseline->marks_count++] = mark;
 }
 
 static void end_line(struct baseline_maker *maker)
@@ -80,8 +84,12 @@ void baseline_feed(struct baseline_maker *maker, const char *bytes, size_t lengt
 void baseline_end(struct baseline_maker *maker)
 {
     struct baseline *baseline = maker->baseline;
-    struct mark end = {.lines = baseline->lines, .hash = maker->hash.hash};
-    if (baseline->marks_count == 0 || baseline->marks[baseline->marks_count - 1].lines < end.lines)
-        baseline->marks[baseline->marks_count++] = end;
+    uint64_t first = baseline->lines > RECENT ? baseline->lines - RECENT + 1 : 1;
+    while (baseline->marks_count > 0 && baseline->marks[baseline->marks_count - 1].lines >= first)
+        baseline->marks_count--;
+    for (uint64_t line = first; line <= baseline->lines; line++)
+        baseline->marks[baseline->marks_count++] = maker->recent[line % RECENT];
+    if (baseline->lines == 0)
+        baseline->marks[baseline->marks_count++] = (struct mark){0};
     baseline->is_known = true;
 }

@@ -19,7 +19,8 @@ size_t line_hash_feed(struct line_hash *hash, const char *bytes, size_t length);
 struct baseline_maker {
     struct baseline *baseline;
     struct line_hash hash;
-    uint64_t stride; /* lines between two marks */
+    uint64_t stride;                   /* lines between two marks */
+    struct mark recent[MARKS_MAX / 2]; /* of each of the last lines; a ring */
     char line[MOMENT_LENGTH];
     size_t line_length;
 };

@@ -405,7 +405,9 @@ void comparison_end(struct comparison *comparison, int64_t grace_us)
     explain_twice(comparison);
     judge_history(comparison);
     comparison->is_rolled_back = is_rolled_back(comparison);
+    comparison->is_exact = true;
     if (comparison->history == HISTORY_CHANGED && comparison->last_good > comparison->same_until) {
+        comparison->is_exact = comparison->changed_until == comparison->same_until + 1;
         comparison->last_good = comparison->same_until;
         memcpy(comparison->last_good_text, comparison->same_until_text, MOMENT_SIZE);
     }

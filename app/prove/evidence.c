@@ -164,10 +164,12 @@ static enum finding take_fault(struct evidence *evidence, const struct event *ev
         return FOUND_NOTHING;
     }
     evidence->fault_ms = relative_ms(evidence, event->time_us);
-    if (lane->in_gap)
+    /* No gap, where others were acknowledged meanwhile: of several addresses one may be dead. */
+    int64_t due_us = event->time_us - event->latency_us;
+    if (lane->in_gap || lane->last_sent_us > due_us)
         return FOUND_NOTHING;
     lane->in_gap = true;
-    lane->gap_since_us = event->time_us - event->latency_us;
+    lane->gap_since_us = due_us;
     lane->gaps++;
     return FOUND_GAP;
 }
@@ -282,6 +284,8 @@ static enum finding take_acknowledged(struct evidence *evidence, const struct ev
     pod->visits[pod->visits_count++] = visit;
     observe_clock(pod, visit.utc_us, sent_us, event->time_us);
     lane->acknowledged++;
+    if (sent_us > lane->last_sent_us)
+        lane->last_sent_us = sent_us;
     lane->latencies[latency_bucket(visit.latency_us >> 31 ? UINT32_MAX >> 1 : visit.latency_us)]++;
     if (event->latency_us > lane->longest_us)
         lane->longest_us = event->latency_us;

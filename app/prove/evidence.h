@@ -14,7 +14,7 @@
 enum {
     LANES_MAX = 128,
     PODS_MAX = 1024,
-    MARKS_MAX = 64,
+    MARKS_MAX = 128,
     SERVERS_KEPT = 256,
     REASONS_MAX = 16, /* of a lane */
     HIGHEST_KEPT = 1024,
@@ -96,6 +96,7 @@ struct lane {
     uint64_t sent, acknowledged, refused, unknown, unsent, missed;
     bool in_gap;
     int64_t gap_since_us, longest_gap_us;
+    int64_t last_sent_us; /* of the acknowledged, the one that was sent last */
     uint64_t gaps;
     struct reason {
         char word[24];

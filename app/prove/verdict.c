@@ -102,8 +102,9 @@ static void put_diagnosis(struct text *text, const struct proof *proof, const st
         SAY("another volume: its file begins with %s and not with %s", result->first_text,
             baseline->first);
     else if (result->is_rolled_back)
-        SAY("rolled back to line %llu of %s", (unsigned long long)result->last_good,
-            result->last_good_text);
+        SAY(result->is_exact ? "rolled back to line %llu of %s"
+                             : "rolled back to line %llu of %s, or a little later",
+            (unsigned long long)result->last_good, result->last_good_text);
     else if (result->history == HISTORY_CHANGED && result->is_history_lost)
         SAY(result->same_until + 1 < result->changed_until
                 ? "history changed between line %llu and line %llu"

@@ -55,6 +55,7 @@ struct reading {
     int64_t next_us;
     struct pod_proof *pod; /* NULL until its head has come, and for a baseline */
     struct pod *met;       /* the pod of a baseline */
+    bool asks_for_file;    /* after /version, on the same connection, if the pod is wanted */
     bool is_begun, is_unwanted;
     struct baseline baseline;
     struct baseline_maker maker;
@@ -225,7 +226,6 @@ static void note_unsent(struct work *work, unsigned lane, int64_t due_us, const 
                               .word = word});
 }
 
-/* Every try costs a server the first pages of a file. */
 static int64_t retry_us(const struct reading *reading)
 {
     enum { AT_FIRST = 4, DOUBLINGS = 5 };
@@ -319,6 +319,29 @@ static void make_ready(struct work *work, struct exchange *exchange)
     note(work, (struct event){.kind = EVENT_SENT, .id = exchange->id, .lane = exchange->lane});
 }
 
+static int send_request(struct work *work, struct exchange *exchange)
+{
+    const struct target *target = exchange->target;
+    const struct url *url = &target->url;
+    char path[URL_TARGET_MAX + 1];
+    const char *fields = "Connection: close\r\n";
+    switch (exchange->purpose) {
+    case PURPOSE_VISIT:
+        (void)snprintf(path, sizeof path, "%s%.*s", *url->target == '/' ? "" : "/",
+                       url->target_length, url->target);
+        fields = work->lanes[exchange->lane].is_kept
+                     ? "Accept: application/json\r\n"
+                     : "Accept: application/json\r\nConnection: close\r\n";
+        return exchange_send(exchange, path, "", fields);
+    case PURPOSE_VERSION:
+        return exchange_send(exchange, target->prefix, "version", fields);
+    default:
+        return work->reading.asks_for_file
+                   ? exchange_send(exchange, target->prefix, "visits?format=raw", fields)
+                   : exchange_send(exchange, target->prefix, "version", "");
+    }
+}
+
 static void send_ready(struct work *work)
 {
     struct exchange *exchange;
@@ -326,24 +349,9 @@ static void send_ready(struct work *work)
     if (work->journal->error)
         work->failure = "the ledger cannot be written";
     while (!work->failure && (exchange = work->ready.first)) {
-        const struct target *target = exchange->target;
-        bool is_kept = exchange->purpose == PURPOSE_VISIT && work->lanes[exchange->lane].is_kept;
-        char visit_path[URL_TARGET_MAX + 1];
-        (void)snprintf(visit_path, sizeof visit_path, "%s%.*s",
-                       *target->url.target == '/' ? "" : "/", target->url.target_length,
-                       target->url.target);
         take_out(&work->ready, exchange);
         append_by_deadline(&work->pending, exchange);
-        int sent =
-            exchange->purpose == PURPOSE_VISIT
-                ? exchange_send(exchange, visit_path, "",
-                                is_kept ? "Accept: application/json\r\n"
-                                        : "Accept: application/json\r\nConnection: close\r\n")
-            : exchange->purpose == PURPOSE_VERSION
-                ? exchange_send(exchange, target->prefix, "version", "Connection: close\r\n")
-                : exchange_send(exchange, target->prefix, "visits?format=raw",
-                                "Connection: close\r\n");
-        if (sent != 0)
+        if (send_request(work, exchange) != 0)
             fail(work, exchange, word_for(errno));
         else
             watch(work, exchange, EPOLLIN, EPOLL_CTL_MOD);
@@ -437,36 +445,53 @@ static void take_visit(struct work *work, struct exchange *exchange)
     keep_or_close(work, exchange);
 }
 
-static void take_version(struct work *work, struct exchange *exchange)
+/* Takes what /version says. Returns whether a web-app has said it, with its pod, "" if it has none.
+ */
+static bool take_server(struct work *work, const struct exchange *exchange,
+                        char ret_pod[LEDGER_WORD_MAX + 1])
 {
     struct target_work *target = work_of(work, exchange->target);
     const struct client_response *response = exchange->response;
-    char name[16] = "", pod[LEDGER_WORD_MAX + 1], started[MOMENT_SIZE], sync[16];
+    const char *body = response->body;
+    size_t length = response->body_kept;
+    char name[16] = "", started[MOMENT_SIZE], sync[16];
     struct moment moment;
-    bool is_ours =
-        response->status == 200 &&
-        json_member(response->body, response->body_kept, "name", name, sizeof name) == 0 &&
-        strcmp(name, "web-app") == 0;
-    if (!is_ours && !target->has_responded && response->status / 100 != 5)
-        work->failure = "no web-app responds there";
-    if (!is_ours)
-        complain(work, target, "there is no /version of a web-app");
-    target->has_responded |= is_ours;
-    if (is_ours && json_member(response->body, response->body_kept, "pod", pod, sizeof pod) == 0 &&
-        json_member(response->body, response->body_kept, "started", started, sizeof started) == 0 &&
-        json_member(response->body, response->body_kept, "sync", sync, sizeof sync) == 0 &&
-        ledger_is_word(pod, strlen(pod)) && ledger_is_word(sync, strlen(sync)) &&
-        moment_parse(started, &moment) == 0) {
-        const struct pod *known = evidence_pod(work->journal->evidence, pod);
+    *ret_pod = '\0';
+    if (response->status != 200 || json_member(body, length, "name", name, sizeof name) != 0 ||
+        strcmp(name, "web-app") != 0)
+        return false;
+    if (json_member(body, length, "pod", ret_pod, LEDGER_WORD_MAX + 1) != 0 ||
+        !ledger_is_word(ret_pod, strlen(ret_pod))) {
+        *ret_pod = '\0';
+        return true;
+    }
+    if (json_member(body, length, "started", started, sizeof started) == 0 &&
+        strlen(started) == MOMENT_LENGTH && moment_parse(started, &moment) == 0 &&
+        json_member(body, length, "sync", sync, sizeof sync) == 0 &&
+        ledger_is_word(sync, strlen(sync))) {
+        const struct pod *known = evidence_pod(work->journal->evidence, ret_pod);
         if (!known || strcmp(known->started, started) != 0 || strcmp(known->sync, sync) != 0)
-            note(work,
-                 (struct event){.kind = EVENT_SERVER, .pod = pod, .word = sync, .text = started});
-    } else if (is_ours && !target->is_old) {
+            note(work, (struct event){
+                           .kind = EVENT_SERVER, .pod = ret_pod, .word = sync, .text = started});
+    } else if (!target->is_old) {
         work->visiting->say(
             "%s: its /version does not say since when it runs: restarts are not seen",
             target->target->text);
         target->is_old = true;
     }
+    return true;
+}
+
+static void take_version(struct work *work, struct exchange *exchange)
+{
+    struct target_work *target = work_of(work, exchange->target);
+    char pod[LEDGER_WORD_MAX + 1];
+    bool is_ours = take_server(work, exchange, pod);
+    if (!is_ours && !target->has_responded && exchange->response->status / 100 != 5)
+        work->failure = "no web-app responds there";
+    if (!is_ours)
+        complain(work, target, "there is no /version of a web-app");
+    target->has_responded |= is_ours;
     close_exchange(work, exchange);
 }
 
@@ -495,12 +520,15 @@ static void find_wanted(struct work *work, const char *name)
         reading->met = met;
 }
 
-/* The head of a listing has come. */
+/* The head of a listing has come. It may be of another pod than /version was: a proxy chooses one
+ * for each request. */
 static void begin_reading(struct work *work)
 {
     struct reading *reading = &work->reading;
     const struct client_response *response = reading->exchange->response;
     reading->is_begun = true;
+    reading->pod = NULL;
+    reading->met = NULL;
     if (response->status == 200)
         find_wanted(work, response->pod);
     if (reading->met)
@@ -568,6 +596,25 @@ static void end_reading(struct work *work)
     }
 }
 
+/* The response to /version has come: asks for the file on the same connection, if it is wanted. */
+static void ask_for_file(struct work *work)
+{
+    struct reading *reading = &work->reading;
+    struct exchange *exchange = reading->exchange;
+    char pod[LEDGER_WORD_MAX + 1];
+    if (take_server(work, exchange, pod))
+        find_wanted(work, pod);
+    if ((!reading->pod && !reading->met) || exchange->response->closes) {
+        close_exchange(work, exchange);
+        return;
+    }
+    exchange_reset(exchange);
+    exchange->state = EXCHANGE_CONNECTED;
+    exchange->deadline_us = now_us(work) + (int64_t)work->visiting->timeout_ms * 1000;
+    reading->asks_for_file = true;
+    append(&work->ready, exchange);
+}
+
 /* Starts to read a file, if one is wanted, from the next address. Returns when to try again. */
 static int64_t read_due(struct work *work)
 {
@@ -595,7 +642,7 @@ static int64_t read_due(struct work *work)
 static void receive(struct work *work, struct exchange *exchange)
 {
     bool is_reading = exchange == work->reading.exchange;
-    if (is_reading && !exchange->response) {
+    if (is_reading && work->reading.asks_for_file && !exchange->response) {
         exchange->response = calloc(1, sizeof *exchange->response);
         if (exchange->response) {
             exchange->response->take_body = take_lines;
@@ -615,6 +662,8 @@ static void receive(struct work *work, struct exchange *exchange)
             take_visit(work, exchange);
         } else if (exchange->purpose == PURPOSE_VERSION) {
             take_version(work, exchange);
+        } else if (!work->reading.asks_for_file) {
+            ask_for_file(work);
         } else {
             end_reading(work);
             close_exchange(work, exchange);

@@ -380,7 +380,7 @@ pod() {
   assert_regex "$(tail -n 1 output)" '^LOST: [0-9]+ of [0-9]+ acknowledged visits; pod web-1: wiped'
   run "$TOOLS/audit.py" ledger report.json 3 web-0=web-0/visits.txt web-1=web-1/visits.txt
   assert_success
-  assert_equal "$(jq -c '[.pods[] | [.name, .lost > 0]]' report.json)" '[["web-0",false],["web-1",true]]'
+  assert_equal "$(jq -c '[.pods | sort_by(.name)[] | [.name, .lost > 0]]' report.json)" '[["web-0",false],["web-1",true]]'
 }
 
 @test "a name is all of its addresses, also those that come later, and each pod is filed by its own name" {
