@@ -206,8 +206,7 @@ static void test_impossible(void)
         "lane\t1200000\t128\tnew\thttp://web/",
         "lane\t1200000\t5\tsomething\thttp://web/",
         "server\t1200000\tweb-0\talways\tnever",
-        "server\t1200000\tweb-0\talways-or-never-again\t"
-        "2022-11-28 22:54:26.913511+03:00",
+        "server\t1200000\tweb-0\talways-or-never-again\t2022-11-28 22:54:26.913511+03:00",
         "mark\t1200000\tweb-2\t4\t0123456789abcdef",
         "baseline\t1200000\tweb-2\t4\t0123456789abcdef\t-\t-",
         "baseline\t1200000\tweb-3\t4\t0123456789abcdef\t-\t2022-11-28 22:54:26.913511+03:00 again",

@@ -502,7 +502,7 @@ is_refused() {
   local option value url
   proofs <<<'plant'
   while read -r option value; do
-    is_refused "$option[= ]" "$option=$value" http://127.0.0.1:1/
+    is_refused "${option}[= ]" "$option=$value" http://127.0.0.1:1/
   done <<'ROWS'
 --rate 0
 --rate 10001
@@ -545,6 +545,24 @@ ROWS
   run "$TOOLS/damaged.py" --program "$WEB_APP" --rounds "$(rounds 150 5000)"
   echo "# $output" >&3
   assert_success
+}
+
+@test "for a visit the checker needs at most 32 bytes, beside 2 MB" {
+  local visits=200000
+  awk -v visits=$visits 'BEGIN {
+    printf "web-app ledger\t1\nrun\t1000000\ttest\nlane\t1000000\t0\tnew\thttp://web/\n" >"ledger"
+    for (i = 0; i < visits; i++) {
+      time = sprintf("2026-01-01 00:%02d:%02d.%03d000+00:00", i / 60000, i / 1000 % 60, i % 1000)
+      now = 1000000 + 1000 * i
+      printf "sent\t%d\t%d\t0\nacknowledged\t%d\t%d\t0\tweb-0\t%d\t%s\t500\n", now, i, now + 500, i, i + 1, time >"ledger"
+      print time >"web-0.txt"
+    }
+  }'
+  proves_within() { (ulimit -v "$1" && web_app prove --check ledger --file web-0=web-0.txt); }
+  # The address space of the released program; a sanitizer needs far more.
+  if [ "$WEB_APP" = "$BUILD/web-app" ]; then run proves_within $((32 * visits / 1024 + 2048)); else run proves_within unlimited; fi
+  assert_success
+  assert_line --index -1 --regexp "^PROVEN: $visits "
 }
 
 # is_noticed MUTANT COMMAND: the checker with that bug fails the same test, with a verdict of another exit code.

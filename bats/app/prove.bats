@@ -56,8 +56,7 @@ audited() {
   [ -e ledger ] || : >ledger
   [ "$(jq '[.pods[] | select(.read)] | length' report.json)" = 0 ] || file=("$(jq -r '.pods[0].name' report.json)=$data/visits.txt")
   run "$TOOLS/audit.py" ledger report.json "$1" "${file[@]}"
-  assert_success || return
-  audit=$output
+  assert_success
 }
 
 holds_connections() { [ "$(metric web_app_connections)" -ge "$1" ]; }
@@ -88,7 +87,6 @@ resumes() {
   run --separate-stderr web_app prove --for 1s --ledger ledger "http://127.0.0.1:$port/"
   assert_complaint 2 'the ledger ledger exists: go on with --resume, compare with --check, or name another with --ledger$' || return
   printf 'sent\t17' >>ledger # torn when the prover was killed
-  restarts=$(grep -c '^server' ledger)
   stop_web_app || return
   DATA=$data start_web_app --listen "127.0.0.1:$port"
   start_prove --for 1s --resume
@@ -383,6 +381,28 @@ pod() {
   run "$TOOLS/audit.py" ledger report.json 3 web-0=web-0/visits.txt web-1=web-1/visits.txt
   assert_success
   assert_equal "$(jq -c '[.pods | sort_by(.name)[] | [.name, .lost > 0]]' report.json)" '[["web-0",false],["web-1",true]]'
+}
+
+@test "a name is all of its addresses, also those that come later, and each pod is filed by its own name" {
+  requires root
+  local hosts=$BATS_TEST_TMPDIR/hosts
+  pod web-0 --listen 127.0.0.1:0
+  pod web-1 --listen "127.0.0.2:$port"
+  pod web-2 --listen "127.0.0.3:$port"
+  printf '127.0.0.%d web.test\n' 1 2 >hosts
+  # shellcheck disable=SC2016 # the inner shell expands it
+  in_background output unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' in-hosts "$hosts" \
+    "$WEB_APP" prove --rate 200 --ledger ledger --json report.json "http://web.test:$port/"
+  prover=$background
+  wait_acknowledged 100
+  assert_equal "$(awk '$1 == "acknowledged" { print $5 }' ledger | sort -u | paste -sd ' ')" "web-0 web-1"
+  echo "127.0.0.3 web.test" >>hosts
+  visits_third() { grep -q '^acknowledged.*web-2' ledger; }
+  try --max 200 --delay 0.05 -- visits_third
+  kill "$prover"
+  wait "$prover"
+  assert_regex "$(tail -n 1 output)" '^PROVEN: [0-9]+ acknowledged visits are in the files of 3 pods'
+  "$TOOLS/audit.py" ledger report.json 0 web-0=web-0/visits.txt web-1=web-1/visits.txt web-2=web-2/visits.txt
 }
 
 # witnessed: the server is killed while prove and visitor.py visit it.
