@@ -16,6 +16,7 @@ readonly RELEASE_ARCHITECTURES=(amd64 arm64)
 release_main() {
   local registry='' key='' keyless='' signer=() image chart arch options=()
   parse_release "$@"
+  check_machine
   check_commit
   check_version
   # What it needs is installed once the rest is right.
@@ -56,6 +57,12 @@ parse_release() {
   [[ $registry =~ ^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$ && ${registry%%/*} =~ [.:] ]] ||
     die "--to $registry is no registry; give its host and path in lower case, such as ghcr.io/owner"
   [ -n "$key$keyless" ] || die "nothing unsigned is pushed; give --key KEY, or --keyless in a workflow"
+}
+
+# check_machine: dies where the programs would be others than those of the pins.
+check_machine() {
+  [ "$MACHINE" = amd64 ] || die "a release is made on amd64, and this is $MACHINE; use an amd64 machine"
+  [ -n "$(find_debian_mirror)" ] || die "a release has Debian's C library, and apt names no mirror of Debian; use Debian 12, or a container of it"
 }
 
 # check_commit: dies unless the files are those of a commit and, to be pushed, of the one that has the version's tag.

@@ -5,7 +5,7 @@ load ../lib/registry
 load ../lib/cluster
 
 setup_file() {
-  requires_both_architectures
+  requires_release
   start_file registry
   requires_nodes
   requires_registry_hosts

@@ -5,7 +5,7 @@ load ../lib/registry
 export COSIGN_PASSWORD=password
 
 setup_file() {
-  requires_both_architectures
+  requires_release
   VERSION=$(version)
   export VERSION
   make_key ours
@@ -227,6 +227,20 @@ refused() {
   refused '.github/CHANGELOG.md has no section "## 0.9.9" that says what changed; write it' "$checkout"
   rm -rf "$checkout/.git"
   refused 'a release is made from a commit, and this is no git checkout; clone the project' "$checkout"
+}
+
+@test "a machine whose programs would be others than those of the pins gives one line" {
+  # shellcheck disable=SC2016 # for the other shell
+  local code='source "$0/build.sh"; source "$0/image/release.sh"; find_debian_mirror() { :; }; check_machine'
+  run bash -c "$code" "$ROOT"
+  assert_failure 1
+  assert_output "build.sh: a release has Debian's C library, and apt names no mirror of Debian; use Debian 12, or a container of it"
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\necho riscv64\n' >"$BATS_TEST_TMPDIR/bin/uname"
+  chmod +x "$BATS_TEST_TMPDIR/bin/uname"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run bash -c "$code" "$ROOT"
+  assert_failure 1
+  assert_output "build.sh: a release is made on amd64, and this is riscv64; use an amd64 machine"
 }
 
 @test "the version is that of build.sh wherever a file repeats it" {

@@ -42,10 +42,10 @@ start_registry() {
 
 stop_registry() { [ -z "$REGISTRY_ID" ] || kill "$REGISTRY_ID"; }
 
-# requires_both_architectures: skips the tests where no release can be made.
-requires_both_architectures() {
-  [ -n "$(bash -c 'source "$0/build.sh"; find_debian_mirror' "$ROOT")" ] ||
-    skip_or_fail "apt names no mirror of Debian, which has the C library of the other architecture"
+# requires_release: skips the tests where no release can be made.
+requires_release() {
+  run bash -c 'source "$0/build.sh"; source "$0/image/release.sh"; check_machine' "$ROOT"
+  [ "$status" = 0 ] || skip_or_fail "$output"
 }
 
 # make_key NAME: makes the key pair NAME.key and NAME.pub in the file's directory.
