@@ -50,6 +50,10 @@ static bool is_right(const char *file, uint64_t lines, const struct baseline *ba
         widest = mark->lines - before > widest ? mark->lines - before : widest;
         before = mark->lines;
     }
+    /* Each of the last lines has a mark. */
+    for (unsigned i = 0; i < MARKS_MAX / 2 && i < lines; i++)
+        if (baseline->marks[baseline->marks_count - 1 - i].lines != lines - i)
+            return false;
     return before == lines && widest <= lines / (MARKS_MAX / 4) + 1;
 }
 
@@ -71,7 +75,8 @@ void test_baseline(void)
         if (counts[i] > 1)
             memcpy(file + length - strlen(LINE_C), LINE_C, strlen(LINE_C));
         make(file, length, 0, &whole);
-        ok(is_right(file, counts[i], &whole), "of %u lines the marks are evenly spaced and right",
+        ok(is_right(file, counts[i], &whole),
+           "of %u lines the marks are evenly spaced, with one of each of the last, and right",
            counts[i]);
         same_bytes(whole.first, strlen(whole.first), LINE_A, counts[i] > 0 ? 32 : 0,
                    "the first line is kept");
