@@ -348,7 +348,8 @@ static bool is_history_own(const struct comparison *comparison, uint64_t from)
     }
     for (size_t i = 0; i < comparison->evidence->possible_count; i++) {
         const struct possible *visit = &comparison->evidence->possible[i];
-        possible += !visit->recorded_by && visit->sent_ms <= baseline->noted_ms;
+        possible +=
+            !visit->is_refused && !visit->recorded_by && visit->sent_ms < baseline->noted_ms;
     }
     return first != UINT64_MAX && from + 1 + possible >= first &&
            own + possible >= baseline->lines - from;
