@@ -22,7 +22,7 @@ readonly E2E_TOGETHER=(prove reinstall volume helm3 policy networkpolicy gitops 
 readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
-readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
+readonly LONGEST=(syscalls sanitizers clock slow-clients slow prove check)
 
 # The number of files that run side by side: tests mostly wait.
 readonly JOBS=${JOBS:-3}
