@@ -58,6 +58,8 @@ source "$ROOT/third_party/packages.sh"
 source "$ROOT/third_party/debian.sh"
 # shellcheck source=third_party/civetweb/fetch.sh
 source "$ROOT/third_party/civetweb/fetch.sh"
+# shellcheck source=third_party/tzdata/fetch.sh
+source "$ROOT/third_party/tzdata/fetch.sh"
 # shellcheck source=app/build.sh
 source "$ROOT/app/build.sh"
 # shellcheck source=app/test/build.sh
@@ -65,10 +67,15 @@ source "$ROOT/app/test/build.sh"
 # shellcheck source=app/test/fuzz/build.sh
 source "$ROOT/app/test/fuzz/build.sh"
 
-cmd_app() { # build/web-app, the static binary
+cmd_app() { # [--arch ARCH]...: build/web-app, the static binary; build/ARCH/web-app for another architecture
+  local architectures arch
+  parse_architectures "$@"
   need app
   fetch_civetweb
-  build_app
+  for arch in "${architectures[@]}"; do
+    need_compiler "$arch"
+    build_app "$arch"
+  done
 }
 
 cmd_run() { # build it and serve on port 8080, visits in ./data; options go to the program
@@ -82,12 +89,31 @@ cmd_unit() { # [TOPIC...]: the C unit tests, under the address and undefined-beh
   unit_tests "$@"
 }
 
-cmd_image() { # the image web-app:<version>
-  need image
-  cmd_app
+cmd_layout() { # [--arch ARCH]...: the images as build/image/oci, an OCI image layout, without a container engine
+  local architectures
+  parse_architectures "$@"
+  need layout
+  cmd_app "$@"
   # shellcheck source=image/build.sh
   source "$ROOT/image/build.sh"
-  build_image
+  build_layout "${architectures[@]}"
+}
+
+cmd_image() { # [--arch ARCH]...: the same, and this machine's image in Docker as web-app:<version>
+  local architectures
+  parse_architectures "$@"
+  [[ " ${architectures[*]} " != *" $MACHINE "* ]] || {
+    need image
+    docker info >/dev/null 2>&1 || die "no docker engine responds; start it (systemctl start docker), or join the group docker"
+  }
+  cmd_layout "$@"
+  [[ " ${architectures[*]} " != *" $MACHINE "* ]] || load_image
+}
+
+cmd_release() { # [--to REGISTRY] [--key KEY | --keyless]: image, chart, SBOMs and checksums, signed; pushes them to REGISTRY
+  # shellcheck source=image/release.sh
+  source "$ROOT/image/release.sh"
+  release_main "$@"
 }
 
 cmd_chart() { # [docs]: lint, render and package the chart; with docs, update its table of values first

@@ -17,12 +17,17 @@ readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
 # visits under load while the cluster takes pods out of its Services. Then the rest side by side.
 readonly E2E_ALONE=(install parallel persistence traffic upgrade)
-readonly E2E_TOGETHER=(prove reinstall volume helm3 policy networkpolicy gitops termination)
+readonly E2E_TOGETHER=(prove registry reinstall volume helm3 policy networkpolicy gitops termination)
 # With LONG=1 these too; and a few on an older Kubernetes.
 readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
 readonly LONGEST=(syscalls sanitizers clock slow-clients slow prove check)
+
+# The files of app that run on the emulated program for arm64 too. Not check, slow, listings, logging and workers, which measure
+# time; data-directory, whose other users may not read this checkout; sandbox, since the emulator has neither seccomp nor
+# Landlock; and faults, which look into the process: there it is the emulator's.
+readonly EMULATED=(http visits options signals metrics surroundings)
 
 # The number of files that run side by side: tests mostly wait.
 readonly JOBS=${JOBS:-3}
@@ -172,7 +177,8 @@ run_files() {
 }
 
 # run_bats NAME JOBS FILTER FILE...: runs the tests of these files, JOBS files side by side; with a non-empty FILTER only
-# the tests that match. The results go to build/results/NAME.tap; NAME begins with the suite's name.
+# the tests that match, and with $without none of that tag. The results go to build/results/NAME.tap; NAME begins with the
+# suite's name.
 run_bats() {
   local name=$1 jobs=$2 filter=$3 status=0 report formatter=tap files=("${@:4}") side_by_side=()
   files=("${files[@]/%/.bats}")
@@ -181,7 +187,7 @@ run_bats() {
   report=$(mktemp -d)
   mkdir -p "$RESULTS"
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
-    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} \
+    --report-formatter tap --output "$report" ${filter:+--filter "$filter"} ${without:+--filter-tags "!$without"} \
     "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?
   # If a file stops in the middle, the report has fewer tests than its plan.
   if ! cp "$report/report.tap" "$RESULTS/$name.tap"; then
@@ -207,14 +213,42 @@ suite_lib() {
 }
 
 suite_app() {
+  local both status=0
   need test
-  cmd_app
-  run_files app "$@"
+  choose_architectures
+  cmd_app "${both[@]}"
+  [ ${#both[@]} = 0 ] || prepare_emulation
+  run_files app "$@" || status=1
+  [ ${#both[@]} = 0 ] || [ $# -gt 0 ] || emulated_app || status=1
+  return "$status"
+}
+
+# choose_architectures: sets `both` to the options for amd64 and arm64; to none where arm64's C library is absent, since apt
+# knows no mirror of Debian, and on arm64 itself.
+choose_architectures() {
+  both=(--arch amd64 --arch arm64)
+  [ "$MACHINE" = amd64 ] && [ -n "$(find_debian_mirror)" ] || both=()
+}
+
+prepare_emulation() {
+  need emulation
+  step "compile the unit tests for arm64" build_emulated arm64
+}
+
+# emulated_app: runs the files of EMULATED on the program for arm64, without the tests of what is the emulator's own.
+emulated_app() {
+  local without=native
+  WEB_APP=$BUILD/arm64/emulated run_bats app-arm64 "$JOBS" "" "${EMULATED[@]}"
 }
 
 suite_image() {
-  need test
-  cmd_image
+  need test node
+  local both
+  registry_tools
+  choose_architectures
+  cmd_image "${both[@]}"
+  [ ${#both[@]} = 0 ] || need emulation
+  go_tool spdx
   run_files image "$@"
 }
 
@@ -249,6 +283,10 @@ suite_e2e() {
   local long=
   [[ ${LONG:-} != 1 && " $* " != *" scale"* ]] || long=1
   [ -z "$long" ] || go_tool kwok
+  [[ $# -gt 0 && " $* " != *" registry"* ]] || {
+    registry_tools
+    fetch_busybox
+  }
   need e2e
   cmd_image
   cluster_main up
@@ -266,6 +304,12 @@ suite_e2e() {
   [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
   [ "${LONG:-}" != 1 ] || [ -n "${E2E_CONTEXT:-}" ] || older_kubernetes || status=1
   return "$status"
+}
+
+# registry_tools: builds the programs that make a release, and the registry to which the tests push it.
+registry_tools() {
+  need release registry
+  go_tool helm helm3 helm-docs yq cosign distribution
 }
 
 # older_kubernetes: runs the core of e2e on each older Kubernetes that a cluster can have, on clusters of their own.

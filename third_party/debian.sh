@@ -1,6 +1,7 @@
 # Fetches files from a Debian suite that this machine's apt may not know, without changing the system: with
-# lists and a cache of its own below build/, from the mirror that the machine already uses.
-# Sourced by build.sh. No download is trusted until `verify` has checked its hash.
+# lists and a cache of its own below build/, from the mirror that the machine already uses. Where apt knows no mirror of
+# Debian, as on Ubuntu, the files are the distribution's own, if they are new enough.
+# Sourced by build.sh. No download is trusted until `verify` has checked its hash, or apt the distribution's signature.
 # shellcheck shell=bash
 
 # bats-core 1.11.1 and its libraries: the same on any Debian release.
@@ -16,26 +17,89 @@ fetch_prometheus() { debian_tool prometheus bookworm prometheus; }
 
 fetch_busybox() { debian_tool busybox bookworm busybox-static; }
 
+# fetch_musl ARCH: the C library of a program for that architecture. It is bookworm's on any Debian release, so that the
+# program is the same. Where apt knows no mirror of Debian, as on Ubuntu, it is the distribution's, for this machine alone.
+fetch_musl() {
+  if [ -n "$(find_debian_mirror)" ]; then
+    debian_tool "musl-$1" pool/main/m/musl
+  elif [ "$1" = "$MACHINE" ]; then
+    need musl
+  else
+    die "apt names no mirror of Debian, which has the C library for $1; see 'The image on any machine' in README.md"
+  fi
+}
+
+# musl_of ARCH include|lib: prints the directory of its headers, or of its libraries.
+musl_of() {
+  local unpacked=$BUILD/tools/musl-$1
+  [ -d "$unpacked" ] || unpacked=
+  echo "$unpacked/usr/$2/${TRIPLETS[$1]%-gnu}-musl"
+}
+
+# The lowest versions that suit: bats 1.8 is the first with tags and time limits, bats-assert 2.1 with assert_regex.
+declare -rA LEAST=([bats]=1.8 ["bats-support"]=0.3 ["bats-assert"]=2.1 ["bats-file"]=0.3 [slowhttptest]=1.8
+  [prometheus]=2.31 ["busybox-static"]=1.30)
+
 # debian_tool NAME SUITE PACKAGE...: unpacks the packages into build/tools/NAME, once they match
-# third_party/debian/NAME.sha256. Nothing is installed into the system.
+# third_party/debian/NAME.sha256. Nothing is installed into the system. `debian_tool NAME pool/DIRECTORY` takes the
+# manifest's files out of that directory of the mirror, of whatever suite and architecture they are.
 debian_tool() {
   local manifest=$ROOT/third_party/debian/$1.sha256 unpacked=$BUILD/tools/$1/.manifest
+  if [ -z "$(find_debian_mirror)" ]; then
+    distribution_tool "$1" "${@:3}"
+    return
+  fi
   ! cmp -s "$manifest" "$unpacked" || return 0
   mkdir -p "$BUILD/cache"
   (
     # Two runs at once must not fetch the same tool twice.
     flock 9
     ! cmp -s "$manifest" "$unpacked" || exit 0
-    step "fetch $1 from Debian $2" unpack_debian_tool "$manifest" "$@"
+    step "fetch $1 from Debian's $2" unpack_debian_tool "$manifest" "$@"
     cp "$manifest" "$unpacked"
   ) 9>"$BUILD/cache/$1.lock"
 }
 
+# distribution_tool NAME PACKAGE...: unpacks the distribution's packages into build/tools/NAME, unless they are too old.
+distribution_tool() {
+  [ "$(cat "$BUILD/tools/$1/.manifest" 2>/dev/null)" != distribution ] || return 0
+  mkdir -p "$BUILD/cache"
+  (
+    flock 9
+    [ "$(cat "$BUILD/tools/$1/.manifest" 2>/dev/null)" != distribution ] || exit 0
+    step "fetch $1 from this distribution" unpack_distribution_tool "$@"
+    echo distribution >"$BUILD/tools/$1/.manifest"
+  ) 9>"$BUILD/cache/$1.lock"
+}
+
+unpack_distribution_tool() {
+  local directory=$BUILD/tools/$1 download=$BUILD/cache/$1 deb package version
+  shift
+  rm -rf "$directory" "$download" && mkdir -p "$directory" "$download"
+  (cd "$download" && apt-get -q download "$@")
+  for deb in "$download"/*.deb; do
+    package=$(dpkg-deb -f "$deb" Package)
+    version=$(dpkg-deb -f "$deb" Version)
+    version=${version#*:}
+    at_least "$version" "${LEAST[$package]}" ||
+      die "$package $version of this distribution is too old, ${LEAST[$package]} is needed; use a newer release of it, or Debian"
+    dpkg-deb -x "$deb" "$directory"
+  done
+}
+
+# at_least VERSION LEAST: the version is LEAST or newer.
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
 unpack_debian_tool() {
-  local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb
+  local manifest=$1 directory=$BUILD/tools/$2 download=$BUILD/cache/$2 suite=$3 deb files
   shift 3
   rm -rf "$directory" "$download" && mkdir -p "$directory"
-  debian_deb "$suite" "$download" "$@"
+  if [[ $suite = pool/* ]]; then
+    mapfile -t files < <(cut -d ' ' -f 3 "$manifest")
+    debian_pool "$suite" "$download" "${files[@]}"
+  else
+    debian_deb "$suite" "$download" "$@"
+  fi
   verify "$manifest" "$download"
   for deb in "$download"/*.deb; do dpkg-deb -x "$deb" "$directory"; done
 }
@@ -53,12 +117,16 @@ debian_apt() {
   flock "$dir.lock" apt-get -q "${options[@]}" "$@"
 }
 
-# debian_mirror: prints the Debian mirror that this machine's apt uses.
+# find_debian_mirror: prints the Debian mirror that this machine's apt uses, or nothing.
+find_debian_mirror() {
+  # shellcheck disable=SC2016 # apt expands it
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -E '/debian/?$' | sort -u | head -n 1 || true
+}
+
+# debian_mirror: the same, or dies.
 debian_mirror() {
   local mirror
-  # shellcheck disable=SC2016 # apt expands it
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-    grep -E '/debian/?$' | sort -u | head -n 1 || true)
+  mirror=$(find_debian_mirror)
   [ -n "$mirror" ] || die "apt names no mirror of Debian; add one to /etc/apt/sources.list"
   echo "$mirror"
 }
@@ -70,8 +138,7 @@ debian_suite() {
   mirror=$(debian_mirror) || return
   mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  printf '%s [signed-by='"$keyring"'] %s %s main\n' \
-    deb "$mirror" "$suite" deb-src "$mirror" "$suite" >"$dir/sources.list"
+  echo "deb [signed-by=$keyring] $mirror $suite main" >"$dir/sources.list"
   debian_apt "$suite" -o APT::Update::Error-Mode=any update && touch "$dir/updated"
 }
 
@@ -82,14 +149,17 @@ debian_deb() {
   debian_suite "$suite" && mkdir -p "$directory" && (cd "$directory" && debian_apt "$suite" download "$@")
 }
 
-# debian_source SUITE DIRECTORY PACKAGE: downloads the upstream part of a source package into DIRECTORY.
-# apt fetches the pieces of a source package separately, and a mirror may lack one that is not needed here
-# while it is updated. So apt's exit status is ignored; the hash of the compiled files decides.
-debian_source() {
-  local suite=$1 directory=$2 package=$3
-  debian_suite "$suite" && mkdir -p "$directory"
-  (cd "$directory" && debian_apt "$suite" source --download-only "$package") || true
-  compgen -G "$directory/${package}_*.orig.tar.*" >/dev/null
+# debian_pool POOL DIRECTORY FILE...: downloads the files from that directory of the mirror into DIRECTORY, by apt's helper,
+# which knows the proxies and transports that apt was told of.
+debian_pool() {
+  local pool=$1 directory=$2 mirror file
+  shift 2
+  mirror=$(debian_mirror) || return
+  mkdir -p "$directory"
+  for file in "$@"; do
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+      download-file "${mirror%/}/$pool/$file" "$directory/$file" || return
+  done
 }
 
 # verify MANIFEST DIRECTORY: dies, and names the first wrong file, unless each file of the manifest is in

@@ -2,19 +2,32 @@
 # shellcheck shell=bash
 
 declare -A PACKAGES=(
-  # compiler, musl, tools that read the finished binary, downloads
-  [app]="gcc libc6-dev musl-dev musl-tools binutils curl ca-certificates xz-utils tzdata debian-archive-keyring"
+  # compiler, tools that read the finished binary, downloads
+  [app]="gcc libc6-dev binutils curl ca-certificates xz-utils tzdata debian-archive-keyring"
+  # the C library where Debian's cannot be fetched
+  [musl]="musl-dev"
+  # compilers of programs for another architecture
+  [cross_amd64]="gcc-x86-64-linux-gnu"
+  [cross_arm64]="gcc-aarch64-linux-gnu"
+  # runs programs of another architecture
+  [emulation]="qemu-user-static"
   # the unit tests' and fuzz targets' sanitizers
   [unit]="gcc clang libclang-rt-dev llvm"
   [lint]="clang shellcheck shfmt clang-format cppcheck jq"
   # the engine and its client
-  [image]="docker.io tzdata"
+  [image]="docker.io"
+  # to write an OCI image layout
+  [layout]="jq git"
+  # to push an OCI image layout
+  [release]="skopeo jq git"
+  # for the tests' registry, its certificate
+  [registry]="openssl"
   # the engine whose containers are a cluster's nodes
   [cluster]="docker.io jq"
   # to build a node image
   [node]="mmdebstrap debian-archive-keyring"
   # for the bats files
-  [test]="parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
+  [test]="musl-tools parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # power loss, full pools and shares: file systems on loop devices, and in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs gcc libfuse3-dev"
   [chart]="jq"
@@ -26,6 +39,8 @@ declare -A PACKAGES=(
 
 # need GROUP...: installs the missing packages of the groups. Without root or sudo it dies with the command to run.
 need() {
+  command -v apt-get >/dev/null ||
+    die "this machine has no apt; build.sh is for Debian and Ubuntu. Elsewhere docker build makes the image: see README.md"
   local group package missing=()
   for group in "$@"; do
     for package in ${PACKAGES[$group]:?unknown package group $group}; do

@@ -407,8 +407,10 @@ static int64_t visit_due(struct work *work)
 static void keep_or_close(struct work *work, struct exchange *exchange)
 {
     struct lane_work *lane = &work->lanes[exchange->lane];
-    bool is_kept = lane->is_kept && !exchange->response->closes &&
-                   lane->kept.count < KEPT_CONNECTIONS && !work->is_stopped;
+    /* Who refuses may be another server that has got the address of a pod. */
+    bool is_kept = lane->is_kept && exchange->response->status == 200 &&
+                   !exchange->response->closes && lane->kept.count < KEPT_CONNECTIONS &&
+                   !work->is_stopped;
     exchange_reset(exchange);
     if (!is_kept) {
         close_exchange(work, exchange);
@@ -812,16 +814,21 @@ static void begin_work(struct work *work, const struct visiting *visiting, struc
         work->targets[i].target = visiting->targets[i];
 }
 
-/* Waits until each target has responded. */
+/* Waits until each target has responded. Each has got the time for one try, even with --wait=0s. */
 static void wait_for_targets(struct work *work)
 {
     int64_t give_up_us = work->begun_us + (int64_t)work->visiting->wait_ms * 1000;
+    int64_t one_try_us = work->begun_us + (int64_t)work->visiting->timeout_ms * 1000;
     for (unsigned missing = 1; missing > 0 && !work->failure && !work->is_stopped;) {
+        unsigned untried = 0;
         missing = 0;
-        iterate(work, min_us(give_up_us, now_us(work) + RETRY_US));
-        for (unsigned i = 0; i < work->visiting->targets_count; i++)
+        iterate(work, now_us(work) + RETRY_US);
+        for (unsigned i = 0; i < work->visiting->targets_count; i++) {
             missing += !work->targets[i].has_responded;
-        if (missing > 0 && now_us(work) >= give_up_us)
+            untried += !work->targets[i].has_responded && !work->targets[i].has_complained;
+        }
+        if (missing > 0 && now_us(work) >= give_up_us &&
+            (untried == 0 || now_us(work) >= one_try_us))
             work->failure = missing == 1 ? "a URL did not respond at the beginning"
                                          : "some URLs did not respond at the beginning";
     }
@@ -897,7 +904,9 @@ void read_pods(const struct visiting *visiting, struct journal *journal, struct 
     work->proof = proof;
     work->grace_us = grace_us;
     if (open_work(work) == 0) {
-        int64_t give_up_us = work->begun_us + (int64_t)visiting->wait_ms * 1000;
+        int64_t wait_ms =
+            visiting->wait_ms > visiting->timeout_ms ? visiting->wait_ms : visiting->timeout_ms;
+        int64_t give_up_us = work->begun_us + wait_ms * 1000;
         work->progress_us = work->begun_us + PROGRESS_US;
         while (wants_pods(work) && !work->is_stopped && now_us(work) < give_up_us) {
             iterate(work, min_us(give_up_us, work->progress_us));

@@ -58,6 +58,27 @@ build_plain() { build_with gcc "$BUILD/plain"; }
 # build_static: build/static/web-app, with musl like the released program, but compiled file by file.
 build_static() { build_with musl-gcc "$BUILD/static" -static; }
 
+# build_emulated ARCH: build/ARCH/emulated, which runs the program of that architecture by QEMU's emulation of it, and
+# build/ARCH/unit, its unit tests, without sanitizers, since the emulator lacks what they need of the memory.
+build_emulated() {
+  local directory=$BUILD/$1 emulator compiler headers flags objects
+  emulator=qemu-${TRIPLETS[$1]%%-*}-static
+  compiler=$(tool_of "$1" gcc)
+  musl_headers "$1"
+  flags=("${headers[@]}" "${HARDEN[@]}")
+  # The emulator has neither seccomp nor Landlock, and the program would say so in its log.
+  cat >"$directory/emulated.new" <<END
+#!/bin/sh
+export WEB_APP_SANDBOX="\${WEB_APP_SANDBOX:-off}"
+exec $emulator $directory/web-app "\$@"
+END
+  chmod 0755 "$directory/emulated.new"
+  mv "$directory/emulated.new" "$directory/emulated"
+  compile_sanitized "$directory/unit-objects" "${APP_SOURCES[@]}" "$ROOT"/app/test/*.c
+  mapfile -t objects < <(objects_of "$directory/unit-objects" "${APP_SOURCES[@]}" "$ROOT"/app/test/*.c | grep -v '/main\.o$')
+  link_static "$1" "$directory/unit" "${objects[@]}"
+}
+
 # build_with COMPILER DIRECTORY [FLAG...]: builds the program in DIRECTORY.
 build_with() {
   local compiler=$1 directory=$2 flags=("${@:3}") app

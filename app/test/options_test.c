@@ -31,7 +31,7 @@ static void expect_defaults(void)
            options.sandbox == SANDBOX_AUTO,
        "the defaults are sync always, 1 worker, 4096 connections, 620 s idle, 5 s of drain, "
        "sandbox auto");
-    ok(options.tail == UINT64_MAX && !options.raw && options.urls_count == 0,
+    ok(options.tail == UINT64_MAX && !options.raw && options.operands_count == 0,
        "the default listing is all lines, numbered");
 }
 
@@ -70,7 +70,7 @@ static void expect_values(void)
     ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
        "visits takes --tail and --raw");
     const char *check[ARGUMENTS_MAX] = {"http://127.0.0.1:8081/healthz", "--admin-listen=1"};
-    ok(parse(VERB_CHECK, check, &options, message) == 0 && options.urls[0] == check[0] &&
+    ok(parse(VERB_CHECK, check, &options, message) == 0 && options.operands[0] == check[0] &&
            strcmp(options.admin_listen, "1") == 0,
        "check takes a URL among its options");
 }
@@ -80,8 +80,8 @@ static void expect_proving(void)
     struct options options;
     char message[512];
     const char *none[ARGUMENTS_MAX] = {"http://a/", "http://b/"};
-    ok(parse(VERB_PROVE, none, &options, message) == 0 && options.urls_count == 2 &&
-           strcmp(options.urls[1], "http://b/") == 0 &&
+    ok(parse(VERB_PROVE, none, &options, message) == 0 && options.operands_count == 2 &&
+           strcmp(options.operands[1], "http://b/") == 0 &&
            strcmp(options.ledger, "prove.ledger") == 0 && options.rate == 10 &&
            options.for_ms == 0 && options.connections == 2 && options.timeout_ms == 5000 &&
            options.wait_ms == 300000,
@@ -238,7 +238,7 @@ static void expect_texts(void)
     const char *none[ARGUMENTS_MAX] = {0};
     char buffer[8192];
     struct text help = text_begin(buffer, sizeof buffer);
-    options_help(&help);
+    options_help(&help, 0);
     ok(!help.overflowed && strstr(buffer, "  --listen=") && strstr(buffer, "\n  --raw "),
        "help names the options");
     ok(parse(VERB_SERVE, none, &options, message) == 0, "the defaults can be described");

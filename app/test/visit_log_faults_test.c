@@ -47,7 +47,7 @@ int fstatfs(int fd, struct statfs *status)
 {
     int result = (int)syscall(SYS_fstatfs, fd, status);
     if (file_system)
-        status->f_type = file_system;
+        status->f_type = (__typeof__(status->f_type))file_system;
     return result;
 }
 

@@ -176,6 +176,7 @@ assert_files_equal() { run diff "$1" "$2" && assert_success; }
   done
 }
 
+# bats test_tags=native
 @test "with four workers they do too" {
   local threads
   start_web_app --workers 1

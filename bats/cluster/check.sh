@@ -58,6 +58,7 @@ load_busybox() {
   local directory=$BUILD/cluster/busybox busybox=$BUILD/tools/busybox/bin/busybox applet
   has_image "$BUSYBOX_IMAGE" || {
     fetch_busybox
+    [ -e "$busybox" ] || busybox=$BUILD/tools/busybox/usr/bin/busybox # Ubuntu's package
     rm -rf "$directory"
     mkdir -p "$directory/bin"
     cp "$busybox" "$directory/bin/"

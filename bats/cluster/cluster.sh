@@ -231,9 +231,10 @@ cluster_config() {
   printf 'networking: {apiServerAddress: 127.0.0.1, apiServerPort: %s}\n' "${CLUSTER_API_PORT:-0}"
   # Without this setting the kubelet refuses cgroup v1; the oldest ones, which only other images have, do not know it.
   [ "$image_kind" != own ] || printf 'kubeadmConfigPatches:\n- |-\n  kind: KubeletConfiguration\n  failCgroupV1: false\n'
-  if [ "$CLUSTER_RESTRICTED" = yes ]; then
-    printf 'containerdConfigPatches:\n- |-\n  [plugins."io.containerd.grpc.v1.cri"]\n    restrict_oom_score_adj = true\n'
-  fi
+  # A directory of this name there says how to reach the registry HOST:PORT.
+  printf 'containerdConfigPatches:\n- |-\n  [plugins."io.containerd.grpc.v1.cri".registry]\n    config_path = "/etc/containerd/certs.d"\n'
+  [ "$CLUSTER_RESTRICTED" != yes ] ||
+    printf -- '- |-\n  [plugins."io.containerd.grpc.v1.cri"]\n    restrict_oom_score_adj = true\n'
   echo 'nodes:'
   for ((node = 0; node < ${CLUSTER_NODES:-3}; node++)); do
     role=worker

@@ -184,6 +184,7 @@ END
   assert_success
   assert_line --index 0 --partial 'this host withholds CAP_SYS_RESOURCE'
   assert_line --partial 'restrict_oom_score_adj = true'
+  assert_line --partial 'config_path = "/etc/containerd/certs.d"'
   assert_line "$ROOT/bats/cluster/shim/docker"
 }
 
@@ -194,6 +195,7 @@ END
   assert_success
   refute_output --partial CAP_SYS_RESOURCE
   refute_output --partial restrict_oom_score_adj
+  assert_line --partial 'config_path = "/etc/containerd/certs.d"'
   assert_line "$STUBS/docker"
 }
 
@@ -369,11 +371,11 @@ pins() {
   done
 }
 
-@test "the cluster and the chart's tools have the same versions of what they share, so that it is compiled once" {
+@test "the cluster, the chart's tools and those of a release have the same versions of what they share, so that it is compiled once" {
   # kube-score does not compile with newer versions of these.
-  assert_equal "$(pins kubernetes kube-router helm helm3 kube-score kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d | xargs)" \
+  assert_equal "$(pins kubernetes kube-router helm helm3 kube-score kubeconform cosign distribution | sort -u | cut -d ' ' -f 1 | uniq -d | xargs)" \
     'k8s.io/api k8s.io/apimachinery'
-  assert_equal "$(pins kubernetes kube-router helm helm3 kubeconform | sort -u | cut -d ' ' -f 1 | uniq -d)" ''
+  assert_equal "$(pins kubernetes kube-router helm helm3 kubeconform cosign distribution | sort -u | cut -d ' ' -f 1 | uniq -d)" ''
   assert [ "$(pins kubernetes helm | cut -d ' ' -f 1 | sort | uniq -d | wc -l)" -gt 50 ]
 }
 

@@ -115,6 +115,7 @@ while_stopped() {
   before=$(count_visits chart-web-app-0)
   file_of chart-web-app-0
   on_node "$NODE" cp -a "$FILE" "$FILE.copy" </dev/null
+  visit chart-web-app-0 3 # so that more is missing than the proof's own visits, which could also be a lost tail
   prove_start 20
   while_stopped chart-web-app-0 mv "$FILE.copy" "$FILE"
   prove_end 3

@@ -60,7 +60,7 @@ plant() {
   local output
   rm -rf "$2" && mkdir -p "$2/third_party" || return
   cp -r "$ROOT/app" "$ROOT/build.sh" "$2" &&
-    cp -r "$ROOT"/third_party/{civetweb,*.sh} "$2/third_party" || return
+    cp -r "$ROOT"/third_party/{civetweb,tzdata,*.sh} "$2/third_party" || return
   output=$(patch --directory="$2" --strip=1 --fuzz=0 --forward --batch --no-backup-if-mismatch --input="$1" 2>&1) &&
     ! diff -rq "$ROOT/app" "$2/app" >/dev/null || fail "BUG: $1 does not apply: $output"
 }

@@ -4,8 +4,8 @@
 readonly CIVETWEB_TARBALL=https://github.com/civetweb/civetweb/archive/refs/tags/v1.16.tar.gz
 readonly CIVETWEB=$BUILD/civetweb
 
-# fetch_civetweb: from the upstream release or, if that cannot be reached, from Debian's source package of the
-# same release. The build stops unless each compiled file is the same, byte for byte.
+# fetch_civetweb: from Debian's source package of that release or, if there is no mirror that has it, from upstream. The
+# build stops unless each compiled file is the same, byte for byte.
 fetch_civetweb() {
   local manifest=$ROOT/third_party/civetweb/manifest.sha256
   cmp -s "$manifest" "$CIVETWEB/.verified" && return
@@ -18,10 +18,10 @@ unpack_civetweb() {
   local download=$BUILD/cache/civetweb
   rm -rf "$CIVETWEB" && mkdir -p "$CIVETWEB" "$download"
   if ! compgen -G "$download/civetweb*1.16*.tar.*" >/dev/null; then
-    curl -fsSL --connect-timeout 5 --max-time 120 --retry 1 -o "$download/civetweb.part" "$CIVETWEB_TARBALL" &&
-      mv "$download/civetweb.part" "$download/civetweb-1.16.tar.gz" ||
-      debian_source trixie "$download" civetweb || debian_source sid "$download" civetweb ||
-      die "cannot fetch civetweb 1.16 from $CIVETWEB_TARBALL or as a Debian source package; put its release tarball into $download"
+    debian_pool pool/main/c/civetweb "$download" civetweb_1.16+dfsg.orig.tar.xz || {
+      curl -fsSL --connect-timeout 5 --max-time 120 --retry 1 -o "$download/civetweb.part" "$CIVETWEB_TARBALL" &&
+        mv "$download/civetweb.part" "$download/civetweb-1.16.tar.gz"
+    } || die "cannot fetch civetweb 1.16 as a Debian source package or from $CIVETWEB_TARBALL; put its release tarball into $download"
   fi
   tar -C "$CIVETWEB" --strip-components=1 -xf "$(compgen -G "$download/civetweb*1.16*.tar.*" | head -n 1)" || {
     rm -rf "$download"

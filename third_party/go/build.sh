@@ -103,7 +103,7 @@ go_version_of() {
   source=$(go_source "$1")
   awk -v package="$package" -v tool="${source##*/}" '
     $1 == "require" { $0 = $2 " " $3 }
-    $2 ~ /^v/ && (index(package "/", $1 "/") == 1 || $1 ~ "/" tool "$") { print $2; exit }
+    $2 ~ /^v/ && (index(package "/", $1 "/") == 1 || $1 ~ "/" tool "(/v[0-9]+)?$") { print $2; exit }
   ' "$GO_MODULES/$1/go.mod"
 }
 
