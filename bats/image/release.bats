@@ -29,7 +29,7 @@ teardown() {
 }
 
 @test "a release has programs, SBOMs and images of both architectures, the chart, notes, checksums and a signature" {
-  run ls "$RELEASE"
+  LC_ALL=C run ls "$RELEASE"
   assert_output "SHA256SUMS
 SHA256SUMS.sigstore.json
 cosign.pub
@@ -41,7 +41,7 @@ web-app-$VERSION-arm64
 web-app-$VERSION-arm64.spdx.json
 web-app-$VERSION-image.tar
 web-app-$VERSION.tgz"
-  assert_equal "$(cd "$RELEASE" && find . -type f ! -name 'SHA256SUMS*' -printf '%P\n' | sort | xargs sha256sum)" "$(cat "$RELEASE/SHA256SUMS")"
+  assert_equal "$(cd "$RELEASE" && find . -type f ! -name 'SHA256SUMS*' -printf '%P\n' | LC_ALL=C sort | xargs sha256sum)" "$(cat "$RELEASE/SHA256SUMS")"
   cosign verify-blob --key "$BATS_FILE_TMPDIR/ours.pub" --insecure-ignore-tlog --bundle "$RELEASE/SHA256SUMS.sigstore.json" "$RELEASE/SHA256SUMS"
   cmp "$RELEASE/cosign.pub" "$BATS_FILE_TMPDIR/ours.pub"
   assert_regex "$(file_type "$RELEASE/web-app-$VERSION-amd64")" 'X86-64'
