@@ -25,7 +25,7 @@ teardown() {
 }
 
 teardown_file() {
-  [ -n "${NAME:-}" ] || return 0
+  [ -n "$NAME" ] || return 0
   docker volume rm --force "$NAME" >/dev/null
   docker rmi --force "$NAME" >/dev/null
 }

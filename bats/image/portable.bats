@@ -21,6 +21,10 @@ setup_file() {
 }
 
 teardown_file() {
+  # The classic builder leaves the container of a step that failed.
+  sed -n 's/.*Running in \([0-9a-f]*\)$/\1/p' "$BATS_FILE_TMPDIR/build.log" 2>/dev/null | while read -r step; do
+    docker rm --force "$step" >/dev/null 2>&1 || true
+  done
   docker rmi --force "$IMAGE" "$IMAGE-build" >/dev/null 2>&1 || true
   [ ! -e "$BATS_FILE_TMPDIR/stand-in" ] || docker rmi "$BASE" >/dev/null
 }
@@ -32,9 +36,9 @@ stand_in_for_base() {
   if [ ! -e "$archive" ]; then
     timeout 600 mmdebstrap --quiet --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-      bookworm "$archive.new" "$mirror" 2>"$BATS_FILE_TMPDIR/mmdebstrap" 3>&- ||
+      bookworm "$archive.new.tar" "$mirror" 2>"$BATS_FILE_TMPDIR/mmdebstrap" 3>&- ||
       fail "mmdebstrap: $(tail -n 5 "$BATS_FILE_TMPDIR/mmdebstrap")"
-    mv "$archive.new" "$archive"
+    mv "$archive.new.tar" "$archive"
   fi
   docker import "$archive" "$BASE" >/dev/null
 }

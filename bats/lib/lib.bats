@@ -289,7 +289,7 @@ connection.close()' "$BATS_TEST_TMPDIR/response"
 @test "the README's table of knobs has the variables that the scripts read from the environment" {
   # Except those of bats, the shell and compilers, and those that one script or helper passes to another.
   local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
-  others+='|DATA|IN_FRONT|BY|FILES|HELM|PATIENCE|RELEASE|SCENE|ZONES'
+  others+='|DATA|IN_FRONT|BY|FILES|HELM|PATIENCE|RELEASE|SCENE|ZONES|WEB_APP_SANDBOX'
   assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
     "$(cd "$ROOT" && grep -rhoE '\$\{[A-Z][A-Z0-9_]*:?[-+=]' build.sh .ci app/build.sh app/test/build.sh image/build.sh bats third_party/*.sh |
       grep -oE '[A-Z][A-Z0-9_]*' | sort -u | grep -vxE "$others")"
@@ -304,7 +304,7 @@ connection.close()' "$BATS_TEST_TMPDIR/response"
   refuses nonsense "build.sh: there is no suite nonsense; there are: lint unit lib app"
   refuses lint/shell "there is no file lint/shell; there are: none"
   refuses unit/nonsense "there is no file unit/nonsense; there are: unit/client_response"
-  refuses app/nonsense "there is no file app/nonsense; there are: app/binary"
+  refuses app/nonsense "there is no file app/nonsense; there are: app/arm64 app/binary"
   refuses lib/lib:nonsense "no test of lib/lib matches 'nonsense'; there are:"
   assert_line "  try repeats a command until it succeeds, and gives up after the last attempt"
 }
