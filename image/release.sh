@@ -195,7 +195,7 @@ release_files() {
   } >"$RELEASED/notes.md"
   [ -z "$key" ] || cosign public-key --key "$key" --outfile "$RELEASED/cosign.pub"
   chmod -R u=rwX,go=rX "$RELEASED"
-  (cd "$RELEASED" && sha256sum -- * >"$RELEASE_WORK/SHA256SUMS" && mv "$RELEASE_WORK/SHA256SUMS" .)
+  (cd "$RELEASED" && LC_ALL=C && sha256sum -- * >"$RELEASE_WORK/SHA256SUMS" && mv "$RELEASE_WORK/SHA256SUMS" .)
 }
 
 sign_checksums() {

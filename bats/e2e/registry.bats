@@ -46,7 +46,7 @@ requires_registry_hosts() {
   local node
   node=$(nodes | head -n 1)
   on_node "$node" containerd config dump </dev/null | grep -q /etc/containerd/certs.d ||
-    skip_or_fail "the containerd of node $node does not read /etc/containerd/certs.d"
+    skip_or_fail "the containerd of node $node does not read /etc/containerd/certs.d; a new cluster of ours does"
 }
 
 # make_image: an image with busybox alone, for the registry and for the user's machine.
