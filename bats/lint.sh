@@ -30,7 +30,7 @@ shell_files() {
 lint_shell() {
   local files
   mapfile -t files < <(shell_files)
-  shellcheck --external-sources --severity=warning "${files[@]}"
+  printf '%s\0' "${files[@]}" | xargs --null --max-args 8 --max-procs "$(nproc)" shellcheck --external-sources --severity=warning
 }
 
 lint_shell_format() {

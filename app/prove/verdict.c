@@ -49,7 +49,9 @@ static struct text *room(struct output *output)
 
 void put_duration(struct text *text, int64_t us)
 {
-    if (us < 100000)
+    if (us == 0)
+        text_string(text, "0 s");
+    else if (us < 100000)
         text_printf(text, "%lld.%lld ms", (long long)us / 1000, (long long)us % 1000 / 100);
     else if (us < 600000000)
         text_printf(text, "%lld.%lld s", (long long)us / 1000000, (long long)us % 1000000 / 100000);

@@ -134,7 +134,7 @@ static void put_progress(struct work *work)
     for (unsigned i = 0; i < evidence->pods_count; i++)
         restarts += evidence->pods[i]->restarts;
     work->visiting->say("%lld s: %llu acknowledged, %llu refused, %llu unknown, %llu not sent; "
-                        "%u pods, %u restarts",
+                        "pods %u, restarts %u",
                         (long long)(now_us(work) - work->begun_us + SECOND_US / 2) / SECOND_US,
                         (unsigned long long)acknowledged, (unsigned long long)refused,
                         (unsigned long long)unknown, (unsigned long long)unsent,

@@ -128,6 +128,17 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   assert [ "$(wc -l <<<"$responses")" -gt 1 ]
 }
 
+@test "a Service without endpoints refuses connections, and no request to it leaves the cluster" {
+  local address
+  keeper_ready
+  kubectl create service clusterip nobody --tcp=80
+  address=$(kubectl get service nobody -o jsonpath='{.spec.clusterIP}')
+  # shellcheck disable=SC2016 # the pod expands it
+  run kubectl exec keeper-0 -- sh -c 'nc -v -w 5 "$1" 80 </dev/null' sh "$address"
+  assert_failure
+  assert_output --partial 'Connection refused'
+}
+
 # isolate: the pod keeper-0 may be reached from keeper-1 alone, and keeper-1 may open no other connection.
 isolate() {
   kubectl apply -f - <<'END'
