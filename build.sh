@@ -95,7 +95,7 @@ cmd_layout() { # [--arch ARCH]...: the images as build/image/oci, an OCI image l
   # shellcheck source=image/build.sh
   source "$ROOT/image/build.sh"
   check_labels
-  need layout
+  need layout app
   cmd_app "$@"
   build_layout "${architectures[@]}"
 }
