@@ -92,10 +92,11 @@ cmd_unit() { # [TOPIC...]: the C unit tests, under the address and undefined-beh
 cmd_layout() { # [--arch ARCH]...: the images as build/image/oci, an OCI image layout, without a container engine
   local architectures
   parse_architectures "$@"
-  need layout
-  cmd_app "$@"
   # shellcheck source=image/build.sh
   source "$ROOT/image/build.sh"
+  check_labels
+  need layout
+  cmd_app "$@"
   build_layout "${architectures[@]}"
 }
 

@@ -22,7 +22,7 @@ readonly E2E_TOGETHER=(registry reinstall volume helm3 policy networkpolicy gito
 readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
-readonly LONGEST=(syscalls sanitizers clock slow-clients slow check)
+readonly LONGEST=(portable syscalls sanitizers clock slow-clients slow check)
 
 # The files of app that run on the emulated program for arm64 too. Not check, slow, listings, logging and workers, which measure
 # time; data-directory, whose other users may not read this checkout; sandbox, since the emulator has neither seccomp nor

@@ -49,6 +49,8 @@ compile_zones() {
 
 assemble_layout() {
   local arch descriptors=()
+  # The caller's own options must not change an image.
+  unset TAR_OPTIONS GZIP
   mkdir -p "$LAYOUT/blobs/sha256"
   for arch in "$@"; do
     write_sbom "$arch"
@@ -139,6 +141,14 @@ labels() {
     {title: "web-app", description: "Serves a page and records every visit in a file", $version, $revision, $created,
       licenses: "MIT"} + if $source == "" then {} else {$source, url: $source, documentation: "\($source)#readme"} end |
     with_entries(.key |= "org.opencontainers.image.\(.)")'
+}
+
+# check_labels: dies if the environment has a wrong time or address for them.
+check_labels() {
+  [[ ${SOURCE_DATE_EPOCH:-0} =~ ^[0-9]{1,11}$ ]] ||
+    die "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH is not a number of seconds; give the time of the commit, or unset it"
+  [[ ${IMAGE_SOURCE:-https://} =~ ^https:// ]] ||
+    die "IMAGE_SOURCE=$IMAGE_SOURCE is not an address; give one that begins with https://, or unset it"
 }
 
 # source_date: prints the time of each file and image: that of the commit, or SOURCE_DATE_EPOCH. Without either, as from a

@@ -15,6 +15,9 @@ setup_file() {
   sed -i "s|web-app:$(version)|$NAME:latest|" "$unpacked/manifest.json" "$unpacked/index.json"
   tar -C "$unpacked" -c . | docker_load
   docker volume create "$NAME" >/dev/null
+  # In a directory that the engine sees, since this may run in a container itself.
+  cp /usr/bin/qemu-aarch64-static "$BATS_FILE_TMPDIR/emulator"
+  chmod 0755 "$BATS_FILE_TMPDIR" "$BATS_FILE_TMPDIR/emulator"
 }
 
 docker_load() { timeout 60 "$(type -P docker)" load 3>&- >/dev/null; }
@@ -33,7 +36,7 @@ teardown_file() {
 # start ARGUMENT...: serves in a container with the volume of this file; sets $port and $admin_port.
 start() {
   docker run --detach --platform linux/arm64 --name "$NAME" -p 127.0.0.1:0:8080 -p 127.0.0.1:0:8081 --read-only --cap-drop ALL \
-    -v "$NAME:/data" -v /usr/bin/qemu-aarch64-static:/emulator:ro --entrypoint /emulator "$NAME" \
+    -v "$NAME:/data" -v "$BATS_FILE_TMPDIR/emulator:/emulator:ro" --entrypoint /emulator "$NAME" \
     /usr/local/bin/web-app serve "$@" >/dev/null
   port=$(docker port "$NAME" 8080) port=${port##*:}
   admin_port=$(docker port "$NAME" 8081) admin_port=${admin_port##*:}

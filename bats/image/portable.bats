@@ -113,7 +113,7 @@ layout() {
   fi
   architectures=$(basename -a "$BUILD"/image/root-* | sed 's/^root-/--arch /')
   # shellcheck disable=SC2086 # options
-  (umask 077 && timeout 300 env TZ=Asia/Kathmandu "$@" "$TREE/build.sh" layout $architectures) >"$BATS_TEST_TMPDIR/layout.log" 2>&1 3>&- ||
+  (umask 077 && timeout 300 env TZ=Asia/Kathmandu GZIP=-1 TAR_OPTIONS=--format=posix "$@" "$TREE/build.sh" layout $architectures) >"$BATS_TEST_TMPDIR/layout.log" 2>&1 3>&- ||
     fail "$(cat "$BATS_TEST_TMPDIR/layout.log")" || return
   digests "$TREE"
 }
@@ -132,7 +132,7 @@ label() {
   jq -r --arg name "org.opencontainers.image.$1" '.annotations[$name]' "$TREE/build/image/oci/blobs/${index/://}"
 }
 
-@test "the same state gives the same digests in another directory, at another time, with another umask and time zone" {
+@test "the same state gives the same digests in another directory, at another time, with another umask, time zone and options" {
   local other
   other=$(layout)
   assert_equal "$other" "$(digests "$ROOT")"
@@ -155,6 +155,16 @@ label() {
   sed -i 's/SIGTERM/SIGINT/' "$TREE/image/config.json"
   differs
   assert_regex "$(label revision)" '^[0-9a-f]{40}-dirty$'
+}
+
+@test "a wrong time or address gives one line" {
+  refused() {
+    run env "$1" "$TREE/build.sh" layout
+    assert_failure 1
+    assert_output "build.sh: $1 $2, or unset it"
+  }
+  refused SOURCE_DATE_EPOCH=yesterday "is not a number of seconds; give the time of the commit"
+  refused IMAGE_SOURCE=github.com/me/web-app "is not an address; give one that begins with https://"
 }
 
 @test "a tree without git gives an image of no time and no known revision" {
