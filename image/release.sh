@@ -55,7 +55,7 @@ parse_release() {
   [ -n "$registry" ] || return 0
   # Without a dot or a port the first part would be a user of Docker Hub.
   [[ $registry =~ ^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$ && ${registry%%/*} =~ [.:] ]] ||
-    die "--to $registry is no registry; give its host and path in lower case, such as ghcr.io/owner"
+    die "--to $registry is no registry; give its host and path in lower case, such as registry.example.com/owner"
   [ -n "$key$keyless" ] || die "nothing unsigned is pushed; give --key KEY, or --keyless in a workflow"
 }
 

@@ -193,8 +193,8 @@ refused() {
   refused '--key and --keyless exclude each other' "$checkout" --key "$key" --keyless
   refused 'nothing unsigned is pushed; give --key KEY, or --keyless in a workflow' "$checkout" --to "$REGISTRY/new"
   local registry
-  for registry in owner https://ghcr.io/owner ghcr.io/Owner ghcr.io/ ghcr.io/owner:1.0; do
-    refused "--to $registry is no registry; give its host and path in lower case, such as ghcr.io/owner" "$checkout" --to "$registry" --key "$key"
+  for registry in owner https://registry.example.com/owner registry.example.com/Owner registry.example.com/ registry.example.com/owner:1.0; do
+    refused "--to $registry is no registry; give its host and path in lower case, such as registry.example.com/owner" "$checkout" --to "$registry" --key "$key"
   done
   refused 'the key nowhere.key cannot be used: open nowhere.key: no such file or directory; .*' "$checkout" --key nowhere.key
   COSIGN_PASSWORD=wrong refused "the key $key cannot be used: .*decryption failed; cosign generate-key-pair makes one, COSIGN_PASSWORD has its password" \
