@@ -168,6 +168,7 @@ serviceMonitor.interval | --set serviceMonitor.enabled=true,serviceMonitor.inter
 serviceMonitor.labels | --set serviceMonitor.enabled=true,serviceMonitor.labels.release=prometheus | ServiceMonitor | .metadata.labels.release | prometheus
 prometheusRule.enabled | --set prometheusRule.enabled=true | PrometheusRule | .spec.groups[0].rules[0].alert | WebAppVisitsRefused
 prometheusRule.labels | --set prometheusRule.enabled=true,prometheusRule.labels.release=prometheus | PrometheusRule | .metadata.labels.release | prometheus
+tests.prove.enabled | --set tests.prove.enabled=true | Pod/chart-web-app-test-prove | .spec.containers[0].args[0] | prove
 grafanaDashboard.enabled | --set grafanaDashboard.enabled=true | ConfigMap/chart-web-app-dashboard | .data["chart-web-app.json"] \| fromjson \| .title | web-app
 grafanaDashboard.labels.grafana_dashboard | --set grafanaDashboard.enabled=true,grafanaDashboard.labels.grafana_dashboard=yours | ConfigMap/chart-web-app-dashboard | .metadata.labels.grafana_dashboard | yours
 ingress.enabled | --set ingress.enabled=true | Ingress | .spec.rules[].http.paths[].backend.service \| .name + ":" + .port.name | chart-web-app:http
@@ -317,6 +318,8 @@ replicas --set replicas=3
 /serviceMonitor --set serviceMonitor.namespace=x
 /prometheusRule/labels --set prometheusRule.labels=x
 /grafanaDashboard/enabled --set grafanaDashboard.enabled=yes
+/tests/prove/enabled --set tests.prove.enabled=yes
+/tests --set tests.proof=true
 /ingress/hosts --set ingress.hosts[0].host=a.example
 /ingress/tls --set ingress.tls[0].hosts[0]=a.example
 /ingress/className --set ingress.className=A
