@@ -25,6 +25,7 @@ slow_syncs() {
 shares_syncs() {
   requires command:strace
   IN_FRONT=$(slow_syncs 60) start_web_app "${@:3}"
+  rm -f "$BATS_TEST_TMPDIR/out"
   run timeout 60 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections "$1" \
     --requests $(($1 * $2))
   assert_output "acknowledged $(($1 * $2)) refused 0 errors 0 unanswered 0" || return
@@ -33,19 +34,31 @@ shares_syncs() {
   echo "# $1 connections, $(($1 * $2)) visits: $syncs syncs" >&3
 }
 
-# The first rounds are not counted on: their visitors connect one after another.
+# least_syncs CONNECTIONS: sets $syncs to the least of up to three runs of 40 rounds, until that is 50: a busy machine may hold
+# some of the visitors up for longer than a commit waits for them. The first rounds are not counted on: their visitors connect
+# one after another.
+least_syncs() {
+  local least=1000
+  for _ in 1 2 3; do
+    shares_syncs "$1" 40 || return
+    stop_web_app
+    least=$((syncs < least ? syncs : least))
+    [ "$least" -gt 50 ] || break
+  done
+  syncs=$least
+}
+
 @test "visitors that come again after each response share their syncs, few or many" {
   local connections
   for connections in 2 16 64; do
-    shares_syncs "$connections" 40
+    least_syncs "$connections"
     [ "$syncs" -le 50 ] || fail "$syncs syncs for 40 rounds of $connections visitors"
-    stop_web_app
   done
 }
 
 @test "control: a program that commits as soon as the first visitor comes is found out" {
   mutant commits-with-the-first
-  shares_syncs 16 40
+  least_syncs 16
   [ "$syncs" -gt 60 ] || fail "$syncs syncs for 40 rounds"
 }
 
@@ -123,6 +136,7 @@ visits_are() { [ "$(count_visits)" = "$1" ]; }
 calls_per_visit() {
   requires command:strace
   IN_FRONT="strace -D -f -c -o $BATS_TEST_TMPDIR/calls -e inject=fdatasync:delay_exit=20000" start_web_app "$@"
+  rm -f "$BATS_TEST_TMPDIR/out"
   run timeout 60 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections 32 --requests 1280
   assert_output "acknowledged 1280 refused 0 errors 0 unanswered 0" || return
   kill "$pid"
