@@ -134,7 +134,7 @@ resolves() { kubectl exec "$1" -- nslookup "each.$NAMESPACE.svc.cluster.local" |
   kubectl create service clusterip nobody --tcp=80
   address=$(kubectl get service nobody -o jsonpath='{.spec.clusterIP}')
   # shellcheck disable=SC2016 # the pod expands it
-  run kubectl exec keeper-0 -- sh -c 'nc -v -w 5 "$1" 80 </dev/null' sh "$address"
+  run kubectl exec keeper-0 -- sh -c 'nc -w 5 "$1" 80 </dev/null' sh "$address"
   assert_failure
   assert_output --partial 'Connection refused'
 }
