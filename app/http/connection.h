@@ -1,6 +1,7 @@
 /* The connection of one client. It is small, since most connections are idle, and has buffers only
  * while they hold bytes. `input` may be set in every state. `output` and `stream` are set only in
- * CONNECTION_WRITING and CONNECTION_SLOW, and in CONNECTION_CLOSED until it is freed. */
+ * CONNECTION_WRITING, CONNECTION_STREAMING and CONNECTION_SLOW, and in CONNECTION_CLOSED until it
+ * is freed. */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 

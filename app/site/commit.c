@@ -271,7 +271,8 @@ bool batch_submit(void *context, unsigned awaited)
         set_awaited(committer, batch, awaited);
         committer->visits_wait |= batch->count > 0;
     }
-    if (committer->visits_wait && !committer->commits) {
+    /* A batch that is COMMITTED is responded to first: a commit for others would delay that. */
+    if (committer->visits_wait && !committer->commits && batch->state == BATCH_FILLING) {
         bool is_short = committer->sync_ns > 0 && committer->sync_ns < SHORT_NS;
         if (is_short && clock_ns() >= due_ns(committer))
             owns_loop = lead(worker);

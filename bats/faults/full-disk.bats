@@ -42,6 +42,16 @@ end_load() {
   assert_visits "$(wc -l <"$BATS_TEST_TMPDIR/out")"
 }
 
+# visit_is_refused: fills the volume again, since a file system may free a page after it was full (xfs does), and visits. A
+# visit that was acknowledged all the same is noted.
+visit_is_refused() {
+  local response=$BATS_TEST_TMPDIR/response code
+  fill
+  code=$(curl -sS -o "$response" -w '%{http_code}' --max-time 20 -H 'Accept: application/json' "http://127.0.0.1:$port/")
+  [ "$code" != 200 ] || jq -r '"\(.visit)\t\(.time)"' "$response" >>"$BATS_TEST_TMPDIR/out"
+  assert_equal "$code" 503
+}
+
 # runs_full FILE-SYSTEM SIZE: three times the volume runs full under load and gets space again. Returns at the first
 # failure, for the control.
 runs_full() {
@@ -51,7 +61,7 @@ runs_full() {
   for _ in 1 2 3; do
     fill
     wait_ready_is "not ready: $FULL" || return
-    assert_equal "$(status_of /)" 503 || return
+    try --max 20 -- visit_is_refused || return
     assert_equal "$(admin /healthz)" ok || return
     free_up
     wait_ready_is ready || return

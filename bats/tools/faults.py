@@ -17,6 +17,7 @@ was wrong.
 
 import argparse
 import concurrent.futures
+import errno
 import glob
 import http.client
 import itertools
@@ -249,6 +250,19 @@ def prepare(directory, before, rest=b"", known=True):
     return before
 
 
+def remove(directory):
+    """FUSE keeps a removed file under another name until the process that had it open is gone for good."""
+    def is_removed():
+        try:
+            shutil.rmtree(directory)
+        except OSError as wrong:
+            if wrong.errno != errno.ENOTEMPTY:
+                raise
+            return False
+        return True
+    ledger.wait_for("%s could be removed" % directory, is_removed)
+
+
 class Loop:
     """One call and errno, failed for N = 1, 2, ... until a run meets no fault, or N is N_MAX."""
 
@@ -272,7 +286,7 @@ class Loop:
             for program in programs:
                 self.acknowledged += len(program.acknowledged)
                 self.refused += sum(status != 200 for status in program.statuses)
-            shutil.rmtree(directory)
+            remove(directory)
             self.runs += 1
             self.faults += hits
             if not hits:
