@@ -154,7 +154,7 @@ static void look_at_first(struct comparison *comparison, const struct moment *mo
     comparison->changed_until = 1;
 }
 
-static void look_at_mark(struct comparison *comparison)
+static void look_at_mark(struct comparison *comparison, const char *text)
 {
     const struct baseline *baseline = &comparison->pod->baseline;
     if (!baseline->is_known || comparison->history != HISTORY_UNKNOWN ||
@@ -166,6 +166,7 @@ static void look_at_mark(struct comparison *comparison)
     comparison->mark++;
     if (comparison->hash.hash == mark->hash) {
         comparison->same_until = mark->lines;
+        memcpy(comparison->same_until_text, text, MOMENT_SIZE);
     } else {
         comparison->history = HISTORY_CHANGED;
         comparison->changed_until = mark->lines;
@@ -194,7 +195,7 @@ static void end_line(struct comparison *comparison)
         comparison->is_numbered = memchr(comparison->piece, '\t', comparison->piece_length) != NULL;
         look_at_first(comparison, is_visit ? &moment : NULL);
     }
-    look_at_mark(comparison);
+    look_at_mark(comparison, text);
     if (is_visit && moment.utc_us > comparison->last_us)
         comparison->last_us = moment.utc_us;
     bool is_claimed = claim_by_number(comparison, is_visit ? &moment : NULL) ||
@@ -351,6 +352,17 @@ static bool is_history_own(const struct comparison *comparison, uint64_t from)
            own + possible >= baseline->lines - from;
 }
 
+/* Is a visit there that was acknowledged before the baseline was made? */
+static bool has_early_visit(const struct comparison *comparison)
+{
+    const struct pod *pod = comparison->pod;
+    for (size_t i = 0; i < pod->visits_count; i++)
+        if (pod->visits[i].received_ms <= pod->baseline.noted_ms &&
+            (pod->visits[i].is_found || pod->visits[i].elsewhere > 0))
+            return true;
+    return false;
+}
+
 /* The lines of the baseline that are not as they were. */
 static void judge_history(struct comparison *comparison)
 {
@@ -361,8 +373,9 @@ static void judge_history(struct comparison *comparison)
         comparison->history = comparison->lines >= baseline->lines ? HISTORY_SAME
                               : comparison->lines == 0             ? HISTORY_NEW_FILE
                                                                    : HISTORY_SHORT;
-    if (comparison->history == HISTORY_OTHER && comparison->moved > 0)
-        comparison->history = HISTORY_CHANGED; /* the same volume after all */
+    if ((comparison->history == HISTORY_OTHER || comparison->history == HISTORY_NEW_FILE) &&
+        has_early_visit(comparison))
+        comparison->history = HISTORY_CHANGED; /* only the first line is another */
     if (comparison->history != HISTORY_SAME)
         comparison->is_history_lost = !is_history_own(
             comparison, comparison->history == HISTORY_SHORT     ? comparison->lines
@@ -390,6 +403,10 @@ void comparison_end(struct comparison *comparison, int64_t grace_us)
     explain_twice(comparison);
     judge_history(comparison);
     comparison->is_rolled_back = is_rolled_back(comparison);
+    if (comparison->history == HISTORY_CHANGED && comparison->last_good > comparison->same_until) {
+        comparison->last_good = comparison->same_until;
+        memcpy(comparison->last_good_text, comparison->same_until_text, MOMENT_SIZE);
+    }
     free(comparison->by_time);
     comparison->by_time = NULL;
     assert(comparison->visits ==

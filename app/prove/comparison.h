@@ -25,6 +25,7 @@ struct comparison {
     uint64_t holes, tail; /* of the lost and the forgiven */
     enum history history;
     uint64_t same_until, changed_until; /* HISTORY_CHANGED: between these lines */
+    char same_until_text[MOMENT_SIZE];
     bool is_history_lost; /* and not only with visits of the ledger, which are judged as such */
     bool is_rolled_back;  /* the file goes on from `last_good` as if what came after had not been */
     /* How long before the end of its process or of the run a visit of the tail was acknowledged. */
