@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -33,21 +33,29 @@ int process_read_stat(struct process_stat *ret_stat)
     if (got <= 0)
         return -1;
     stat[got] = '\0';
-    /* Read from field 3 on, after the command's name in parentheses. */
-    const char *fields = strrchr(stat, ')');
-    unsigned long long user, system, started, virtual_bytes, resident_pages, threads;
-    if (!fields ||
-        sscanf(fields + 1,
-               " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %*s %*s %*s %*s %llu %*s "
-               "%llu %llu %llu",
-               &user, &system, &threads, &started, &virtual_bytes, &resident_pages) != 6)
+    /* As proc_pid_stat(5) numbers them. They are separated by spaces, but the second one, the name
+     * of the command in parentheses, may have spaces itself. */
+    enum {
+        NAME = 2,
+        USER = 14,
+        SYSTEM = 15,
+        THREADS = 20,
+        STARTED = 22,
+        VIRTUAL = 23,
+        RESIDENT = 24
+    };
+    unsigned long long fields[RESIDENT + 1] = {0};
+    const char *field = strrchr(stat, ')');
+    for (unsigned i = NAME + 1; field && i <= RESIDENT && (field = strchr(field, ' ')); i++)
+        fields[i] = strtoull(++field, NULL, 10);
+    if (!field)
         return -1;
     unsigned long long ticks = getauxval(AT_CLKTCK);
-    *ret_stat = (struct process_stat){.cpu_cs = (user + system) * 100 / ticks,
-                                      .start_cs = start_time(started * 100 / ticks),
-                                      .resident_bytes = resident_pages * getauxval(AT_PAGESZ),
-                                      .virtual_bytes = virtual_bytes,
-                                      .threads = threads};
+    *ret_stat = (struct process_stat){.cpu_cs = (fields[USER] + fields[SYSTEM]) * 100 / ticks,
+                                      .start_cs = start_time(fields[STARTED] * 100 / ticks),
+                                      .resident_bytes = fields[RESIDENT] * getauxval(AT_PAGESZ),
+                                      .virtual_bytes = fields[VIRTUAL],
+                                      .threads = fields[THREADS]};
     return 0;
 }
 
