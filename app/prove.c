@@ -203,7 +203,8 @@ int prove(const struct options *options)
 {
     static struct evidence evidence;
     struct target *targets[TARGETS_MAX];
-    block_signals();
+    if (options->urls_count > 0) /* before threads start, which inherit the mask */
+        block_signals();
     raise_descriptor_limit();
     struct visiting visiting = {.targets = targets,
                                 .targets_count = parse_targets(options, targets),
