@@ -29,14 +29,13 @@ static const struct verb_entry {
 } verbs[] = {
     {"serve", "[options]", "serve the page and record visits; the verb if none is given",
      VERB_SERVE, serve},
-    {"visits", "[--tail N] [--raw]", "print the recorded visits with their numbers", VERB_VISITS,
-     list},
+    {"visits", "[options]", "print the recorded visits with their numbers", VERB_VISITS, list},
     {"check", "[URL]", "exit with 0 if the server is ready, or URL answers with 200", VERB_CHECK,
      check},
     {"prove", "[options] URL...", "visit, and prove that what was acknowledged is in the files",
      VERB_PROVE, prove},
     {"version", "", "print the version", 0, print_version},
-    {"help", "", "print this", 0, print_help},
+    {"help", "[VERB]", "print this, or the options of a verb", VERB_HELP, print_help},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -108,21 +107,39 @@ static int print_version(const struct options *options)
     return print(&text);
 }
 
+/* The exit codes of `prove` are its own. */
+static void put_exit_codes(struct text *text, unsigned verb)
+{
+    if (verb != VERB_PROVE)
+        text_string(text,
+                    "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden "
+                    "system call\n");
+    if (verb == 0 || verb == VERB_PROVE)
+        text_string(text, "\nexit codes of prove: 0 proven, 1 not proven, 2 usage, 3 lost, 4 over "
+                          "budget\n");
+}
+
 static int print_help(const struct options *options)
 {
     char buffer[8192];
     struct text text = text_begin(buffer, sizeof buffer);
-    (void)options;
+    const struct verb_entry *verb = NULL;
+    if (options->operands_count > 0 && !(verb = find_verb(options->operands[0])))
+        die(EXIT_USAGE, "there is no verb %s; see web-app help", options->operands[0]);
+    if (verb) {
+        text_printf(&text, "usage: web-app %s %s\n\n  %s\n\n", verb->name, verb->operands,
+                    verb->help);
+        options_help(&text, verb->options);
+        put_exit_codes(&text, verb->options);
+        return print(&text);
+    }
     text_string(&text, "usage: web-app [VERB] [options]\n\n"
                        "Serves a page and records every visit in a file.\n\n");
     for (unsigned i = 0; i < VERBS; i++)
         text_printf(&text, "  %-7s %-18s %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
-    text_string(&text,
-                "\noptions; flags override environment variables, which override defaults:\n");
-    options_help(&text);
-    text_string(&text, "\nexit codes: 0 clean, 1 failed, 2 usage, 3 durability lost, 4 forbidden "
-                       "system call;\nof prove: 0 proven, 1 not proven, 2 usage, 3 lost, 4 over "
-                       "budget\n");
+    text_string(&text, "\nFlags override environment variables, which override defaults.\n");
+    options_help(&text, 0);
+    put_exit_codes(&text, 0);
     return print(&text);
 }
 
@@ -134,7 +151,7 @@ static int check(const struct options *options)
     struct url url;
     struct client_response response;
     const char *address = options->admin_listen,
-               *given = options->urls_count ? options->urls[0] : NULL;
+               *given = options->operands_count ? options->operands[0] : NULL;
     if (!given) {
         (void)snprintf(own_url, sizeof own_url, "http://%s%s/readyz",
                        strchr(address, ':') ? "" : "127.0.0.1:", address);
@@ -145,7 +162,7 @@ static int check(const struct options *options)
         die(EXIT_USAGE, "%s: %s", given, complaint);
     if (client_get(&url, &response, described, sizeof described) != 0)
         die(EXIT_FAILED, "%s: %s%s", given, described,
-            options->urls_count
+            options->operands_count
                 ? ""
                 : "; if it has another --admin-listen, set WEB_APP_ADMIN_LISTEN for both");
     client_describe(&response, described, sizeof described);

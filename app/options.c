@@ -163,6 +163,45 @@ static int parse_raw(struct options *options, const char *value)
     return 0;
 }
 
+static int parse_count(struct options *options, const char *value)
+{
+    (void)value;
+    options->count = true;
+    return 0;
+}
+
+static int parse_follow(struct options *options, const char *value)
+{
+    (void)value;
+    options->follow = true;
+    return 0;
+}
+
+/* A time as it stands in the file, or the beginning of one: "2026", "2026-11-28 22:54". */
+static int parse_moment(const char *value)
+{
+    static const char shape[] = "0000-00-00 00:00:00.000000";
+    size_t length = strlen(value);
+    if (length < 4 || length >= sizeof shape)
+        return -1;
+    for (size_t i = 0; i < length; i++)
+        if (shape[i] == '0' ? value[i] < '0' || value[i] > '9' : value[i] != shape[i])
+            return -1;
+    return 0;
+}
+
+static int parse_since(struct options *options, const char *value)
+{
+    options->since = value;
+    return parse_moment(value);
+}
+
+static int parse_until(struct options *options, const char *value)
+{
+    options->until = value;
+    return parse_moment(value);
+}
+
 static int parse_ledger(struct options *options, const char *value)
 {
     options->ledger = value;
@@ -188,6 +227,13 @@ static int parse_json(struct options *options, const char *value)
 {
     options->json = value;
     return *value ? 0 : -1;
+}
+
+static int parse_json_lines(struct options *options, const char *value)
+{
+    (void)value;
+    options->json_lines = true;
+    return 0;
 }
 
 static int parse_rate(struct options *options, const char *value)
@@ -256,6 +302,8 @@ static int parse_resume(struct options *options, const char *value)
 
 #define ADDRESS_FORMS "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) to 65535"
 
+#define MOMENT_FORMS "the beginning of a time, such as 2026-11-28 or \"2026-11-28 22:54\""
+
 static const struct option table[] = {
     {"listen", VERB_SERVE, "ADDRESS", "8080", ADDRESS_FORMS,
      "address for visitors; a port alone means all addresses, IPv4 and IPv6", parse_listen},
@@ -284,6 +332,14 @@ static const struct option table[] = {
     {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
     {"raw", VERB_VISITS, "", "", "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
+    {"json", VERB_VISITS, "", "", "no value", "a JSON object a line", parse_json_lines},
+    {"since", VERB_VISITS, "TIME", "", MOMENT_FORMS,
+     "only visits from this time on, as it stands in the file", parse_since},
+    {"until", VERB_VISITS, "TIME", "", MOMENT_FORMS, "only visits before this time", parse_until},
+    {"count", VERB_VISITS, "", "", "no value", "only how many there are", parse_count},
+    {"follow", VERB_VISITS, "", "", "no value",
+     "goes on with each new visit, also when the file is replaced; until SIGTERM or SIGINT",
+     parse_follow},
     {"ledger", VERB_PROVE, "FILE", "prove.ledger", "a new file, or - for stdout",
      "notes what was acknowledged; - for stdout", parse_ledger},
     {"resume", VERB_PROVE, "", "", "no value", "goes on with a ledger that exists", parse_resume},
@@ -403,12 +459,14 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
                               .grace_ms = UINT_MAX,
                               .max_gap_ms = UINT_MAX,
                               .max_refused = UINT64_MAX};
-    unsigned urls_max = verb == VERB_CHECK ? 1 : verb == VERB_PROVE ? OPERANDS_MAX : 0;
+    unsigned operands_max = verb == VERB_PROVE                ? OPERANDS_MAX
+                            : verb & (VERB_CHECK | VERB_HELP) ? 1
+                                                              : 0;
     if (parse_environment(&options, verb, message, message_size) != 0)
         return -1;
     for (int i = 0; i < count;) {
-        if (options.urls_count < urls_max && arguments[i][0] != '-') {
-            options.urls[options.urls_count++] = arguments[i++];
+        if (options.operands_count < operands_max && arguments[i][0] != '-') {
+            options.operands[options.operands_count++] = arguments[i++];
             continue;
         }
         int taken = parse_argument(&options, verb, count - i, arguments + i, message, message_size);
@@ -488,23 +546,33 @@ void options_warn(const struct options *options)
     }
 }
 
-void options_help(struct text *text)
+static void put_option(struct text *text, const struct option *option)
 {
     char name[ENVIRONMENT_NAME_SIZE], flag_buffer[64];
-    bool is_of_prove = false;
+    struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
+    text_printf(&flag, "--%s%s%s", option->name, *option->metavar ? "=" : "", option->metavar);
+    assert(!flag.overflowed);
+    text_printf(text, "  %-24s %s\n", flag.data, option->help);
+    if (environment_name(option, name))
+        text_printf(text, "  %-24s (default %s; environment %s)\n", "", option->default_value,
+                    name);
+    else if (*option->default_value)
+        text_printf(text, "  %-24s (default %s)\n", "", option->default_value);
+}
+
+void options_help(struct text *text, unsigned verb)
+{
+    const char *group = "";
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
-        if (option->verbs == VERB_PROVE && !is_of_prove)
-            text_string(text, "\noptions of prove:\n");
-        is_of_prove = option->verbs == VERB_PROVE;
-        struct text flag = text_begin(flag_buffer, sizeof flag_buffer);
-        text_printf(&flag, "--%s%s%s", option->name, *option->metavar ? "=" : "", option->metavar);
-        assert(!flag.overflowed);
-        text_printf(text, "  %-24s %s\n", flag.data, option->help);
-        if (environment_name(option, name))
-            text_printf(text, "  %-24s (default %s; environment %s)\n", "", option->default_value,
-                        name);
-        else if (*option->default_value)
-            text_printf(text, "  %-24s (default %s)\n", "", option->default_value);
+        const char *next = option->verbs & VERB_SERVE     ? "serve"
+                           : option->verbs == VERB_VISITS ? "visits"
+                                                          : "prove";
+        if (verb && !(option->verbs & verb))
+            continue;
+        if (!verb && strcmp(group, next) != 0)
+            text_printf(text, "\noptions of %s:\n", next);
+        group = next;
+        put_option(text, option);
     }
 }
 

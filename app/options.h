@@ -15,7 +15,7 @@ enum sync_mode { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_NONE };
 enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
 
 /* The verbs that take options, as bits of a set. */
-enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4, VERB_PROVE = 8 };
+enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4, VERB_PROVE = 8, VERB_HELP = 16 };
 
 enum { OPERANDS_MAX = 64 };
 
@@ -31,10 +31,11 @@ struct options {
     unsigned drain_ms;
     enum sandbox sandbox;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
-    bool raw;
-    /* The operands: of `check` at most one. */
-    const char *urls[OPERANDS_MAX];
-    unsigned urls_count;
+    bool raw, json_lines, count, follow;
+    const char *since, *until; /* NULL: any */
+    /* URLs of `check` and `prove`, a verb of `help`; `check` and `help` take at most one. */
+    const char *operands[OPERANDS_MAX];
+    unsigned operands_count;
     /* Of `prove`. */
     const char *ledger;              /* "-": stdout */
     const char *check;               /* a ledger, or NULL */
@@ -64,9 +65,9 @@ void options_warn(const struct options *options);
 /* The name of a sync mode, as the option takes it. */
 const char *options_sync_name(enum sync_mode sync);
 
-/* Append to TEXT: the options part of `help`; and "name=value ..." of VERB_SERVE for the start-up
- * line. */
-void options_help(struct text *text);
+/* Append to TEXT: the options part of `help`, of one verb or, if VERB is 0, of all; and "name=value
+ * ..." of VERB_SERVE for the start-up line. */
+void options_help(struct text *text, unsigned verb);
 void options_describe(const struct options *options, struct text *text);
 
 #endif

@@ -33,8 +33,8 @@ static unsigned parse_targets(const struct options *options, struct target **tar
 {
     char message[TARGET_TEXT_MAX + 256];
     unsigned count = 0;
-    for (unsigned i = 0; i < options->urls_count; i++) {
-        int more = targets_parse(targets, count, options->urls[i], message, sizeof message);
+    for (unsigned i = 0; i < options->operands_count; i++) {
+        int more = targets_parse(targets, count, options->operands[i], message, sizeof message);
         if (more < 0)
             die(EXIT_USAGE, "%s", message);
         count += (unsigned)more;
@@ -203,7 +203,7 @@ int prove(const struct options *options)
 {
     static struct evidence evidence;
     struct target *targets[TARGETS_MAX];
-    if (options->urls_count > 0) /* before threads start, which inherit the mask */
+    if (options->operands_count > 0) /* before threads start, which inherit the mask */
         block_signals();
     raise_descriptor_limit();
     struct visiting visiting = {.targets = targets,

@@ -170,7 +170,7 @@ static void expect_texts(void)
     const char *none[ARGUMENTS_MAX] = {0};
     char buffer[8192];
     struct text help = text_begin(buffer, sizeof buffer);
-    options_help(&help);
+    options_help(&help, 0);
     ok(!help.overflowed && strstr(buffer, "  --listen=") && strstr(buffer, "\n  --raw "),
        "help names the options");
     ok(parse(VERB_SERVE, none, &options, message) == 0, "the defaults can be described");

@@ -22,7 +22,7 @@ static void find_variables(void)
     static const char before[] = "; environment ";
     char buffer[8192];
     struct text help = text_begin(buffer, sizeof buffer);
-    options_help(&help);
+    options_help(&help, 0);
     demand(!help.overflowed, "help fits");
     for (const char *at = buffer; (at = strstr(at, before)); variables_count++) {
         at += sizeof before - 1;
