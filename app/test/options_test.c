@@ -30,7 +30,7 @@ static void expect_defaults(void)
            options.sandbox == SANDBOX_AUTO,
        "the defaults are sync always, 1 worker, 4096 connections, 620 s idle, 5 s of drain, "
        "sandbox auto");
-    ok(options.tail == UINT64_MAX && !options.raw && !options.url,
+    ok(options.tail == UINT64_MAX && !options.raw && options.operands_count == 0,
        "the default listing is all lines, numbered");
 }
 
@@ -69,7 +69,7 @@ static void expect_values(void)
     ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
        "visits takes --tail and --raw");
     const char *check[ARGUMENTS_MAX] = {"http://127.0.0.1:8081/healthz", "--admin-listen=1"};
-    ok(parse(VERB_CHECK, check, &options, message) == 0 && options.url == check[0] &&
+    ok(parse(VERB_CHECK, check, &options, message) == 0 && options.operands[0] == check[0] &&
            strcmp(options.admin_listen, "1") == 0,
        "check takes a URL among its options");
 }
