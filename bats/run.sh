@@ -207,7 +207,7 @@ suite_lib() {
 }
 
 suite_app() {
-  need test
+  need test browser
   cmd_app
   run_files app "$@"
 }
