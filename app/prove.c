@@ -55,9 +55,10 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static int64_t grace_us(const struct options *options, const struct pod *pod)
+/* An option of milliseconds, which may be absent, in microseconds; then INT64_MAX. */
+static int64_t optional_us(unsigned ms)
 {
-    return options->grace_ms == UINT_MAX ? grace_of(pod->sync) : (int64_t)options->grace_ms * 1000;
+    return ms == UINT_MAX ? INT64_MAX : (int64_t)ms * 1000;
 }
 
 static void begin_proof(const struct options *options, const struct evidence *evidence,
@@ -67,18 +68,19 @@ static void begin_proof(const struct options *options, const struct evidence *ev
                                 .pods = calloc(evidence->pods_count + 1, sizeof *ret_proof->pods),
                                 .is_alone = options->alone,
                                 .requires_fault = options->require_fault,
-                                .max_gap_us = options->max_gap_ms == UINT_MAX
-                                                  ? INT64_MAX
-                                                  : (int64_t)options->max_gap_ms * 1000,
+                                .grace_us = optional_us(options->grace_ms),
+                                .max_gap_us = optional_us(options->max_gap_ms),
                                 .max_refused = options->max_refused};
     if (!ret_proof->pods)
         die(EXIT_FAILED, "there is no memory for the report");
     /* A pod that was met, and acknowledged nothing, has nothing to keep. */
     for (unsigned i = 0; i < evidence->pods_count; i++) {
-        struct pod *pod = evidence->pods[i];
-        if (pod->visits_count > 0)
-            ret_proof->pods[ret_proof->pods_count++] =
-                (struct pod_proof){.pod = pod, .grace_us = grace_us(options, pod)};
+        struct pod_proof *next = &ret_proof->pods[ret_proof->pods_count];
+        if (evidence->pods[i]->visits_count == 0)
+            continue;
+        next->pod = evidence->pods[i];
+        proof_set_grace(ret_proof, next);
+        ret_proof->pods_count++;
     }
 }
 
@@ -167,8 +169,7 @@ static int check_ledger(const struct options *options, struct visiting *visiting
         read_file(&proof, evidence, options->files[i]);
     journal_without_file(&journal, evidence);
     if (visiting->targets_count > 0)
-        read_pods(visiting, &journal, &proof,
-                  options->grace_ms == UINT_MAX ? INT64_MAX : (int64_t)options->grace_ms * 1000);
+        read_pods(visiting, &journal, &proof);
     return report(options, &proof, json, "");
 }
 
@@ -188,12 +189,11 @@ static int visit_and_check(const struct options *options, struct visiting *visit
         die(opened > 0 ? EXIT_USAGE : EXIT_FAILED, "%s", message);
     const char *failure = visit_targets(visiting, &journal);
     if (failure && !evidence->lanes[0] && journal.fd != STDOUT_FILENO)
-        (void)unlink(options->ledger); /* nothing was visited: the next try may begin anew */
+        (void)unlink(options->ledger); /* nothing was visited, so the next run needs no --resume */
     begin_proof(options, evidence, &proof);
     proof.failure = failure;
     if (!failure)
-        read_pods(visiting, &journal, &proof,
-                  options->grace_ms == UINT_MAX ? INT64_MAX : (int64_t)options->grace_ms * 1000);
+        read_pods(visiting, &journal, &proof);
     if (journal.error)
         proof.failure = "the ledger could not be written; see the space on its disk";
     return report(options, &proof, json, journal.fd == STDOUT_FILENO ? "# " : "");

@@ -131,11 +131,11 @@ static int connect_any(const struct addrinfo *addresses, int64_t deadline_ms)
 static int send_request(int connection, const struct url *url, int64_t deadline_ms)
 {
     char buffer[URL_TARGET_MAX + URL_HOST_MAX + 128];
-    bool is_ipv6 = strchr(url->host, ':') != NULL;
     struct text request = text_begin(buffer, sizeof buffer);
-    text_printf(&request, "GET %s%.*s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n\r\n",
-                *url->target == '/' ? "" : "/", url->target_length, url->target, is_ipv6 ? "[" : "",
-                url->host, is_ipv6 ? "]" : "", url->port);
+    text_printf(&request, "GET %s%.*s HTTP/1.1\r\nHost: ", *url->target == '/' ? "" : "/",
+                url->target_length, url->target);
+    url_put_host(&request, url);
+    text_string(&request, "\r\nConnection: close\r\n\r\n");
     assert(!request.overflowed);
     for (size_t sent = 0; sent < request.length;) {
         if (wait_for(connection, POLLOUT, deadline_ms) != 0)

@@ -1,7 +1,5 @@
 #include "http/url.h"
 
-#include "base/text.h"
-
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,4 +79,10 @@ const char *url_parse(const char *text, struct url *ret_url)
     url.target_length = (int)length;
     *ret_url = url;
     return NULL;
+}
+
+void url_put_host(struct text *text, const struct url *url)
+{
+    bool is_ipv6 = strchr(url->host, ':') != NULL;
+    text_printf(text, "%s%s%s:%s", is_ipv6 ? "[" : "", url->host, is_ipv6 ? "]" : "", url->port);
 }

@@ -67,20 +67,27 @@ static bool claim_by_number(struct comparison *comparison, const struct moment *
     return is_claimed;
 }
 
-/* Does an acknowledged visit of another line have this time? */
-static bool claim_by_time(struct comparison *comparison, const struct moment *moment)
+/* The index in `by_time` of the first visit that is not before UTC_US. */
+static size_t first_since(const struct comparison *comparison, int64_t utc_us)
 {
-    struct acknowledged *visits = comparison->pod->visits, *least = NULL;
     size_t from = 0, until = comparison->pod->visits_count;
     while (from < until) {
         size_t middle = from + (until - from) / 2;
-        if (visits[comparison->by_time[middle]].utc_us < moment->utc_us)
+        if (comparison->pod->visits[comparison->by_time[middle]].utc_us < utc_us)
             from = middle + 1;
         else
             until = middle;
     }
-    for (; from < comparison->pod->visits_count; from++) {
-        struct acknowledged *visit = &visits[comparison->by_time[from]];
+    return from;
+}
+
+/* Does an acknowledged visit of another line have this time? */
+static bool claim_by_time(struct comparison *comparison, const struct moment *moment)
+{
+    struct acknowledged *visits = comparison->pod->visits, *least = NULL;
+    for (size_t i = first_since(comparison, moment->utc_us); i < comparison->pod->visits_count;
+         i++) {
+        struct acknowledged *visit = &visits[comparison->by_time[i]];
         if (visit->utc_us != moment->utc_us)
             break;
         if (visit->offset_minutes == moment->offset_minutes &&
@@ -247,15 +254,7 @@ static int64_t end_of_process_us(const struct comparison *comparison,
         is_last_era || next_start_us != INT64_MAX || pod->ended_by_fault[visit->era];
     if (end_us < next_start_us)
         return end_us;
-    size_t from = 0, until = pod->visits_count; /* the first visit after the start */
-    while (from < until) {
-        size_t middle = from + (until - from) / 2;
-        if (pod->visits[comparison->by_time[middle]].utc_us < next_start_us)
-            from = middle + 1;
-        else
-            until = middle;
-    }
-    return pod->visits[comparison->by_time[from - 1]].utc_us;
+    return pod->visits[comparison->by_time[first_since(comparison, next_start_us) - 1]].utc_us;
 }
 
 /* Is there a visit after VISIT, acknowledged by the same process, that was not lost? */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes room for one more element. Grows by an eighth: realloc(3) of musl moves pages and not
+/* Grows a full array by an eighth: realloc(3) of musl moves pages and not
  * bytes, so this is cheap and little is spare. Returns 0, or -1: no memory. */
 static int grow(void *array, size_t count, size_t *room, size_t size)
 {

@@ -50,11 +50,10 @@ int exchange_send(struct exchange *exchange, const char *prefix, const char *pat
                   const char *fields)
 {
     char buffer[URL_TARGET_MAX + URL_HOST_MAX + 256];
-    const struct url *url = &exchange->target->url;
-    bool is_ipv6 = strchr(url->host, ':') != NULL;
     struct text request = text_begin(buffer, sizeof buffer);
-    text_printf(&request, "GET %s%s HTTP/1.1\r\nHost: %s%s%s:%s\r\n%s\r\n", prefix, path,
-                is_ipv6 ? "[" : "", url->host, is_ipv6 ? "]" : "", url->port, fields);
+    text_printf(&request, "GET %s%s HTTP/1.1\r\nHost: ", prefix, path);
+    url_put_host(&request, &exchange->target->url);
+    text_printf(&request, "\r\n%s\r\n", fields);
     exchange->state = EXCHANGE_SENT;
     /* The send buffer of a connection without a request under way has room for it. */
     ssize_t sent = send_some(exchange->fd, request.data, request.length);

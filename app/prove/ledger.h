@@ -20,8 +20,8 @@ enum {
 enum event_kind {
     EVENT_RUN,    /* visiting begins, or goes on: `text` is the version of the prover */
     EVENT_LANE,   /* visits to a target over connections of a kind: `lane`, `word`, URL in `text` */
-    EVENT_SERVER, /* what /version of `pod` says first, or says anew: `text` is since when it runs,
-                     `word` its sync mode */
+    EVENT_SERVER, /* what /version of `pod` says, when it is met and whenever that changes: `text`
+                     is the start of the process, `word` its sync mode */
     EVENT_MARK,   /* the first `number` lines of the file of `pod` had this `hash` */
     EVENT_BASELINE, /* when `pod` was met its file had `number` lines with this `hash`; the first
                        and the last are in `word` and `text`, or "-" */

@@ -59,6 +59,15 @@ void put_duration(struct text *text, int64_t us)
         text_printf(text, "%lld min", (long long)us / 60000000);
 }
 
+void proof_set_grace(const struct proof *proof, struct pod_proof *pod)
+{
+    const char *sync = pod->pod->sync;
+    pod->grace_us = proof->grace_us != INT64_MAX    ? proof->grace_us
+                    : strcmp(sync, "interval") == 0 ? INT64_C(2000000)
+                    : strcmp(sync, "none") == 0     ? INT64_C(35000000)
+                                                    : 0;
+}
+
 static uint64_t faults(const struct evidence *evidence)
 {
     uint64_t count = evidence->cut;

@@ -26,10 +26,16 @@ struct proof {
     struct pod_proof *pods;
     unsigned pods_count;
     bool is_alone, requires_fault;
+    int64_t grace_us;     /* INT64_MAX: that of each pod's sync mode */
     int64_t max_gap_us;   /* INT64_MAX: any */
     uint64_t max_refused; /* UINT64_MAX: any */
     const char *failure;  /* why the prover itself failed, or NULL */
 };
+
+/* Sets the grace of POD, by its sync mode as far as that is known: in `interval` a sync begins once
+ * a second, and takes its time; without, Linux writes pages after up to 35 s
+ * (dirty_expire_centisecs and dirty_writeback_centisecs, proc_sys_vm(5)). */
+void proof_set_grace(const struct proof *proof, struct pod_proof *pod);
 
 /* Returns the verdict, with the last line of the report in *LINE, without its newline. */
 enum verdict proof_verdict(const struct proof *proof, struct text *line);

@@ -21,8 +21,7 @@ enum {
     KEPT_CONNECTIONS = 4, /* of a lane, so that it sees several pods of a Service */
     LATE_US = 100000,     /* a visit that is due for longer is missed */
     SECOND_US = 1000000,
-    RETRY_US =
-        100000, /* between two tries to find a pod; up to 32 times as long if it is not found */
+    RETRY_US = 100000, /* between two tries to find a pod, at first; see retry_us() */
     PROGRESS_US = 10 * SECOND_US,
     EVENTS_MAX = 256,
 };
@@ -65,7 +64,6 @@ struct work {
     const struct visiting *visiting;
     struct journal *journal;
     struct proof *proof; /* NULL while baselines are read */
-    int64_t grace_us;
     int epoll, timer, signals;
     struct target_work targets[TARGETS_MAX];
     struct lane_work lanes[2 * TARGETS_MAX];
@@ -110,6 +108,11 @@ static void take_out(struct exchanges *list, struct exchange *exchange)
     *(exchange->previous ? &exchange->previous->next : &list->first) = exchange->next;
     *(exchange->next ? &exchange->next->previous : &list->last) = exchange->previous;
     list->count--;
+}
+
+static int64_t min_us(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
 }
 
 static int64_t now_us(const struct work *work)
@@ -399,7 +402,7 @@ static int64_t visit_due(struct work *work)
             target->next_due_us =
                 work->begun_us + (int64_t)(target->turn * SECOND_US / work->visiting->rate);
         }
-        next_us = target->next_due_us < next_us ? target->next_due_us : next_us;
+        next_us = min_us(next_us, target->next_due_us);
     }
     return next_us;
 }
@@ -588,10 +591,8 @@ static void end_reading(struct work *work)
         work->visiting->say("met pod %s: %llu lines in its file", reading->met->name,
                             (unsigned long long)reading->baseline.lines);
     } else if (reading->pod && !reading->is_unwanted) {
-        int64_t grace_us =
-            work->grace_us == INT64_MAX ? grace_of(reading->pod->pod->sync) : work->grace_us;
-        reading->pod->grace_us = grace_us;
-        comparison_end(&reading->pod->comparison, grace_us);
+        proof_set_grace(work->proof, reading->pod);
+        comparison_end(&reading->pod->comparison, reading->pod->grace_us);
         reading->pod->is_read = true;
         work->visiting->say("read the file of %s: %llu lines", reading->pod->pod->name,
                             (unsigned long long)reading->pod->comparison.lines);
@@ -702,8 +703,8 @@ static int64_t expire(struct work *work)
         next = exchange->next;
         if (exchange->deadline_us <= time_us)
             fail(work, exchange, "timeout");
-        else if (exchange->deadline_us < next_us)
-            next_us = exchange->deadline_us;
+        else
+            next_us = min_us(next_us, exchange->deadline_us);
         /* Only a file that is being read has its deadline moved. */
         if (next_us != INT64_MAX && exchange != work->reading.exchange)
             break;
@@ -725,14 +726,9 @@ static int64_t ask_versions(struct work *work)
             if (!is_asked && target_is_looked_up(target->target, &error))
                 complain(work, target, error ? gai_strerror(error) : strerror(errno));
         }
-        next_us = target->next_version_us < next_us ? target->next_version_us : next_us;
+        next_us = min_us(next_us, target->next_version_us);
     }
     return next_us;
-}
-
-static int64_t min_us(int64_t one, int64_t other)
-{
-    return one < other ? one : other;
 }
 
 /* Waits for events until UNTIL_US and handles them. */
@@ -894,15 +890,13 @@ const char *visit_targets(const struct visiting *visiting, struct journal *journ
     return failure;
 }
 
-void read_pods(const struct visiting *visiting, struct journal *journal, struct proof *proof,
-               int64_t grace_us)
+void read_pods(const struct visiting *visiting, struct journal *journal, struct proof *proof)
 {
     struct work *work = malloc(sizeof *work);
     if (!work)
         return;
     begin_work(work, visiting, journal);
     work->proof = proof;
-    work->grace_us = grace_us;
     if (open_work(work) == 0) {
         int64_t wait_ms =
             visiting->wait_ms > visiting->timeout_ms ? visiting->wait_ms : visiting->timeout_ms;
@@ -921,11 +915,4 @@ void read_pods(const struct visiting *visiting, struct journal *journal, struct 
     }
     journal_flush(journal);
     free(work);
-}
-
-int64_t grace_of(const char *sync)
-{
-    return strcmp(sync, "interval") == 0 ? 2 * SECOND_US
-           : strcmp(sync, "none") == 0   ? INT64_C(35) * SECOND_US
-                                         : 0;
 }

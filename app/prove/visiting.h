@@ -24,13 +24,7 @@ struct visiting {
 const char *visit_targets(const struct visiting *visiting, struct journal *journal);
 
 /* Reads the files of the pods of PROOF that are not read, until all are, WAIT_MS are over, or a
- * signal comes. GRACE_US is INT64_MAX for that of the pod's sync mode. JOURNAL may have no file. */
-void read_pods(const struct visiting *visiting, struct journal *journal, struct proof *proof,
-               int64_t grace_us);
-
-/* The grace of a sync mode in µs: in `interval` a sync begins once a second, and takes
- * its time; without, Linux writes
- * pages after up to 35 s (dirty_expire_centisecs and dirty_writeback_centisecs, proc_sys_vm(5)). */
-int64_t grace_of(const char *sync);
+ * signal comes. JOURNAL may have no file. */
+void read_pods(const struct visiting *visiting, struct journal *journal, struct proof *proof);
 
 #endif
