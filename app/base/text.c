@@ -28,6 +28,12 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
+void text_array(struct text *text, const char *const *strings)
+{
+    while (*strings)
+        text_string(text, *strings++);
+}
+
 /* Not printf(3), which takes several times as long: pages and heads are full of numbers. */
 void text_number(struct text *text, uint64_t number)
 {

@@ -18,9 +18,13 @@ struct text {
 /* Returns an empty text in BUFFER. BUFFER has SIZE > 0 bytes and must outlive the text. */
 struct text text_begin(char *buffer, size_t size);
 
-/* Append LENGTH bytes, a string, a decimal number, or the output of printf(3). */
+/* Append LENGTH bytes, a string, strings up to a NULL, a decimal number, or the output of
+ * printf(3).
+ */
 void text_bytes(struct text *text, const void *data, size_t length);
 void text_string(struct text *text, const char *string);
+void text_array(struct text *text, const char *const *strings) __attribute__((noinline));
+#define text_strings(text, ...) text_array(text, (const char *const[]){__VA_ARGS__, NULL})
 void text_number(struct text *text, uint64_t number);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vprintf(struct text *text, const char *format, va_list arguments)

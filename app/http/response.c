@@ -121,10 +121,11 @@ void response_head(struct response_defaults *defaults, struct response *response
 }
 
 void response_stream(struct response_defaults *defaults, struct response *response,
-                     const char *type, uint64_t length)
+                     const char *type, const char *fields, uint64_t length)
 {
-    char field[48];
-    struct text framing = text_begin(field, sizeof field);
+    char all_fields[RESPONSE_FIELDS_MAX + 48];
+    struct text framing = text_begin(all_fields, sizeof all_fields);
+    text_string(&framing, fields);
     if (length != UINT64_MAX) {
         text_string(&framing, "Content-Length: ");
         text_number(&framing, length);
@@ -134,5 +135,5 @@ void response_stream(struct response_defaults *defaults, struct response *respon
     } else {
         text_string(&framing, "Transfer-Encoding: chunked\r\n");
     }
-    response_head(defaults, response, type, field);
+    response_head(defaults, response, type, all_fields);
 }

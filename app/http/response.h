@@ -36,6 +36,6 @@ void response_head(struct response_defaults *defaults, struct response *response
 /* Writes the head of a long response. Its body of LENGTH bytes comes from response->stream; if
  * LENGTH is UINT64_MAX, in chunks, or for HTTP/1.0 until the end of the connection. */
 void response_stream(struct response_defaults *defaults, struct response *response,
-                     const char *type, uint64_t length);
+                     const char *type, const char *fields, uint64_t length);
 
 #endif

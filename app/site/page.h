@@ -5,13 +5,13 @@
 #ifndef PAGE_H
 #define PAGE_H
 
-#include "log/sample.h"
+#include "base/text.h"
 #include "log/visit_log.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PAGE_MAX = 8192 };
+enum { PAGE_MAX = 8192, PAGE_START_MAX = 4096 /* bytes of page_start() */ };
 
 struct page_visit {
     uint64_t number;
@@ -21,19 +21,16 @@ struct page_visit {
     unsigned before_count;             /* RECENT_LINES at most */
 };
 
-/* Header fields of every page. They forbid scripts and loading anything from anywhere. */
+/* Header fields of every page. They forbid scripts and loading anything from anywhere. The icon is
+ * in the page, as a data: URI. */
 extern const char page_fields[];
+
+/* Appends the start of a page: its style and icon, with the accent of POD, and its title. */
+void page_start(struct text *text, const char *title, const char *pod);
 
 size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
 
 /* The page for a visit that could not be recorded, for REASON. */
 size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
-
-/* The HTML before and after the rows of the table of visits. There are COUNT visits, LISTED of them
- * in the table. The plot has POINTS_COUNT <= SAMPLE_POINTS points. */
-size_t page_of_visits_head(const char *pod, uint64_t count, uint64_t listed,
-                           const struct sample_point *points, unsigned points_count, char *html,
-                           size_t size);
-extern const char page_of_visits_foot[];
 
 #endif

@@ -8,6 +8,7 @@ static const struct {
     [MEDIA_TEXT] = {"text/plain", "text/plain; charset=utf-8"},
     [MEDIA_HTML] = {"text/html", "text/html; charset=utf-8"},
     [MEDIA_JSON] = {"application/json", "application/json"},
+    [MEDIA_CSV] = {"text/csv", "text/csv; charset=utf-8; header=present"},
     [MEDIA_METRICS] = {"text/plain", "text/plain; version=0.0.4; charset=utf-8"},
 };
 
@@ -46,10 +47,11 @@ void respond_head(struct worker *worker, struct response *response, enum metrics
 }
 
 void respond_stream(struct worker *worker, struct response *response, enum metrics_path path,
-                    enum media_type type, struct stream *stream, uint64_t length)
+                    enum media_type type, const char *fields, struct stream *stream,
+                    uint64_t length)
 {
     metrics_count_response(path, 200);
-    response_stream(&worker->defaults, response, media_types[type].field, length);
+    response_stream(&worker->defaults, response, media_types[type].field, fields, length);
     if (response->head_only || length == 0)
         stream->end(stream);
     else

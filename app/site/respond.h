@@ -5,7 +5,7 @@
 #include "site/metrics.h"
 #include "site/site.h"
 
-enum media_type { MEDIA_TEXT, MEDIA_HTML, MEDIA_JSON, MEDIA_METRICS };
+enum media_type { MEDIA_TEXT, MEDIA_HTML, MEDIA_JSON, MEDIA_CSV, MEDIA_METRICS };
 
 /* The quality of TYPE in the Accept field of REQUEST: 0 to 1000 (request.h). */
 int media_quality(const struct request *request, enum media_type type);
@@ -31,6 +31,7 @@ void respond_head(struct worker *worker, struct response *response, enum metrics
 /* Responds with the body of LENGTH bytes that STREAM produces; UINT64_MAX: the length is unknown.
  * STREAM is ended with the response. */
 void respond_stream(struct worker *worker, struct response *response, enum metrics_path path,
-                    enum media_type type, struct stream *stream, uint64_t length);
+                    enum media_type type, const char *fields, struct stream *stream,
+                    uint64_t length);
 
 #endif

@@ -3,6 +3,7 @@
 #include "log/timestamp.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -14,9 +15,6 @@ enum {
 
 #define JSON_NUMBER "\"visit\": "
 #define JSON_TIME ", \"time\": \""
-#define HTML_NUMBER "<tr><td>"
-#define HTML_TIME "<td><time>"
-#define HTML_END "</time>\n"
 
 void row_json(struct text *text, uint64_t number, const char *line)
 {
@@ -29,11 +27,11 @@ void row_json(struct text *text, uint64_t number, const char *line)
 
 void row_html(struct text *text, uint64_t number, const char *line)
 {
-    text_string(text, HTML_NUMBER);
+    text_string(text, "<tr><td>");
     text_number(text, number);
-    text_string(text, HTML_TIME);
+    text_string(text, "<td><time>");
     text_bytes(text, line, TIMESTAMP_LENGTH);
-    text_string(text, HTML_END);
+    text_string(text, "</time>\n");
 }
 
 struct row_position rows_start(const struct reader *reader)
@@ -59,7 +57,7 @@ static const struct {
 } shapes[] = {
     [ROWS_TEXT] = {"", "\t", "\n", 0, 1, 1, 6},
     [ROWS_JSON] = {",\n{" JSON_NUMBER, JSON_TIME, "\"}", 12, 11, 2, 0},
-    [ROWS_HTML] = {HTML_NUMBER, HTML_TIME, HTML_END, 8, 10, 8, 0},
+    [ROWS_CSV] = {"", ",", "\n", 0, 1, 1, 0},
 };
 
 static bool is_visit(const char *line)
@@ -143,7 +141,7 @@ static void put_row(struct text *text, enum row_format format, const struct row_
         text_printf(text, "%s\n{\"visit\": %llu, \"time\": null}", position->after_row ? "," : "",
                     (unsigned long long)position->number);
     else if (!position->mid_line)
-        text_printf(text, "<tr><td>%llu<td>not a visit\n", (unsigned long long)position->number);
+        text_printf(text, "%llu,\n", (unsigned long long)position->number);
 }
 
 /* Appends the rows of the lines in BLOCK. Stops before an incomplete line. If BLOCK begins with
@@ -182,6 +180,54 @@ ssize_t rows_next(const struct reader *reader, enum row_format format,
         if (got < 0)
             return -1;
         put_block(text, format, position, block, (size_t)got);
+    }
+    assert(!text->overflowed);
+    return (ssize_t)(text->length - before);
+}
+
+/* Appends the rows of the lines at the end of BLOCK, of which LENGTH bytes end at *POSITION. Stops
+ * before a line that begins before the block. If BLOCK ends with that line, it is longer than a
+ * block and is passed in parts. */
+static void put_block_newest_first(struct text *text, uint64_t last, struct row_position *position,
+                                   const char *block, size_t length)
+{
+    for (size_t end = length; end > 0 && position->number >= last && space_left(text) >= ROW_MAX;) {
+        /* Not the newline of the line itself. */
+        const char *newline = memrchr(block, '\n', position->mid_line ? end : end - 1);
+        size_t start = newline ? (size_t)(newline + 1 - block) : 0;
+        bool is_whole = newline || position->offset == end;
+        if (!is_whole && end < length)
+            break;
+        if (!position->mid_line && is_whole && end - start == LINE_LENGTH &&
+            is_visit(block + start)) {
+            row_html(text, position->number, block + start);
+        } else if (!position->mid_line) {
+            text_string(text, "<tr><td>");
+            text_number(text, position->number);
+            text_string(text, "<td>not a visit\n");
+        }
+        position->mid_line = !is_whole;
+        position->number -= is_whole;
+        position->offset -= end - start;
+        end = start;
+    }
+}
+
+ssize_t rows_newest_first(const struct reader *reader, uint64_t last, struct row_position *position,
+                          struct text *text)
+{
+    char block[BLOCK_MAX];
+    size_t before = text->length;
+    for (unsigned blocks = 0; blocks < BLOCKS_MAX && position->number >= last &&
+                              position->offset > 0 && space_left(text) >= ROW_MAX;
+         blocks++) {
+        size_t size = position->offset < BLOCK_MAX ? (size_t)position->offset : BLOCK_MAX;
+        ssize_t got = reader_read(reader, position->offset - size, block, size);
+        if (got >= 0 && (size_t)got != size)
+            errno = EIO; /* another process has shortened the file */
+        if (got < 0 || (size_t)got != size)
+            return -1;
+        put_block_newest_first(text, last, position, block, size);
     }
     assert(!text->overflowed);
     return (ssize_t)(text->length - before);

@@ -95,7 +95,8 @@ assert_is_file() { "$@" | cmp - "$data/visits.txt"; }
   assert_is_file jq -r '.visits[].time' "$BATS_TEST_TMPDIR/json"
   assert_equal "$(jq -c '[.pod, .count, (.visits | map(.visit) == [range(1; 2001)])]' "$BATS_TEST_TMPDIR/json")" "[\"$(hostname)\",2000,true]"
   get '/visits?format=html&tail=2000' >"$BATS_TEST_TMPDIR/html"
-  assert_is_file sed -n 's/^<tr><td>[0-9]*<td><time>\(.*\)<\/time>$/\1/p' "$BATS_TEST_TMPDIR/html"
+  sed -n 's/^<tr><td>[0-9]*<td><time>\(.*\)<\/time>$/\1/p' "$BATS_TEST_TMPDIR/html" >"$BATS_TEST_TMPDIR/newest-first"
+  assert_is_file tac "$BATS_TEST_TMPDIR/newest-first"
   run get '/visits?format=json&tail=2'
   assert_equal "$(jq -c '[.count, (.visits | map(.visit))]' <<<"$output")" '[2000,[1999,2000]]'
 }

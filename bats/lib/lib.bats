@@ -303,7 +303,7 @@ connection.close()' "$BATS_TEST_TMPDIR/response"
   }
   refuses nonsense "build.sh: there is no suite nonsense; there are: lint unit lib app"
   refuses lint/shell "there is no file lint/shell; there are: none"
-  refuses unit/nonsense "there is no file unit/nonsense; there are: unit/baseline"
+  refuses unit/nonsense "there is no file unit/nonsense; there are: unit/accent unit/baseline"
   refuses app/nonsense "there is no file app/nonsense; there are: app/arm64 app/binary"
   refuses lib/lib:nonsense "no test of lib/lib matches 'nonsense'; there are:"
   assert_line "  try repeats a command until it succeeds, and gives up after the last attempt"

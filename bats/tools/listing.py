@@ -9,8 +9,9 @@
                                                  taken by others; ends them since nothing reads them
     listing.py --port P --file FILE searched     visits are made while the program searches for the first line to list
     listing.py --port P --file FILE long         visits are made while the program skips a long line, the second of three
+    listing.py --port P --file FILE plotted      visits are made while the program counts those of a year for the plot
 
-For all but the last, FILE has many equal lines. Exits with 1, and says why, if a listing mixes two files, looks whole
+For all but the last two, FILE has many equal lines. Exits with 1, and says why, if a listing mixes two files, looks whole
 although it is not, or keeps visitors waiting.
 """
 
@@ -188,8 +189,12 @@ def long(options):
     visit_until(options, "/visits?format=json", lambda body: b'"visit": 3' in body)
 
 
+def plotted(options):
+    visit_until(options, "/visits?format=html", lambda body: b"</html>" in body)
+
+
 def main():
-    kinds = {"replaced": replaced, "shortened": shortened, "searched": searched, "long": long, "killed": ended,
+    kinds = {"plotted": plotted, "replaced": replaced, "shortened": shortened, "searched": searched, "long": long, "killed": ended,
              "stopped": ended, "evicted": ended, "silent": ended}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
