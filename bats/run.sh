@@ -214,7 +214,7 @@ suite_lib() {
 
 suite_app() {
   local both status=0
-  need test
+  need test browser
   choose_architectures
   cmd_app "${both[@]}"
   [ ${#both[@]} = 0 ] || prepare_emulation

@@ -28,6 +28,8 @@ declare -A PACKAGES=(
   [node]="mmdebstrap debian-archive-keyring"
   # for the bats files
   [test]="musl-tools parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
+  # the pages as a person sees them, and a font to see them in
+  [browser]="chromium fonts-dejavu-core python3"
   # power loss, full pools and shares: file systems on loop devices, and in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs gcc libfuse3-dev"
   [chart]="jq"
