@@ -150,6 +150,12 @@ cmd_bench() { # [SECONDS | --quick]: speed and size, beside nginx, lighttpd and 
   cmd bats/tools/bench "$BUILD/web-app" "$BUILD/plain/web-app" "$BUILD/bench" "$@"
 }
 
+cmd_pictures() { # bats/page.png and bats/visits.png, the pictures in README.md, of the pages as they are now
+  need browser
+  cmd_app
+  cmd bats/tools/pictures "$BUILD/web-app" "$ROOT/bats"
+}
+
 cmd_clean() { # remove build/
   cmd rm -rf "$BUILD"
 }
