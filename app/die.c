@@ -36,7 +36,7 @@ __attribute__((format(printf, 2, 0))) static size_t make_line(char *buffer, cons
     char *line = buffer + 1;
     struct text text = text_begin(line, LINE_SIZE);
     text_string(&text, "web-app: ");
-    text_vprintf(&text, format, arguments);
+    (void)text_vprintf(&text, format, arguments);
     /* A path or an option may contain a newline. The message must stay one line. */
     for (size_t i = 0; i < text.length; i++)
         if ((unsigned char)line[i] < ' ' || line[i] == 127)

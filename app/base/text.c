@@ -1,7 +1,6 @@
 #include "base/text.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 struct text text_begin(char *buffer, size_t size)
@@ -49,20 +48,8 @@ void text_printf(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    text_vprintf(text, format, arguments);
+    (void)text_vprintf(text, format, arguments);
     va_end(arguments);
-}
-
-void text_vprintf(struct text *text, const char *format, va_list arguments)
-{
-    size_t available = text->size - text->length;
-    int printed = vsnprintf(text->data + text->length, available, format, arguments);
-    if (printed < 0 || (size_t)printed >= available) {
-        text->overflowed = true;
-        text->length += strlen(text->data + text->length);
-    } else {
-        text->length += (size_t)printed;
-    }
 }
 
 int parse_number(const char *digits, size_t length, uint64_t minimum, uint64_t maximum,

@@ -27,7 +27,11 @@ void text_array(struct text *text, const char *const *strings) __attribute__((no
 #define text_strings(text, ...) text_array(text, (const char *const[]){__VA_ARGS__, NULL})
 void text_number(struct text *text, uint64_t number);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_vprintf(struct text *text, const char *format, va_list arguments)
+
+/* Appends the output of printf(3), and returns the length of all of it. Aborts the program at a
+ * conversion other than s, c, d, i, u, x and %; they may have the flags - and 0, a width, a precision
+ * (s alone) and the lengths l, ll and z. */
+size_t text_vprintf(struct text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
 /* Parses LENGTH decimal digits, and nothing else, as a number from MINIMUM to MAXIMUM. Returns 0,

@@ -1,6 +1,8 @@
 #include "base/text.h"
 #include "tap.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,8 +96,57 @@ static void expect_numbers(void)
     ok(parse_number("123", 2, 0, 99, &number) == 0 && number == 12, "only LENGTH bytes are read");
 }
 
+/* The program's own formatting makes what the C library's printf(3) makes. */
+static void expect_formats(void)
+{
+    char wanted[600], got[600];
+    struct text text;
+    bool right = true;
+#define CHECK(...)                                                                                 \
+    do {                                                                                           \
+        text = text_begin(got, sizeof got);                                                        \
+        text_printf(&text, __VA_ARGS__);                                                           \
+        (void)snprintf(wanted, sizeof wanted, __VA_ARGS__);                                        \
+        if (strcmp(got, wanted) != 0 || text.length != strlen(wanted))                             \
+            right = ok(false, "'%s' is '%s'", got, wanted);                                        \
+    } while (0)
+    static const long long numbers[] = {0,   1,       -1,      9,         10,        -10,
+                                        255, INT_MAX, INT_MIN, INT64_MAX, INT64_MIN, UINT32_MAX};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        long long number = numbers[i];
+        CHECK("%d|%i|%u|%x", (int)number, (int)number, (unsigned)number, (unsigned)number);
+        CHECK("%lld|%llu|%llx|%ld|%lu|%zu|%zx", number, (unsigned long long)number,
+              (unsigned long long)number, (long)number, (unsigned long)number, (size_t)number,
+              (size_t)number);
+        CHECK("%4d|%04d|%-4d|%1d|%09ld|%08zx|%6llu", (int)number, (int)number, (int)number,
+              (int)number, (long)number, (size_t)number, (unsigned long long)number);
+        for (int width = 0; width < 25; width++)
+            CHECK("%*lld|%0*lld|%-*lld|", width, number, width, number, width, number);
+    }
+    for (int width = 0; width < 8; width++)
+        for (int precision = 0; precision < 8; precision++)
+            CHECK("%*.*s|%-*.*s|", width, precision, "visit", width, precision, "visit");
+    CHECK("%s%c%%%s%5c|%-3c|", "", '%', "\xff", 'a', 'b');
+    CHECK("%s", "");
+    CHECK("plain");
+    CHECK("%0255d|%.3s", 7, "abcdef");
+    ok(right, "text is formatted as by printf(3)");
+    /* The bytes after the precision are not read, so there need not be a NUL. */
+    char *three = malloc(3);
+    memcpy(three, "abc", 3);
+    text = text_begin(got, sizeof got);
+    text_printf(&text, "%.3s|%.*s", three, 2, three);
+    ok(strcmp(got, "abc|ab") == 0, "a string is read up to its precision");
+    free(three);
+    char narrow[4];
+    text = text_begin(narrow, sizeof narrow);
+    text_printf(&text, "%8d", 1);
+    ok(text.overflowed && strcmp(narrow, "   ") == 0, "a padded number is truncated");
+}
+
 void test_text(void)
 {
+    expect_formats();
     expect_appending();
     expect_truncation();
     expect_numbers();
