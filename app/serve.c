@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* Each connection needs a descriptor. RESERVED descriptors are for files and for the connections of
  * the admin port, so that many visitors cannot use them up. Returns how many of the CONNECTIONS are
@@ -84,6 +85,21 @@ static void open_or_exit(struct visit_log *log)
         exit(EXIT_FAILED);
 }
 
+/* The admin loop must not ask for it: a lost volume may hold the call for ever. */
+static void observe_volume(struct visit_log *log)
+{
+    struct log_snapshot range;
+    struct log_file *file;
+    struct statvfs volume = {0};
+    if (visit_log_snapshot(log, &range, &file) == 0) {
+        if (fstatvfs(range.fd, &volume) != 0)
+            volume.f_blocks = 0;
+        log_file_release(file);
+    }
+    metrics_set_volume((uint64_t)volume.f_blocks * volume.f_frsize,
+                       (uint64_t)volume.f_bavail * volume.f_frsize);
+}
+
 static void housekeeping(struct visit_log *log, enum sync_mode sync, struct reporter *reporter)
 {
     struct recovery recovery;
@@ -100,6 +116,7 @@ static void housekeeping(struct visit_log *log, enum sync_mode sync, struct repo
     if (refused && !visit_log_is_stale(refused))
         report_state(reporter, refused, errors);
     report_state(reporter, fault, errors);
+    observe_volume(log);
     /* Sync even while nothing can be written: visits acknowledged earlier must still become
      * durable. */
     if (sync == SYNC_INTERVAL) {

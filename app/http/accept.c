@@ -67,9 +67,11 @@ static bool evict(struct acceptor *acceptor)
         return false;
     if (!connection)
         connection = slowest(acceptor);
-    if (connection)
-        connections_abort(acceptor->connections, connection);
-    return connection != NULL;
+    if (!connection)
+        return false;
+    connections_abort(acceptor->connections, connection);
+    loop_group_count_evicted(acceptor->member);
+    return true;
 }
 
 static const struct listeners *listeners_of(const struct acceptor *acceptor)

@@ -34,18 +34,20 @@ struct connection {
     int64_t tag;           /* of its deferred request */
     uint32_t input_length, output_length, output_sent;
     uint32_t piece_length, piece_sent; /* of the stream's current piece, with its framing */
-    uint32_t events;                   /* the events that epoll(7) reports */
-    uint32_t unacknowledged;           /* bytes, at the last check in this state; 0: no check yet */
-    uint32_t commit;                   /* number of the last commit of one of its requests */
+    uint32_t came_us;        /* when its request was complete: `polled_us` of connections.h */
+    uint32_t unacknowledged; /* bytes, at the last check in this state; 0: no check yet */
+    uint32_t commit;         /* number of the last commit of one of its requests */
     int socket;
     enum connection_state state;
+    uint8_t events;                       /* the events that epoll(7) reports */
     bool keep_alive, head_only, http_1_0; /* of the current request */
+    bool timed;                           /* the handler is told when its response has been sent */
     bool linger;  /* the client may still send bytes that will not be read */
     bool awaited; /* the next commit waits for its next request: see connections_await() */
     uint8_t late; /* how often in turn a commit has waited in vain; up to LATE_MAX */
 };
 
-_Static_assert(sizeof(struct connection) <= 128, "ten thousand idle connections must cost little");
+_Static_assert(sizeof(struct connection) <= 104, "ten thousand idle connections must cost little");
 
 struct connection_list {
     struct connection *first, *last;

@@ -65,7 +65,7 @@ void connections_set_state(struct connections *connections, struct connection *c
 }
 
 void connections_set_events(struct connections *connections, struct connection *connection,
-                            uint32_t events)
+                            uint8_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = connection};
     if (connection->events != events &&

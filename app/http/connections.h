@@ -16,6 +16,7 @@ struct connections {
     bool draining;              /* idle connections have a shorter time limit */
     int64_t now_ms;             /* clock_ms(), as of this iteration */
     int64_t polled_ms;          /* the same, as of the last epoll_wait(2) */
+    uint32_t polled_us;         /* the same in microseconds, modulo 2^32 */
     uint32_t commits;           /* how many commits there were; it may overflow */
     unsigned awaited;           /* connections that the next commit waits for */
     /* Each state has one time limit, so the first connection of a list expires first. No timer and
@@ -42,7 +43,7 @@ void connections_set_slow(struct connections *connections, struct connection *co
 
 /* Makes epoll(7) report EVENTS of CONNECTION, and no others, from now on. */
 void connections_set_events(struct connections *connections, struct connection *connection,
-                            uint32_t events);
+                            uint8_t events);
 
 /* Makes epoll(7) report no more events of CONNECTION: it cannot be told to ignore errors. */
 void connections_forget(struct connections *connections, struct connection *connection);

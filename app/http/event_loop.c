@@ -128,7 +128,9 @@ static bool iterate(struct event_loop *loop, int timeout_ms)
     publish(loop, 0);
     int count = epoll_wait(connections->epoll, events, EVENTS_MAX, timeout_ms);
     loop->more_events = count == EVENTS_MAX;
-    connections->now_ms = connections->polled_ms = clock_ms();
+    int64_t now_ns = clock_ns();
+    connections->now_ms = connections->polled_ms = now_ns / 1000000;
+    connections->polled_us = (uint32_t)(now_ns / 1000);
     publish(loop, connections->now_ms);
     http1_handle_ready(&loop->http1);
     for (int i = 0; i < count; i++) {

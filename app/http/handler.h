@@ -23,6 +23,7 @@ struct response {
     size_t length;         /* out */
     struct stream *stream; /* out: produces the rest of the body; or NULL */
     int64_t tag;           /* out: of a deferred request. in: of the one to respond to */
+    bool timed;            /* out: call sent() when all of it is sent; not for a stream */
 };
 
 /* All functions are called on the loop's thread, with the handler's CONTEXT. Deferred requests are
@@ -49,6 +50,9 @@ struct handler {
     void (*respond)(void *context, unsigned index, struct response *response);
     /* Begins the next batch. */
     void (*reset)(void *context);
+    /* The kernel has taken the last byte of a timed response, DURATION_US microseconds after
+     * epoll_wait(2) had reported the last byte of its request. */
+    void (*sent)(void *context, uint32_t duration_us);
 };
 
 #endif

@@ -36,6 +36,9 @@ static void finish_response(struct http1 *http1, struct connection *connection)
 {
     struct connections *connections = http1->connections;
     assert(!connection->output && !connection->stream);
+    if (connection->timed)
+        http1->handler->sent(http1->handler->context,
+                             (uint32_t)(clock_ns() / 1000) - connection->came_us);
     connections_set_events(connections, connection, EPOLLIN);
     if (connection->keep_alive) {
         connections_set_state(connections, connection,
@@ -171,6 +174,7 @@ static void send_response(struct http1 *http1, struct connection *connection,
                           const struct response *response)
 {
     connection->keep_alive = response->keep_alive;
+    connection->timed = response->timed;
     connection->stream = response->stream;
     connection->piece_sent = 0;
     /* The end of the connection ends a body in HTTP/1.0. If the process is killed, the kernel must
@@ -266,6 +270,7 @@ static void handle_request(struct http1 *http1, struct connection *connection,
     connection->keep_alive = request->keep_alive;
     connection->head_only = request->head_only;
     connection->http_1_0 = request->http_1_0;
+    connection->came_us = http1->connections->polled_us;
     connections_has_come(http1->connections, connection);
     http1->has_request = true;
     struct response response = new_response(http1, connection);

@@ -14,6 +14,7 @@ struct loop_group {
     struct listeners *listeners;
     unsigned connections_max;
     _Atomic unsigned connections; /* of all loops */
+    _Atomic uint64_t evicted;
     pthread_mutex_t lock;
     unsigned members_open; /* loops that have not left; under the lock */
     unsigned members_count, members_max;
@@ -51,6 +52,16 @@ unsigned loop_group_connections_max(const struct loop_group *group)
 unsigned loop_group_connections(const struct loop_group *group)
 {
     return atomic_load_explicit(&group->connections, memory_order_relaxed);
+}
+
+void loop_group_count_evicted(struct loop_member *member)
+{
+    atomic_fetch_add_explicit(&member->group->evicted, 1, memory_order_relaxed);
+}
+
+uint64_t loop_group_evicted(const struct loop_group *group)
+{
+    return atomic_load_explicit(&group->evicted, memory_order_relaxed);
 }
 
 void loop_group_join(struct loop_group *group, struct loop_member *member)

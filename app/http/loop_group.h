@@ -44,6 +44,12 @@ unsigned loop_group_connections_max(const struct loop_group *group);
 /* The number of open connections of all loops. */
 unsigned loop_group_connections(const struct loop_group *group);
 
+/* Counts a connection that was evicted. To be called under the lock. */
+void loop_group_count_evicted(struct loop_member *member);
+
+/* The number of connections that were evicted so far. */
+uint64_t loop_group_evicted(const struct loop_group *group);
+
 /* Adds MEMBER to GROUP. To be called before the first loop of the group runs. */
 void loop_group_join(struct loop_group *group, struct loop_member *member);
 

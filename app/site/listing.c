@@ -132,6 +132,7 @@ struct listing {
     uint64_t count;         /* lines of the file */
     uint64_t first, end;    /* number of the first visit by time, and the number after the last */
     uint64_t row, rows_end; /* the same of the visits to list */
+    bool is_sent;           /* its sending has begun */
     bool end_found;         /* the range of `reader` ends at `rows_end` */
     struct reader reader;
     struct history *history;          /* of HTML; else NULL */
@@ -369,6 +370,12 @@ static ssize_t send_raw(struct stream *stream, int socket, size_t size, bool *re
 static void end(struct stream *stream)
 {
     struct listing *listing = (struct listing *)stream;
+    bool is_complete = stream->send ? listing->reader.offset == listing->reader.range.size
+                                    : listing->at.part == AT_END;
+    if (listing->is_sent)
+        metrics_count_listing(-1);
+    if (listing->is_sent && !is_complete)
+        metrics_count_aborted_listing();
     log_file_release(listing->file);
     free(listing->history);
     free(listing);
@@ -468,6 +475,9 @@ void listing_respond(struct worker *worker, const struct request *request,
     else if (choice.format == ROWS_CSV || choice.format == ROWS_RAW)
         text_strings(&fields, "Content-Disposition: attachment; filename=\"", listing->pod,
                      choice.format == ROWS_CSV ? "-visits.csv\"\r\n" : "-visits.txt\"\r\n");
+    listing->is_sent = !response->head_only && length > 0;
+    if (listing->is_sent)
+        metrics_count_listing(1);
     respond_stream(worker, response, METRICS_VISITS, formats[choice.format].type, buffer,
                    &listing->stream, length);
 }

@@ -56,9 +56,29 @@ static struct histogram sync_batch = {
     .sum_divisor = 1,
 };
 
+static const char visit_labels[][8] = {"0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01",
+                                       "0.025",   "0.05",   "0.1",   "0.25",   "1",     "10"};
+_Static_assert(sizeof visit_labels / sizeof *visit_labels <= BUCKETS_MAX, "each has a bound");
+static struct histogram visit_duration = {
+    .labels = visit_labels,
+    .bounds = {250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 10000000},
+    .bounds_count = sizeof visit_labels / sizeof *visit_labels,
+    .sum_divisor = 1000000,
+};
+
+static const char state_labels[][8] = {
+    [LOG_CLOSED] = "closed",
+    [LOG_OPEN] = "open",
+    [LOG_STALE] = "stale",
+    [LOG_FAILED] = "failed",
+};
+enum { STATES = sizeof state_labels / sizeof *state_labels };
+
 static _Atomic uint64_t requests[METRICS_PATHS][CODES];
 static _Atomic uint64_t errors[REASONS];
 static _Atomic uint64_t dropped_lines;
+static _Atomic uint64_t listings, aborted_listings;
+static _Atomic uint64_t volume_size, volume_available;
 
 static void add(_Atomic uint64_t *counter, uint64_t number)
 {
@@ -109,6 +129,16 @@ uint64_t metrics_errors(void)
     return sum;
 }
 
+void metrics_count_listing(int change)
+{
+    add(&listings, (uint64_t)change);
+}
+
+void metrics_count_aborted_listing(void)
+{
+    add(&aborted_listings, 1);
+}
+
 void metrics_count_dropped_line(void)
 {
     add(&dropped_lines, 1);
@@ -134,6 +164,17 @@ void metrics_observe_sync(uint64_t nanoseconds)
         observe(&sync_duration, nanoseconds);
 }
 
+void metrics_observe_visit(uint64_t microseconds)
+{
+    observe(&visit_duration, microseconds);
+}
+
+void metrics_set_volume(uint64_t size, uint64_t available)
+{
+    volume_size = size;
+    volume_available = available;
+}
+
 static void put_family(struct text *text, const char *name, const char *type, const char *help)
 {
     text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -143,6 +184,7 @@ static void put_histogram(struct text *text, const char *name, const char *help,
                           const struct histogram *histogram)
 {
     unsigned long long total = 0, sum = get(&histogram->sum), divisor = histogram->sum_divisor;
+    int digits = divisor == 1000000 ? 6 : 9;
     put_family(text, name, "histogram", help);
     for (unsigned i = 0; i < histogram->bounds_count; i++) {
         total += get(&histogram->counts[i]);
@@ -153,7 +195,7 @@ static void put_histogram(struct text *text, const char *name, const char *help,
     if (divisor == 1)
         text_printf(text, "%s_sum %llu\n", name, sum);
     else
-        text_printf(text, "%s_sum %llu.%09llu\n", name, sum / divisor, sum % divisor);
+        text_printf(text, "%s_sum %llu.%0*llu\n", name, sum / divisor, digits, sum % divisor);
     text_printf(text, "%s_count %llu\n", name, total);
 }
 
@@ -196,11 +238,23 @@ static void put_process(struct text *text)
                   limit.rlim_cur);
 }
 
+/* The size is read once: it may be set to 0 meanwhile. */
+static void put_volume(struct text *text)
+{
+    uint64_t size = get(&volume_size);
+    if (size == 0)
+        return;
+    put_value(text, "web_app_volume_size_bytes", "gauge", "Size of the volume of visits.txt.",
+              size);
+    put_value(text, "web_app_volume_available_bytes", "gauge", "Space left on this volume.",
+              get(&volume_available));
+}
+
 size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t size)
 {
     struct text text = text_begin(buffer, size);
     /* A counter that starts at 0 and jumps would be taken for that many visits in a moment. */
-    if (!gauges->unread) {
+    if (gauges->state != LOG_CLOSED) {
         put_value(&text, "web_app_visits_total", "counter", "Visits in visits.txt.",
                   gauges->visits);
         put_value(&text, "web_app_visits_file_bytes", "gauge", "Size of visits.txt.",
@@ -211,6 +265,9 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
     for (unsigned i = 0; i < REASONS; i++)
         text_printf(&text, "web_app_visit_errors_total{reason=\"%s\"} %llu\n", reason_labels[i],
                     get(&errors[i]));
+    put_histogram(&text, "web_app_visit_duration_seconds",
+                  "Time from the request of a recorded visit to the last byte of its response.",
+                  &visit_duration);
     put_histogram(&text, "web_app_sync_duration_seconds", "Duration of an fdatasync of visits.txt.",
                   &sync_duration);
     put_histogram(&text, "web_app_sync_batch_visits", "Visits recorded together in one batch.",
@@ -223,6 +280,21 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
                             path_labels[path], codes[i], get(&requests[path][i]));
     put_value(&text, "web_app_connections", "gauge", "Open connections of visitors.",
               gauges->connections);
+    put_value(&text, "web_app_connections_max", "gauge", "Limit of open connections of visitors.",
+              gauges->connections_max);
+    put_value(&text, "web_app_connections_evicted_total", "counter",
+              "Connections closed at the limit to make room for new ones.", gauges->evicted);
+    put_value(&text, "web_app_listings", "gauge", "Listings of visits that are being sent.",
+              get(&listings));
+    put_value(&text, "web_app_listings_aborted_total", "counter",
+              "Listings that ended before their last byte.", get(&aborted_listings));
+    put_value(&text, "web_app_ready", "gauge", "Whether /readyz responds with 200.", gauges->ready);
+    put_family(&text, "web_app_visit_log_state", "gauge",
+               "The state of visits.txt has the value 1.");
+    for (unsigned i = 0; i < STATES; i++)
+        text_printf(&text, "web_app_visit_log_state{state=\"%s\"} %d\n", state_labels[i],
+                    i == gauges->state);
+    put_volume(&text);
     put_value(&text, "web_app_log_lines_dropped_total", "counter",
               "Lines of the log that stderr did not take.", get(&dropped_lines));
     put_family(&text, "web_app_build_info", "gauge", "The running version; the value is always 1.");

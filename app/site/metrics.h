@@ -3,6 +3,8 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include "log/visit_log.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,10 @@ void metrics_count_errors(int error, unsigned count);
 /* Returns how many visits could not be recorded so far. */
 uint64_t metrics_errors(void);
 
+/* Counts a listing whose sending begins (+1) or ends (-1), and one that was not sent to its end. */
+void metrics_count_listing(int change);
+void metrics_count_aborted_listing(void);
+
 /* Counts a line of the log that was not written. */
 void metrics_count_dropped_line(void);
 
@@ -35,11 +41,20 @@ void metrics_count_dropped_line(void);
 void metrics_observe_batch(unsigned visits);
 void metrics_observe_sync(uint64_t nanoseconds);
 
+/* Observes how long a recorded visit was in the server: from its request to the last byte of its
+ * response, in microseconds. */
+void metrics_observe_visit(uint64_t microseconds);
+
+/* The volume that holds the visits, in bytes. A size of 0: it is not known. */
+void metrics_set_volume(uint64_t size, uint64_t available);
+
 /* Values that are known elsewhere. */
 struct metrics_gauges {
-    bool unread; /* `visits` and `file_bytes` are not known yet, and left out */
-    uint64_t visits, file_bytes;
-    unsigned connections;
+    enum visit_log_state state;
+    bool ready;
+    uint64_t visits, file_bytes; /* left out while CLOSED: they are not known */
+    unsigned connections, connections_max;
+    uint64_t evicted; /* connections */
     const char *version;
 };
 

@@ -25,12 +25,17 @@ static void respond_version(struct worker *worker, struct response *response)
     respond(worker, response, METRICS_VERSION, 200, MEDIA_JSON, "", body.length);
 }
 
+/* The errno that keeps visits from being recorded, or 0. */
+static int fault_of(const struct server *server)
+{
+    int fault = visit_log_fault(server->log);
+    return !fault && server->stuck ? ETIMEDOUT : fault;
+}
+
 static void respond_readiness(struct worker *worker, struct response *response)
 {
-    int fault = visit_log_fault(worker->server->log);
+    int fault = fault_of(worker->server);
     bool draining = worker->server->draining;
-    if (!fault && worker->server->stuck)
-        fault = ETIMEDOUT;
     struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
     if (!draining && !fault) {
         respond_text(worker, response, METRICS_READYZ, 200, "ready\n");
@@ -45,10 +50,13 @@ static void respond_readiness(struct worker *worker, struct response *response)
 static void respond_metrics(struct worker *worker, struct response *response)
 {
     struct server *server = worker->server;
-    struct metrics_gauges gauges = {.unread = server->log->state == LOG_CLOSED,
+    struct metrics_gauges gauges = {.state = server->log->state,
+                                    .ready = !server->draining && fault_of(server) == 0,
                                     .visits = server->log->count,
                                     .file_bytes = server->log->size,
                                     .connections = loop_group_connections(server->visitors),
+                                    .connections_max = loop_group_connections_max(server->visitors),
+                                    .evicted = loop_group_evicted(server->visitors),
                                     .version = WEB_APP_VERSION};
     size_t length = metrics_write(&gauges, response_body(response), RESPONSE_BODY_MAX);
     respond(worker, response, METRICS_METRICS, 200, MEDIA_METRICS, "", length);

@@ -69,7 +69,8 @@ static struct worker *new_worker(struct server *server, struct loop_group *group
                          .commit = server->settings->sync_always ? batch_submit : batch_commit,
                          .is_committed = batch_is_committed,
                          .respond = visit_respond,
-                         .reset = batch_reset};
+                         .reset = batch_reset,
+                         .sent = visit_sent};
     response_defaults_init(&worker->defaults, server->pod_field);
     worker->loop = event_loop_new(group, &worker->handler, server->settings->idle_timeout_ms);
     worker->batch.loop = worker->loop;

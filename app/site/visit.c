@@ -78,6 +78,7 @@ void visit_respond(void *context, unsigned index, struct response *response)
     }
     const char(*line)[LINE_LENGTH] = &batch->lines[RECENT_LINES + index];
     uint64_t number = batch->first + index;
+    response->timed = true;
     if (json) {
         respond_json(worker, response, number, *line);
         return;
@@ -87,4 +88,10 @@ void visit_respond(void *context, unsigned index, struct response *response)
     struct page_visit visit = {number, *line, worker->server->pod, line - before, before};
     size_t length = page_of_visit(&visit, response_body(response), RESPONSE_BODY_MAX);
     respond(worker, response, METRICS_ROOT, 200, MEDIA_HTML, page_fields, length);
+}
+
+void visit_sent(void *context, uint32_t duration_us)
+{
+    (void)context;
+    metrics_observe_visit(duration_us);
 }

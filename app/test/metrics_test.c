@@ -16,8 +16,14 @@ static bool has_line(const char *text, const char *line)
 
 void test_metrics(void)
 {
-    struct metrics_gauges gauges = {
-        .visits = 17, .file_bytes = 561, .connections = 3, .version = "1.2.3"};
+    struct metrics_gauges gauges = {.state = LOG_STALE,
+                                    .ready = true,
+                                    .visits = 17,
+                                    .file_bytes = 561,
+                                    .connections = 3,
+                                    .connections_max = 64,
+                                    .evicted = 5,
+                                    .version = "1.2.3"};
     static char text[METRICS_MAX];
     metrics_count_response(METRICS_ROOT, 200);
     metrics_count_response(METRICS_ROOT, 200);
@@ -27,6 +33,14 @@ void test_metrics(void)
     metrics_count_errors(ENOENT, 1);
     metrics_count_errors(EINPROGRESS, 2);
     metrics_count_dropped_line();
+    metrics_count_listing(1);
+    metrics_count_listing(1);
+    metrics_count_listing(-1);
+    metrics_count_aborted_listing();
+    metrics_observe_visit(250);
+    metrics_observe_visit(251);
+    metrics_observe_visit(10000001);
+    metrics_set_volume(1000, 900);
     metrics_observe_batch(1);
     metrics_observe_batch(3);
     metrics_observe_batch(513);
@@ -37,6 +51,21 @@ void test_metrics(void)
         "web_app_visits_total 17",
         "web_app_visits_file_bytes 561",
         "web_app_connections 3",
+        "web_app_connections_max 64",
+        "web_app_connections_evicted_total 5",
+        "web_app_listings 1",
+        "web_app_listings_aborted_total 1",
+        "web_app_ready 1",
+        "web_app_visit_log_state{state=\"open\"} 0",
+        "web_app_visit_log_state{state=\"stale\"} 1",
+        "web_app_volume_size_bytes 1000",
+        "web_app_volume_available_bytes 900",
+        "web_app_visit_duration_seconds_bucket{le=\"0.00025\"} 1",
+        "web_app_visit_duration_seconds_bucket{le=\"0.0005\"} 2",
+        "web_app_visit_duration_seconds_bucket{le=\"10\"} 2",
+        "web_app_visit_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "web_app_visit_duration_seconds_sum 10.000502",
+        "web_app_visit_duration_seconds_count 3",
         "web_app_build_info{version=\"1.2.3\"} 1",
         "web_app_http_requests_total{path=\"/\",code=\"200\"} 2",
         "web_app_http_requests_total{path=\"other\",code=\"404\"} 1",
@@ -61,10 +90,12 @@ void test_metrics(void)
     ok(strstr(text, "\nprocess_open_fds ") && strstr(text, "\nprocess_resident_memory_bytes "),
        "there are metrics of the process");
     static char again[sizeof text];
-    struct metrics_gauges unread = {.unread = true, .version = ""};
+    struct metrics_gauges unread = {.state = LOG_CLOSED, .version = ""};
+    metrics_set_volume(0, 0);
     (void)metrics_write(&unread, again, sizeof again);
     ok(!strstr(again, "web_app_visits_total") && !strstr(again, "web_app_visits_file_bytes"),
        "before the file has been read its lines are not exported as 0");
+    ok(!strstr(again, "web_app_volume"), "nor is a volume of unknown size");
     (void)metrics_write(&gauges, again, sizeof again);
     char *start = strstr(text, "\nprocess_start_time_seconds ");
     start[1 + strcspn(start + 1, "\n")] = '\0';
