@@ -29,8 +29,8 @@ void text_number(struct text *text, uint64_t number);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Appends the output of printf(3), and returns the length of all of it. Aborts the program at a
- * conversion other than s, c, d, i, u, x and %; they may have the flags - and 0, a width, a precision
- * (s alone) and the lengths l, ll and z. */
+ * conversion other than s, c, d, i, u, x and %; they may have the flags - and 0, a width, a
+ * precision (s alone) and the lengths l, ll and z. */
 size_t text_vprintf(struct text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 

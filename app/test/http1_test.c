@@ -1,5 +1,6 @@
 /* Tests one connection at a time, without a loop: what its client sends and reads, when it expires,
  * and how a long response is framed. */
+#include "base/clock.h"
 #include "base/io.h"
 #include "http/http1.h"
 #include "samples.h"
@@ -140,6 +141,66 @@ static void read_rest(int64_t since_ms, const char *bytes)
        "a client continues its request");
     http1_continue(&http1, connection, EPOLLIN);
     end_connection(connection, client);
+}
+
+static unsigned sent_count;
+static uint32_t sent_after_us;
+
+static void note_sent(void *context, uint32_t duration_us)
+{
+    (void)context;
+    sent_count++;
+    sent_after_us = duration_us;
+}
+
+/* The longest response, whose length is not that of a buffer. */
+static bool take_timed(void *context, const struct request *request, struct response *response)
+{
+    (void)context, (void)request;
+    memset(response->data, 'a', RESPONSE_MAX);
+    response->length = RESPONSE_MAX - 1;
+    response->timed = true;
+    return true;
+}
+
+static void send_request(struct connection *connection, int client)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    ok(write(client, request, sizeof request - 1) == sizeof request - 1,
+       "a client sends a request");
+    connections.polled_us = (uint32_t)(clock_ns() / 1000) - 2500000;
+    http1_continue(&http1, connection, EPOLLIN);
+}
+
+/* A client with a small receive buffer, so that the kernel takes its response in parts. */
+static void expect_time_until_sent(void)
+{
+    static const struct handler timed = {.request = take_timed, .sent = note_sent};
+    static const struct handler untimed = {.request = take, .sent = note_sent};
+    static char bytes[RESPONSE_MAX];
+    int client = -1, small = 4096;
+    start();
+    sent_count = 0;
+    http1.handler = &timed;
+    struct connection *connection = old_connection(CONNECTION_IDLE, &client);
+    (void)setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    send_request(connection, client);
+    ok(connection->output && sent_count == 0,
+       "a response of which the kernel has taken a part is not sent");
+    for (int i = 0; i < 100 && connection->output; i++) {
+        ok(sent_count == 0 && read(client, bytes, sizeof bytes) > 0, "the client reads a part");
+        http1_continue(&http1, connection, EPOLLOUT);
+    }
+    same(sent_count, 1, "the handler is told once that all of it is sent");
+    ok(sent_after_us >= 2500000 && sent_after_us < 60000000,
+       "its time starts when its request came: %u us", sent_after_us);
+    http1.handler = &untimed;
+    while (read(client, bytes, sizeof bytes) > 0)
+        continue;
+    send_request(connection, client);
+    same(sent_count, 1, "it is not told of the next response, which is not timed");
+    end_connection(connection, client);
+    stop();
 }
 
 static void expect_in_time(void)
@@ -396,6 +457,7 @@ void test_http1(void)
     expect_idle_timeout();
     expect_input();
     expect_in_time();
+    expect_time_until_sent();
     expect_progress();
     expect_lingering();
     expect_awaited();
