@@ -151,7 +151,7 @@ cmd_bench() { # [SECONDS | --quick]: speed and size, beside nginx, lighttpd and 
 }
 
 cmd_pictures() { # bats/page.png and bats/visits.png, the pictures in README.md, of the pages as they are now
-  need browser
+  need_browser
   cmd_app
   cmd bats/tools/pictures "$BUILD/web-app" "$ROOT/bats"
 }

@@ -214,7 +214,8 @@ suite_lib() {
 
 suite_app() {
   local both status=0
-  need test browser
+  need test
+  need_browser
   choose_architectures
   cmd_app "${both[@]}"
   [ ${#both[@]} = 0 ] || prepare_emulation

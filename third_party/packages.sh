@@ -29,7 +29,7 @@ declare -A PACKAGES=(
   # for the bats files
   [test]="musl-tools parallel patch jq curl strace procps psmisc iproute2 util-linux python3 wrk netcat-openbsd faketime"
   # the pages as a person sees them, and a font to see them in
-  [browser]="chromium fonts-dejavu-core python3"
+  [browser]="chromium fonts-dejavu-core"
   # power loss, full pools and shares: file systems on loop devices, and in user space
   [power]="xfsprogs e2fsprogs btrfs-progs mount bindfs gcc libfuse3-dev"
   [chart]="jq"
@@ -61,6 +61,14 @@ need() {
     die "these packages are missing; install them and try again: sudo apt-get install ${missing[*]}"
   fi
   step "install packages: ${missing[*]}" install_packages "${missing[@]}"
+}
+
+# need_browser: installs Debian's Chromium, unless there is a browser that the tests know. Ubuntu has none in a package.
+need_browser() {
+  if command -v chromium google-chrome >/dev/null || [ -z "$(find_debian_mirror)" ]; then
+    return
+  fi
+  need browser
 }
 
 install_packages() {

@@ -1,4 +1,4 @@
-# The pages in a real browser, which is Debian's Chromium.
+# The pages in a real browser: Debian's Chromium, or Chrome.
 
 load ../lib/mutants
 
@@ -8,7 +8,7 @@ browser() {
 }
 
 setup() {
-  requires command:chromium
+  command -v chromium google-chrome >/dev/null || skip_or_fail "this machine lacks chromium and google-chrome"
   others=()
 }
 

@@ -136,7 +136,7 @@ syncs_slowly() {
 
 @test "readiness and the state of the file are exported, and change with them" {
   start_web_app
-  local first=$admin_port first_pid=$pid
+  local first=$pid
   assert_equal "$(metric web_app_ready)" 1
   assert_equal "$(metric web_app_visit_log_state\{state=\"open\"\})" 1
   assert_equal "$(metric web_app_visit_log_state\{state=\"closed\"\})" 0
@@ -145,7 +145,7 @@ syncs_slowly() {
   assert_equal "$(metric web_app_ready)" 0
   assert_equal "$(metric web_app_visit_log_state\{state=\"closed\"\})" 1
   assert_equal "$(admin /metrics | grep -c '^web_app_volume')" 0
-  kill "$first_pid"
+  kill "$first"
   becomes web_app_ready 1
   becomes web_app_visit_log_state\{state=\"open\"\} 1
   # While it drains it is not ready.

@@ -69,7 +69,7 @@ class Browser:
             os.dup2(104, 4)
 
         self.process = subprocess.Popen(
-            ["chromium", *SWITCHES, "--user-data-dir=" + self.directory, "about:blank"], preexec_fn=place_pipes,
+            [shutil.which("chromium") or "google-chrome", *SWITCHES, "--user-data-dir=" + self.directory, "about:blank"], preexec_fn=place_pipes,
             pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)
