@@ -82,10 +82,10 @@ assert_no() {
 
 @test "it is stripped, and small" {
   small() {
-    # 214,928 bytes with the gcc 12 of Debian 12: the file grows by whole pages of 4096 bytes. On arm64 264,152, of which
+    # 219,280 bytes with the gcc 12 of Debian 12: the file grows by whole pages of 4096 bytes. On arm64 264,384, of which
     # many are zeros: there a page may have 64 KB, and what is protected ends with one.
-    local size bound=215040
-    [ "$arch" != arm64 ] || bound=264192
+    local size bound=219648
+    [ "$arch" != arm64 ] || bound=266240
     run readelf --wide --sections "$binary"
     refute_output --regexp '\.symtab|\.debug|\.note\.gnu\.build-id' || return
     size=$(stat -c %s "$binary")
