@@ -127,7 +127,7 @@ struct listing_position {
 struct listing {
     struct stream stream;
     struct log_file *file; /* a reference: keeps the file open */
-    const char *pod;
+    const struct server *server;
     struct choice choice;
     uint64_t count;         /* lines of the file */
     uint64_t first, end;    /* number of the first visit by time, and the number after the last */
@@ -193,7 +193,7 @@ static void put_html_head(struct text *text, const struct listing *listing)
 {
     const struct choice *choice = &listing->choice;
     uint64_t selected = is_by_time(choice) ? listing->end - listing->first : listing->count;
-    page_start(text, "Visits", listing->pod);
+    page_start(text, "Visits", &listing->server->frame);
     text_string(text, "<main>\n<h1>");
     put_count(text, selected);
     text_string(text, selected == 1 ? " visit</h1>\n" : " visits</h1>\n");
@@ -249,7 +249,7 @@ static void put_head(struct text *text, const struct listing *listing)
 {
     enum row_format format = listing->choice.format;
     if (format == ROWS_JSON)
-        text_printf(text, "{\"pod\": \"%s\", \"count\": %llu, \"visits\": [", listing->pod,
+        text_printf(text, "{\"pod\": \"%s\", \"count\": %llu, \"visits\": [", listing->server->pod,
                     (unsigned long long)listing->count);
     else if (format == ROWS_CSV)
         text_string(text, "visit,time\n");
@@ -431,7 +431,7 @@ static struct listing *new_listing(struct server *server, const struct choice *c
         return NULL;
     }
     listing->choice = *choice;
-    listing->pod = server->pod;
+    listing->server = server;
     listing->count = range.count;
     if (select_visits(listing, &range) != 0) {
         int saved_errno = errno;
@@ -473,7 +473,7 @@ void listing_respond(struct worker *worker, const struct request *request,
     if (choice.format == ROWS_HTML)
         text_string(&fields, page_fields);
     else if (choice.format == ROWS_CSV || choice.format == ROWS_RAW)
-        text_strings(&fields, "Content-Disposition: attachment; filename=\"", listing->pod,
+        text_strings(&fields, "Content-Disposition: attachment; filename=\"", worker->server->pod,
                      choice.format == ROWS_CSV ? "-visits.csv\"\r\n" : "-visits.txt\"\r\n");
     listing->is_sent = !response->head_only && length > 0;
     if (listing->is_sent)

@@ -71,8 +71,9 @@ static void put_mark(struct text *text, const struct accent *accent)
                  size, "'>", accent->mark, "</text></svg>");
 }
 
-void page_start(struct text *text, const char *title, const char *pod)
+void page_frame_init(struct page_frame *frame, const char *pod)
 {
+    struct text buffer = text_begin(frame->html, sizeof frame->html), *text = &buffer;
     const struct accent accent = accent_of(pod);
     text_bytes(text, start, sizeof start - 1);
     text_strings(text, ":root{--a:#", accent.light,
@@ -82,18 +83,29 @@ void page_start(struct text *text, const char *title, const char *pod)
                  "viewBox='0 0 32 32' fill='%23",
                  accent.light, "'>");
     put_mark(text, &accent);
-    text_strings(text, "\">\n<title>", title, " \xc2\xb7 ", pod,
+    text_string(text, "\">\n<title>");
+    frame->title_at = text->length;
+    text_strings(text, " \xc2\xb7 ", pod,
                  "</title>\n<header><svg viewBox='0 0 32 32' role=img aria-label='", accent.name,
                  " ", accent.shape, " ", accent.mark, "'>");
     put_mark(text, &accent);
     text_strings(text, "<b>", pod, "</b></header>\n");
+    assert(!text->overflowed);
+    frame->length = text->length;
+}
+
+void page_start(struct text *text, const char *title, const struct page_frame *frame)
+{
+    text_bytes(text, frame->html, frame->title_at);
+    text_string(text, title);
+    text_bytes(text, frame->html + frame->title_at, frame->length - frame->title_at);
 }
 
 size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
 {
     struct text text = text_begin(html, size);
     assert(visit->before_count <= RECENT_LINES);
-    page_start(&text, "Visit", visit->pod);
+    page_start(&text, "Visit", visit->frame);
     text_string(&text, "<main>\n<h1>Visit ");
     text_number(&text, visit->number);
     text_string(&text, "</h1>\n<p><time>");
@@ -109,10 +121,10 @@ size_t page_of_visit(const struct page_visit *visit, char *html, size_t size)
     return finish(&text);
 }
 
-size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size)
+size_t page_of_failure(const struct page_frame *frame, const char *reason, char *html, size_t size)
 {
     struct text text = text_begin(html, size);
-    page_start(&text, "Not now", pod);
+    page_start(&text, "Not now", frame);
     text_strings(
         &text,
         "<main>\n<h1>Not now</h1>\n<p>This visit could not be recorded, so it does not count: ",

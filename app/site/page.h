@@ -11,12 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PAGE_MAX = 8192, PAGE_START_MAX = 4096 /* bytes of page_start() */ };
+enum { PAGE_MAX = 8192, PAGE_START_MAX = 4096 /* bytes of page_start(), with a title */ };
+
+/* What all pages of a pod have in common. */
+struct page_frame {
+    char html[PAGE_START_MAX];
+    size_t title_at, length; /* where the title belongs, and the end */
+};
 
 struct page_visit {
     uint64_t number;
     const char *timestamp; /* TIMESTAMP_LENGTH bytes */
-    const char *pod;
+    const struct page_frame *frame;
     const char (*before)[LINE_LENGTH]; /* the lines before it, the oldest first */
     unsigned before_count;             /* RECENT_LINES at most */
 };
@@ -25,12 +31,15 @@ struct page_visit {
  * in the page, as a data: URI. */
 extern const char page_fields[];
 
-/* Appends the start of a page: its style and icon, with the accent of POD, and its title. */
-void page_start(struct text *text, const char *title, const char *pod);
+/* Makes the frame of the pages of POD: their style and icon, with its accent, and their header. */
+void page_frame_init(struct page_frame *frame, const char *pod);
+
+/* Appends the start of a page, up to its header. */
+void page_start(struct text *text, const char *title, const struct page_frame *frame);
 
 size_t page_of_visit(const struct page_visit *visit, char *html, size_t size);
 
 /* The page for a visit that could not be recorded, for REASON. */
-size_t page_of_failure(const char *pod, const char *reason, char *html, size_t size);
+size_t page_of_failure(const struct page_frame *frame, const char *reason, char *html, size_t size);
 
 #endif

@@ -181,6 +181,7 @@ struct server *server_open(const struct server_settings *settings, struct visit_
     server->owner = pthread_self();
     (void)pthread_mutex_init(&server->committer.lock, NULL);
     find_pod_name(server->pod);
+    page_frame_init(&server->frame, server->pod);
     note_start(server);
     (void)snprintf(server->pod_field, sizeof server->pod_field, "X-Pod: %s\r\n", server->pod);
     server->listeners = open_listeners("listen", settings->listen, message, size);

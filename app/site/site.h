@@ -8,6 +8,7 @@
 #include "log/progress.h"
 #include "log/timestamp.h"
 #include "log/visit_log.h"
+#include "site/page.h"
 #include "site/settings.h"
 
 #include <pthread.h>
@@ -43,6 +44,7 @@ struct server {
     char pod[65];
     char started[TIMESTAMP_LENGTH + 1]; /* as visits are written; "" if the clock is wrong */
     char pod_field[80];                 /* header field of every response */
+    struct page_frame frame;
     struct worker *admin;
     unsigned workers_count;
     struct worker *workers[];

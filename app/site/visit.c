@@ -12,15 +12,15 @@
 static void respond_not_recorded(struct worker *worker, struct response *response, bool json,
                                  int error)
 {
-    const char *pod = worker->server->pod;
     char reason[EXPLANATION_SIZE];
     explain_fault(error, reason);
     if (json) {
         struct text body = text_begin(response_body(response), RESPONSE_BODY_MAX);
-        text_printf(&body, "{\"error\": \"%s\", \"pod\": \"%s\"}\n", reason, pod);
+        text_printf(&body, "{\"error\": \"%s\", \"pod\": \"%s\"}\n", reason, worker->server->pod);
         respond_unavailable(worker, response, METRICS_ROOT, MEDIA_JSON, body.length);
     } else {
-        size_t length = page_of_failure(pod, reason, response_body(response), RESPONSE_BODY_MAX);
+        size_t length = page_of_failure(&worker->server->frame, reason, response_body(response),
+                                        RESPONSE_BODY_MAX);
         respond_unavailable(worker, response, METRICS_ROOT, MEDIA_HTML, length);
     }
 }
@@ -85,7 +85,7 @@ void visit_respond(void *context, unsigned index, struct response *response)
     }
     unsigned before = batch->before_count + index;
     before = before < RECENT_LINES ? before : RECENT_LINES;
-    struct page_visit visit = {number, *line, worker->server->pod, line - before, before};
+    struct page_visit visit = {number, *line, &worker->server->frame, line - before, before};
     size_t length = page_of_visit(&visit, response_body(response), RESPONSE_BODY_MAX);
     respond(worker, response, METRICS_ROOT, 200, MEDIA_HTML, page_fields, length);
 }

@@ -18,9 +18,12 @@ static const char *text_of(const struct page_visit *visit)
     return html;
 }
 
+static struct page_frame frame;
+
 static void expect_visit(void)
 {
-    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, RECENT_LINES};
+    page_frame_init(&frame, "chart-web-app-0");
+    struct page_visit visit = {17, lines[5], &frame, lines, RECENT_LINES};
     const char *html = text_of(&visit);
     ok(strstr(html, "<h1>Visit 17</h1>") != NULL, "the page shows the number of the visit");
     ok(strstr(html, "<time>2022-11-28 22:54:26.913511+03:00</time>") != NULL,
@@ -38,9 +41,9 @@ static void expect_visit(void)
        "the page loads nothing from anywhere: its icon is in it");
     ok(strstr(html, "prefers-color-scheme:dark") && strstr(html, "name=viewport"),
        "the page has styles for dark mode and small screens");
-    visit = (struct page_visit){1, lines[5], "chart-web-app-0", lines, 0};
+    visit = (struct page_visit){1, lines[5], &frame, lines, 0};
     ok(!strstr(text_of(&visit), "Before you"), "the first visit has no visits before it");
-    visit = (struct page_visit){UINT64_MAX, lines[5], "chart-web-app-0", lines, RECENT_LINES};
+    visit = (struct page_visit){UINT64_MAX, lines[5], &frame, lines, RECENT_LINES};
     ok(strstr(text_of(&visit), "<h1>Visit 18446744073709551615</h1>") != NULL,
        "the largest number fits");
 }
@@ -48,7 +51,7 @@ static void expect_visit(void)
 /* The sanitizer watches the end of each buffer. */
 static void expect_cuts(void)
 {
-    struct page_visit visit = {17, lines[5], "chart-web-app-0", lines, RECENT_LINES};
+    struct page_visit visit = {17, lines[5], &frame, lines, RECENT_LINES};
     bool right = true;
     char whole[PAGE_MAX];
     size_t length = page_of_visit(&visit, whole, sizeof whole);
@@ -56,11 +59,11 @@ static void expect_cuts(void)
         char *html = malloc(size);
         right = right && page_of_visit(&visit, html, size) == size - 1 &&
                 memcmp(html, whole, size - 1) == 0;
-        right = right && page_of_failure("pod", "No space left on device", html, size) < size;
+        right = right && page_of_failure(&frame, "No space left on device", html, size) < size;
         free(html);
     }
     ok(right, "a page is truncated to its buffer, at every size");
-    (void)page_of_failure("chart-web-app-0", "No space left on device", whole, sizeof whole);
+    (void)page_of_failure(&frame, "No space left on device", whole, sizeof whole);
     ok(strstr(whole, "No space left on device") && strstr(whole, "does not count"),
        "the page of a failure gives the reason, and says that the visit does not count");
 }
@@ -70,9 +73,10 @@ static void expect_bounds(void)
     char html[PAGE_MAX], pod[65];
     memset(pod, 'p', 64);
     pod[64] = '\0';
-    struct page_visit visit = {UINT64_MAX, lines[5], pod, lines, RECENT_LINES};
+    page_frame_init(&frame, pod);
+    struct page_visit visit = {UINT64_MAX, lines[5], &frame, lines, RECENT_LINES};
     struct text text = text_begin(html, PAGE_START_MAX);
-    page_start(&text, "Visits", pod);
+    page_start(&text, "Visits", &frame);
     ok(!text.overflowed, "the start of the page of the longest name fits");
     ok(page_of_visit(&visit, html, sizeof html) <= 4096, "the longest page has at most 4 KB");
 }
