@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -175,10 +174,10 @@ void report_state(struct reporter *reporter, int fault, uint64_t errors)
         return;
     }
     errors = metrics_errors();
-    char refused[64] = "";
     if (errors > reporter->errors)
-        (void)snprintf(refused, sizeof refused, "; %llu visits got 503 meanwhile",
-                       (unsigned long long)(errors - reporter->errors));
-    inform("ready again: %s/" VISITS_FILE " is writable%s", reporter->directory, refused);
+        inform("ready again: %s/" VISITS_FILE " is writable; %llu visits got 503 meanwhile",
+               reporter->directory, (unsigned long long)(errors - reporter->errors));
+    else
+        inform("ready again: %s/" VISITS_FILE " is writable", reporter->directory);
     reporter->errors = errors;
 }
