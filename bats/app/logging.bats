@@ -235,10 +235,10 @@ starts_with_full_pipe() {
 
 # --- As JSON.
 
-# start_json [OPTION...]: start_web_app with the log as JSON, noting the time.
+# start_json: start_web_app with the log as JSON; notes the time.
 start_json() {
   since=$EPOCHREALTIME
-  start_web_app --log-format json "$@"
+  start_web_app --log-format json
 }
 
 # json_log: `LEVEL MESSAGE` for each line of the log, all of which must be objects with a time since start_json.
