@@ -12,13 +12,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The first byte of a buffer is a newline, which ends a line that could be written only in part. */
 enum { LINE_SIZE = 1024, BUFFER_SIZE = 1 + LINE_SIZE, FLUSH_MS = 1000 };
 
-/* From warn() to the thread that writes: a pipe in packet mode, so that each read(2) returns one
- * line. When 16 lines are in it, write(2) fails at once (pipe(7); pipe2(2), O_DIRECT). */
+static bool is_json;
+
+/* From put_line() to the thread that writes: a pipe in packet mode, so that each read(2) returns
+ * one line. When 16 lines are in it, write(2) fails at once (pipe(7); pipe2(2), O_DIRECT). */
 static int queue[2] = {-1, -1};
 static _Atomic unsigned waiting; /* lines that the thread has not yet finished */
 static _Atomic unsigned dropped; /* lines that were dropped, since the log last said so */
@@ -29,14 +32,32 @@ static void drop_line(void)
     metrics_count_dropped_line();
 }
 
+static void put_json(struct text *text, const char *level, const char *message)
+{
+    static const char end[] = "\"}";
+    struct timespec now;
+    struct tm utc = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)gmtime_r(&now.tv_sec, &utc);
+    text_printf(
+        text, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\",\"level\":\"%s\",\"message\":\"",
+        utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+        now.tv_nsec / 1000, level);
+    text->size -= sizeof end - 1;
+    text_json(text, message);
+    text->size += sizeof end - 1;
+    text_string(text, end);
+}
+
 /* Fills in BUFFER, of BUFFER_SIZE bytes. Returns the length of the line after its first byte. */
-__attribute__((format(printf, 2, 0))) static size_t make_line(char *buffer, const char *format,
-                                                              va_list arguments)
+static size_t make_line(char *buffer, const char *level, const char *message)
 {
     char *line = buffer + 1;
     struct text text = text_begin(line, LINE_SIZE);
-    text_string(&text, "web-app: ");
-    (void)text_vprintf(&text, format, arguments);
+    if (is_json)
+        put_json(&text, level, message);
+    else
+        text_strings(&text, "web-app: ", message);
     /* A path or an option may contain a newline. The message must stay one line. */
     for (size_t i = 0; i < text.length; i++)
         if ((unsigned char)line[i] < ' ' || line[i] == 127)
@@ -82,16 +103,16 @@ static void write_directly(const char *buffer, size_t length)
 
 static void *write_lines(void *unused)
 {
-    char buffer[BUFFER_SIZE] = "\n";
+    char buffer[BUFFER_SIZE] = "\n", message[64];
     ssize_t length;
     (void)unused;
     while ((length = read(queue[0], buffer + 1, LINE_SIZE)) > 0) {
         bool is_written = write_line(buffer, (size_t)length);
         unsigned count = dropped;
         if (is_written && count > 0 && !is_ready(queue[0], POLLIN)) {
-            length = snprintf(buffer + 1, LINE_SIZE,
-                              "web-app: dropped %u log lines that stderr did not take\n", count);
-            if (write_line(buffer, (size_t)length))
+            (void)snprintf(message, sizeof message, "dropped %u log lines that stderr did not take",
+                           count);
+            if (write_line(buffer, make_line(buffer, "warning", message)))
                 dropped -= count;
         }
         waiting--;
@@ -106,7 +127,12 @@ static void flush_lines(void)
         (void)poll(NULL, 0, 1);
 }
 
-void warn_in_background(void)
+void log_as_json(void)
+{
+    is_json = true;
+}
+
+void log_in_background(void)
 {
     pthread_t thread;
     int fds[2];
@@ -120,36 +146,55 @@ void warn_in_background(void)
     queue[1] = fds[1];
 }
 
-__attribute__((format(printf, 1, 0))) static void put_line(const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void put_line(const char *level, const char *format,
+                                                           va_list arguments)
 {
-    char buffer[BUFFER_SIZE];
-    size_t length = make_line(buffer, format, arguments);
+    int saved = errno;
+    char buffer[BUFFER_SIZE], message[LINE_SIZE];
+    struct text text = text_begin(message, sizeof message);
+    (void)text_vprintf(&text, format, arguments);
+    size_t length = make_line(buffer, level, message);
     if (queue[1] < 0) {
         write_directly(buffer, length);
-        return;
+    } else {
+        waiting++;
+        if (write(queue[1], buffer + 1, length) < 0) {
+            waiting--;
+            drop_line();
+        }
     }
-    waiting++;
-    if (write(queue[1], buffer + 1, length) < 0) {
-        waiting--;
-        drop_line();
-    }
+    errno = saved;
+}
+
+void inform(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    put_line("info", format, arguments);
+    va_end(arguments);
 }
 
 void warn(const char *format, ...)
 {
-    int saved = errno;
     va_list arguments;
     va_start(arguments, format);
-    put_line(format, arguments);
+    put_line("warning", format, arguments);
     va_end(arguments);
-    errno = saved;
+}
+
+void alert(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    put_line("error", format, arguments);
+    va_end(arguments);
 }
 
 void die(int exit_code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    put_line(format, arguments);
+    put_line("error", format, arguments);
     va_end(arguments);
     exit(exit_code);
 }
@@ -161,7 +206,7 @@ _Noreturn void __assert_fail(const char *claim, const char *file, int line, cons
 _Noreturn void __assert_fail(const char *claim, const char *file, int line, const char *function)
 {
     (void)claim, (void)function;
-    warn("%s:%d: assertion failed", file, line);
+    alert("%s:%d: assertion failed", file, line);
     flush_lines();
     abort();
 }

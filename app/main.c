@@ -57,8 +57,11 @@ static int run(const struct verb_entry *verb, int count, char *const *arguments)
     struct options options = {0};
     if (!verb->options && count > 0)
         die(EXIT_USAGE, "%s takes no arguments", verb->name);
-    if (verb->options &&
-        options_parse(&options, verb->options, count, arguments, message, sizeof message) != 0)
+    bool is_usage = !verb->options || options_parse(&options, verb->options, count, arguments,
+                                                    message, sizeof message) == 0;
+    if (options.log_format == LOG_JSON)
+        log_as_json();
+    if (!is_usage)
         die(EXIT_USAGE, "%s", message);
     return verb->run(&options);
 }

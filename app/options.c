@@ -151,6 +151,13 @@ static int parse_sandbox(struct options *options, const char *value)
     return parse_name(value, sandbox_names, SANDBOX_PARTIAL, &options->sandbox);
 }
 
+static const char log_format_names[][12] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+
+static int parse_log_format(struct options *options, const char *value)
+{
+    return parse_name(value, log_format_names, LOG_JSON + 1, &options->log_format);
+}
+
 static int parse_tail(struct options *options, const char *value)
 {
     return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->tail);
@@ -329,6 +336,8 @@ static const struct option table[] = {
      "how long SIGTERM waits for open connections", parse_drain},
     {"sandbox", VERB_SERVE, "MODE", "auto", "auto, on or off",
      "gives up what serving does not need (on: or does not start)", parse_sandbox},
+    {"log-format", VERB_SERVE, "FORMAT", "text", "text or json",
+     "of the lines on stderr (json: an object a line)", parse_log_format},
     {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
     {"raw", VERB_VISITS, "", "", "no value",
      "the lines as they are in the file, without their numbers", parse_raw},
@@ -409,6 +418,7 @@ static const struct option *find_option(const char *name, size_t length, unsigne
 static int parse_environment(struct options *options, unsigned verb, char *message, size_t size)
 {
     char name[ENVIRONMENT_NAME_SIZE];
+    int result = 0;
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
             continue;
@@ -416,11 +426,12 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
         /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
-        if (value && *value && option->parse(options, value) != 0)
-            return complain(message, size, "%s=%s is not allowed; give %s", name, value,
-                            option->allowed);
+        if (value && *value && option->parse(options, value) != 0 && result == 0)
+            /* Not the end: the format that the log has is in a variable too. */
+            result = complain(message, size, "%s=%s is not allowed; give %s", name, value,
+                              option->allowed);
     }
-    return 0;
+    return result;
 }
 
 /* Parses one option. Its value follows "=" or is the next argument. Returns the number of arguments
@@ -462,17 +473,18 @@ int options_parse(struct options *ret_options, enum verb verb, int count, char *
     unsigned operands_max = verb == VERB_PROVE                ? OPERANDS_MAX
                             : verb & (VERB_CHECK | VERB_HELP) ? 1
                                                               : 0;
-    if (parse_environment(&options, verb, message, message_size) != 0)
-        return -1;
-    for (int i = 0; i < count;) {
+    int taken = parse_environment(&options, verb, message, message_size);
+    for (int i = 0; taken >= 0 && i < count;) {
         if (options.operands_count < operands_max && arguments[i][0] != '-') {
             options.operands[options.operands_count++] = arguments[i++];
             continue;
         }
-        int taken = parse_argument(&options, verb, count - i, arguments + i, message, message_size);
-        if (taken < 0)
-            return -1;
+        taken = parse_argument(&options, verb, count - i, arguments + i, message, message_size);
         i += taken;
+    }
+    if (taken < 0) {
+        ret_options->log_format = options.log_format;
+        return -1;
     }
     *ret_options = options;
     return 0;
@@ -585,8 +597,8 @@ void options_describe(const struct options *options, struct text *text)
 {
     text_printf(text,
                 "sync=%s timezone=%s workers=%u max-connections=%u idle-timeout=%ums drain=%ums "
-                "sandbox=%s",
+                "sandbox=%s log-format=%s",
                 sync_names[options->sync], options->timezone, options->workers,
                 options->max_connections, options->idle_timeout_ms, options->drain_ms,
-                sandbox_names[options->sandbox]);
+                sandbox_names[options->sandbox], log_format_names[options->log_format]);
 }

@@ -14,6 +14,8 @@ enum sync_mode { SYNC_ALWAYS, SYNC_INTERVAL, SYNC_NONE };
 /* Options are the first three. SANDBOX_PARTIAL: the machine has only a part of it. */
 enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
 
+enum log_format { LOG_TEXT, LOG_JSON };
+
 /* The verbs that take options, as bits of a set. */
 enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4, VERB_PROVE = 8, VERB_HELP = 16 };
 
@@ -30,6 +32,7 @@ struct options {
     unsigned idle_timeout_ms;
     unsigned drain_ms;
     enum sandbox sandbox;
+    enum log_format log_format;
     uint64_t tail; /* number of lines; UINT64_MAX: all */
     bool raw, json_lines, count, follow;
     const char *since, *until; /* NULL: any */
@@ -53,7 +56,8 @@ struct options {
 
 /* Parses the options of VERB. ARGUMENTS, COUNT of them after the verb, override environment
  * variables, which override defaults. Strings in RET_OPTIONS point into the environment and the
- * arguments. Returns 0, or -1 with one line in MESSAGE: what is wrong and what is allowed. */
+ * arguments. Returns 0, or -1 with one line in MESSAGE: what is wrong and what is allowed; of
+ * RET_OPTIONS it sets then the format of the log alone, as far as that is known. */
 int options_parse(struct options *ret_options, enum verb verb, int count, char *const *arguments,
                   char *message, size_t message_size);
 

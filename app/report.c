@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,8 +46,8 @@ static bool report_attribute(const char *directory)
                 (status.attributes & (IMMUTABLE | APPEND_ONLY));
         bool immutable = status.attributes & IMMUTABLE;
         if (found)
-            warn("cannot write %s/%s: it is %s; remove that with chattr -%c", directory, names[i],
-                 immutable ? "immutable" : "append-only", immutable ? 'i' : 'a');
+            alert("cannot write %s/%s: it is %s; remove that with chattr -%c", directory, names[i],
+                  immutable ? "immutable" : "append-only", immutable ? 'i' : 'a');
     }
     (void)close(fd);
     return found;
@@ -59,44 +58,44 @@ void report_fault(const char *directory, int fault)
     if (fault == EPERM && report_attribute(directory))
         return;
     if (fault == EWOULDBLOCK)
-        warn("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
+        alert("%s/" VISITS_FILE " is in use by another process; not ready, retrying", directory);
     else if (fault == EACCES && sandbox_excludes(directory))
-        warn("%s was moved or replaced, and the sandbox keeps to the one before: put it back, or "
-             "restart",
-             directory);
+        alert("%s was moved or replaced, and the sandbox keeps to the one before: put it back, or "
+              "restart",
+              directory);
     else if (fault == EACCES || fault == EPERM)
         /* In a rootless container the owner has another number: the container's root is the user
          * who started it. And SELinux denies what the owner and the mode allow. */
-        warn("cannot write to %s as user %u, group %u: change its owner, or run as its owner "
-             "(docker run --user \"$(id -u):$(id -g)\"; if rootless, Docker: --user 0:0, "
-             "Podman: --userns=keep-id); with SELinux mount it with :Z",
-             directory, (unsigned)geteuid(), (unsigned)getegid());
+        alert("cannot write to %s as user %u, group %u: change its owner, or run as its owner "
+              "(docker run --user \"$(id -u):$(id -g)\"; if rootless, Docker: --user 0:0, "
+              "Podman: --userns=keep-id); with SELinux mount it with :Z",
+              directory, (unsigned)geteuid(), (unsigned)getegid());
     else if (fault == EOPNOTSUPP || fault == ENOLCK)
-        warn("cannot use %s/" VISITS_FILE ": this file system lacks %s; name another --data-dir",
-             directory, fault == ENOLCK ? "flock" : "fsync");
+        alert("cannot use %s/" VISITS_FILE ": this file system lacks %s; name another --data-dir",
+              directory, fault == ENOLCK ? "flock" : "fsync");
     else if (fault == EISDIR || fault == ENXIO)
-        warn("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
-             directory);
+        alert("%s/" VISITS_FILE " is not a regular file; move it away, or name another --data-dir",
+              directory);
     else if (fault == ELOOP)
-        warn("%s/" VISITS_FILE
-             " is a symbolic link; name the directory it leads to with --data-dir",
-             directory);
+        alert("%s/" VISITS_FILE
+              " is a symbolic link; name the directory it leads to with --data-dir",
+              directory);
     else if (fault == ENOTDIR)
-        warn("%s is not a directory; name another --data-dir", directory);
+        alert("%s is not a directory; name another --data-dir", directory);
     else if (fault == ENOENT)
-        warn("cannot create %s: its parent directory does not exist", directory);
+        alert("cannot create %s: its parent directory does not exist", directory);
     else if (fault == ENOSPC || fault == EDQUOT || fault == EROFS || fault == EIO || fault == EFBIG)
-        warn("cannot write %s/" VISITS_FILE ": %s; not ready, retrying", directory,
-             strerror(fault));
+        alert("cannot write %s/" VISITS_FILE ": %s; not ready, retrying", directory,
+              strerror(fault));
     else
-        warn("cannot use %s/" VISITS_FILE ": %s", directory, strerror(fault));
+        alert("cannot use %s/" VISITS_FILE ": %s", directory, strerror(fault));
 }
 
 void report_durability_lost(const char *directory, int fault)
 {
-    warn("fdatasync of %s/" VISITS_FILE
-         " failed: %s: its durable content is unknown; restart to recover",
-         directory, strerror(fault));
+    alert("fdatasync of %s/" VISITS_FILE
+          " failed: %s: its durable content is unknown; restart to recover",
+          directory, strerror(fault));
 }
 
 bool is_transient(int fault)
@@ -116,7 +115,7 @@ void report_reading(const char *directory, int fault, int64_t *next_ms)
         *next_ms = now_ms + FIRST_MS;
     } else if (now_ms >= *next_ms) {
         explain_fault(fault, reason);
-        warn("not ready: %s, in %s", reason, directory);
+        inform("not ready: %s, in %s", reason, directory);
         *next_ms = now_ms + PAUSE_MS;
     }
 }
@@ -152,8 +151,8 @@ void report_reopened(struct reporter *reporter, uint64_t count, const struct rec
 {
     if (!may_report(reporter, true))
         return;
-    warn("reopened %s/" VISITS_FILE ": %llu visits", reporter->directory,
-         (unsigned long long)count);
+    inform("reopened %s/" VISITS_FILE ": %llu visits", reporter->directory,
+           (unsigned long long)count);
     report_recovery(reporter->directory, recovery);
 }
 
@@ -175,10 +174,10 @@ void report_state(struct reporter *reporter, int fault, uint64_t errors)
         return;
     }
     errors = metrics_errors();
-    char refused[64] = "";
     if (errors > reporter->errors)
-        (void)snprintf(refused, sizeof refused, "; %llu visits got 503 meanwhile",
-                       (unsigned long long)(errors - reporter->errors));
-    warn("ready again: %s/" VISITS_FILE " is writable%s", reporter->directory, refused);
+        inform("ready again: %s/" VISITS_FILE " is writable; %llu visits got 503 meanwhile",
+               reporter->directory, (unsigned long long)(errors - reporter->errors));
+    else
+        inform("ready again: %s/" VISITS_FILE " is writable", reporter->directory);
     reporter->errors = errors;
 }

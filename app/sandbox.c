@@ -261,11 +261,11 @@ static int restrict_files(const char *path)
 /* RESULT is that of the restriction by NAME. Returns whether it is in force. */
 static bool is_in_force(enum sandbox wanted, const char *name, int result)
 {
-    static const char format[] = "no %s here: %s; %s";
     if (wanted == SANDBOX_ON && result != 0)
-        die(EXIT_FAILED, format, name, strerror(errno), "--sandbox=auto would serve without it");
+        die(EXIT_FAILED, "no %s here: %s; --sandbox=auto would serve without it", name,
+            strerror(errno));
     if (result < 0)
-        warn(format, name, strerror(errno), "serving without it");
+        warn("no %s here: %s; serving without it", name, strerror(errno));
     return result == 0;
 }
 

@@ -145,8 +145,8 @@ static void report_start(const struct keeper *keeper)
     char described[512];
     struct text text = text_begin(described, sizeof described);
     options_describe(keeper->options, &text);
-    warn("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", keeper->addresses,
-         keeper->options->data_dir, (unsigned long long)keeper->log.count, text.data);
+    inform("serving on %s, visits in %s/" VISITS_FILE " (%llu so far), %s", keeper->addresses,
+           keeper->options->data_dir, (unsigned long long)keeper->log.count, text.data);
 }
 
 static void *keep(void *context)
@@ -211,8 +211,10 @@ static void check_volume(struct keeper *keeper, struct server *server)
     if (keeper->is_stuck == before)
         return;
     server_set_stuck(server, keeper->is_stuck);
-    warn(before ? "%s responds again" : "%s does not respond; not ready, waiting",
-         keeper->options->data_dir);
+    if (before)
+        inform("%s responds again", keeper->options->data_dir);
+    else
+        alert("%s does not respond; not ready, waiting", keeper->options->data_dir);
 }
 
 /* To exit now is as safe as to be killed. */
@@ -258,11 +260,11 @@ static void serve_until_drained(struct server *server, struct keeper *keeper,
         report_reading(options->data_dir, visit_log_fault(log), &next_report_ms);
         check_volume(keeper, server);
         if (has_signal && phase == SERVING)
-            warn("SIG%s: draining open connections for up to %u ms",
-                 received == SIGTERM  ? "TERM"
-                 : received == SIGINT ? "INT"
-                                      : "QUIT",
-                 options->drain_ms);
+            inform("SIG%s: draining open connections for up to %u ms",
+                   received == SIGTERM  ? "TERM"
+                   : received == SIGINT ? "INT"
+                                        : "QUIT",
+                   options->drain_ms);
         enum phase next = next_phase(phase, has_signal, visit_log_has_failed(log));
         if (next != phase) {
             unsigned drain_ms = next == DRAINING ? options->drain_ms : 0;
@@ -303,7 +305,7 @@ int serve(const struct options *given)
     if (!server)
         die(EXIT_FAILED, "%s", message);
     options.sandbox = sandbox_enter(options.sandbox, options.data_dir);
-    warn_in_background();
+    log_in_background();
     if (server_start(server, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     server_describe(server, keeper.addresses, sizeof keeper.addresses);
@@ -318,13 +320,13 @@ int serve(const struct options *given)
     if (!is_idle && visit_log_fault(log) == EINPROGRESS) {
         char reason[EXPLANATION_SIZE];
         explain_fault(EINPROGRESS, reason);
-        warn("stopped while %s", reason);
+        inform("stopped while %s", reason);
         return EXIT_OK;
     }
     if (is_idle && (visit_log_has_failed(log) || visit_log_close(log) != 0)) {
         report_durability_lost(options.data_dir, visit_log_fault(log));
         return EXIT_DURABILITY_LOST;
     }
-    warn("stopped with %llu visits recorded", (unsigned long long)log->count);
+    inform("stopped with %llu visits recorded", (unsigned long long)log->count);
     return EXIT_OK;
 }

@@ -52,6 +52,49 @@ void text_printf(struct text *text, const char *format, ...)
     va_end(arguments);
 }
 
+/* The length of the UTF-8 character at STRING (RFC 3629), or 0. */
+static size_t character_length(const char *string)
+{
+    const unsigned char *at = (const unsigned char *)string;
+    unsigned pair = at[0] < 0x80 ? 0 : at[0] * 256U + at[1];
+    size_t length = pair == 0                          ? 1
+                    : pair >= 0xc280 && pair <= 0xdfbf ? 2
+                    : pair >= 0xe0a0 && pair <= 0xefbf ? 3
+                    : pair >= 0xf090 && pair <= 0xf48f ? 4
+                                                       : 0;
+    if (pair >= 0xeda0 && pair <= 0xedbf) /* a surrogate */
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if (at[i] >> 6 != 2)
+            return 0;
+    return length;
+}
+
+void text_json(struct text *text, const char *string)
+{
+    for (size_t length; *string; string += length) {
+        char escape[sizeof "\\u0000"] = {'\\', *string};
+        const char *piece = string;
+        size_t size = length = character_length(string);
+        unsigned char c = (unsigned char)*string;
+        if (length == 0 || c < ' ' || c == 127) {
+            struct text escaped = text_begin(escape, sizeof escape);
+            text_printf(&escaped, "\\u%04x", length ? c : 0xfffd);
+            size = escaped.length;
+            length = 1;
+            piece = escape;
+        } else if (c == '"' || c == '\\') {
+            size = 2;
+            piece = escape;
+        }
+        if (size > text->size - 1 - text->length) {
+            text->overflowed = true;
+            return;
+        }
+        text_bytes(text, piece, size);
+    }
+}
+
 int parse_number(const char *digits, size_t length, uint64_t minimum, uint64_t maximum,
                  uint64_t *ret_number)
 {

@@ -34,6 +34,10 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 size_t text_vprintf(struct text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* Appends STRING as it stands between the quotes of a JSON string (RFC 8259). A byte that is not
+ * UTF-8 becomes U+FFFD. What does not fit is truncated between two characters. */
+void text_json(struct text *text, const char *string);
+
 /* Parses LENGTH decimal digits, and nothing else, as a number from MINIMUM to MAXIMUM. Returns 0,
  * or -1 if DIGITS is not such a number. */
 int parse_number(const char *digits, size_t length, uint64_t minimum, uint64_t maximum,

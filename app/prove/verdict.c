@@ -417,11 +417,7 @@ static void write_pod(struct output *output, const struct proof *proof, const st
 static void put_string(struct text *text, const char *string)
 {
     text_string(text, "\"");
-    for (const char *c = string; *c; c++)
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c > '~')
-            text_printf(text, "\\u%04x", (unsigned char)*c);
-        else
-            text_bytes(text, c, 1);
+    text_json(text, string);
     text_string(text, "\"");
 }
 

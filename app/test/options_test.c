@@ -28,9 +28,9 @@ static void expect_defaults(void)
        "the defaults are 8080, 8081, data, Europe/Moscow");
     ok(options.sync == SYNC_ALWAYS && options.workers == 1 && options.max_connections == 4096 &&
            options.idle_timeout_ms == 620000 && options.drain_ms == 5000 &&
-           options.sandbox == SANDBOX_AUTO,
+           options.sandbox == SANDBOX_AUTO && options.log_format == LOG_TEXT,
        "the defaults are sync always, 1 worker, 4096 connections, 620 s idle, 5 s of drain, "
-       "sandbox auto");
+       "sandbox auto, a log of text");
     ok(options.tail == UINT64_MAX && !options.raw && options.operands_count == 0,
        "the default listing is all lines, numbered");
 }
@@ -66,6 +66,11 @@ static void expect_values(void)
     ok(parse(VERB_SERVE, sandbox, &options, message) == 0 && options.sandbox == SANDBOX_ON &&
            parse(VERB_SERVE, off, &options, message) == 0 && options.sandbox == SANDBOX_OFF,
        "the sandbox may be on or off");
+    const char *json[ARGUMENTS_MAX] = {"--log-format=json"},
+               *text[ARGUMENTS_MAX] = {"--log-format=json", "--log-format=text"};
+    ok(parse(VERB_SERVE, json, &options, message) == 0 && options.log_format == LOG_JSON &&
+           parse(VERB_SERVE, text, &options, message) == 0 && options.log_format == LOG_TEXT,
+       "the log may be JSON or text");
     const char *visits[ARGUMENTS_MAX] = {"--tail", "5", "--raw"};
     ok(parse(VERB_VISITS, visits, &options, message) == 0 && options.tail == 5 && options.raw,
        "visits takes --tail and --raw");
@@ -162,6 +167,8 @@ static void expect_refusals(void)
         {VERB_SERVE, "--drain=1.5s", "ms, s or m"},
         {VERB_SERVE, "--sandbox=partial", "auto, on or off"},
         {VERB_SERVE, "--sandbox=", "auto, on or off"},
+        {VERB_SERVE, "--log-format=xml", "text or json"},
+        {VERB_SERVE, "--log-format=", "text or json"},
         {VERB_VISITS, "--tail=x", "a number"},
         {VERB_VISITS, "--tail=-1", "a number"},
         {VERB_VISITS, "--raw=1", "no value"},
@@ -244,8 +251,37 @@ static void expect_texts(void)
     ok(parse(VERB_SERVE, none, &options, message) == 0, "the defaults can be described");
     struct text text = text_begin(message, sizeof message);
     options_describe(&options, &text);
-    ok(strstr(message, "sync=always") && strstr(message, "drain=5000ms sandbox=auto"),
+    ok(strstr(message, "sync=always") &&
+           strstr(message, "drain=5000ms sandbox=auto log-format=text"),
        "the description is: %s", message);
+}
+
+/* The complaint about an option has the format of the log that is known by then. */
+static void expect_format_of_complaints(void)
+{
+    struct options options;
+    char message[512];
+    const char *wrong[ARGUMENTS_MAX] = {"--workers=0"},
+               *before[ARGUMENTS_MAX] = {"--log-format=json", "--workers=0"},
+               *after[ARGUMENTS_MAX] = {"--workers=0", "--log-format=json"},
+               *none[ARGUMENTS_MAX] = {0};
+    ok(parse(VERB_SERVE, wrong, &options, message) == -1 && options.log_format == LOG_TEXT,
+       "a complaint is text by default");
+    ok(parse(VERB_SERVE, before, &options, message) == -1 && options.log_format == LOG_JSON &&
+           parse(VERB_SERVE, after, &options, message) == -1 && options.log_format == LOG_TEXT,
+       "it is JSON after --log-format=json");
+    setenv("WEB_APP_LOG_FORMAT", "json", 1);
+    ok(parse(VERB_SERVE, wrong, &options, message) == -1 && options.log_format == LOG_JSON,
+       "it is JSON if the environment says so");
+    setenv("WEB_APP_LISTEN", "x", 1);
+    ok(parse(VERB_SERVE, none, &options, message) == -1 && options.log_format == LOG_JSON &&
+           strstr(message, "WEB_APP_LISTEN=x"),
+       "and if it is about a variable");
+    unsetenv("WEB_APP_LISTEN");
+    options.log_format = LOG_TEXT;
+    ok(parse(VERB_VISITS, wrong, &options, message) == -1 && options.log_format == LOG_TEXT,
+       "another verb ignores the variable");
+    unsetenv("WEB_APP_LOG_FORMAT");
 }
 
 void test_options(void)
@@ -255,5 +291,6 @@ void test_options(void)
     expect_proving();
     expect_refusals();
     expect_environment();
+    expect_format_of_complaints();
     expect_texts();
 }

@@ -38,6 +38,7 @@ options_of_help() {
   for value in 0 65 -1 1x "" 1.5 +1; do refused "a number from 1 to 64" "--workers=$value"; done
   for value in 0 1000001 many ""; do refused "a number from 1 to 1000000" "--max-connections=$value"; done
   for value in 5 5h 61m 3601s -1s s "" 1.5s "5 s"; do refused "ms, s or m" "--drain=$value"; done
+  for value in "" Json xml "json "; do refused "text or json" "--log-format=$value"; done
   for value in 0s 999ms 1441m 86401s 620 1d -1s ""; do refused "from 1s to 1440m" "--idle-timeout=$value"; done
 }
 
@@ -103,7 +104,7 @@ options_of_help() {
 @test "the start-up line has the defaults" {
   unset TZ
   start_web_app
-  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+$'
+  assert log_has 'visits in .*/data/visits\.txt \(0 so far\), sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+ log-format=text$'
   assert_equal "$(wc -l <"$log")" 1
 }
 
@@ -134,7 +135,8 @@ options_of_help() {
 --max-connections WEB_APP_MAX_CONNECTIONS 4096
 --idle-timeout WEB_APP_IDLE_TIMEOUT 620s
 --drain WEB_APP_DRAIN 5s
---sandbox WEB_APP_SANDBOX auto"
+--sandbox WEB_APP_SANDBOX auto
+--log-format WEB_APP_LOG_FORMAT text"
   assert_equal "$(web_app --help)" "$help"
   assert_equal "$(web_app -h)" "$help"
 }

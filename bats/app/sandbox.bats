@@ -8,7 +8,7 @@ setup() { unset WEB_APP_SANDBOX; }
 # requires_sandbox: this machine and this build of the program have all of it.
 requires_sandbox() {
   start_web_app
-  log_has ' sandbox=on$' || skip_or_fail "this machine has no seccomp or no Landlock, or the program is not built with musl"
+  log_has ' sandbox=on ' || skip_or_fail "this machine has no seccomp or no Landlock, or the program is not built with musl"
   stop_web_app
 }
 
@@ -24,7 +24,7 @@ each_thread() { sed -n "s/^$1:\t//p" /proc/"$pid"/task/*/status | sort -u; }
 @test "by default every thread is restricted, and the start-up line says so" {
   requires_sandbox
   start_web_app --workers 3
-  assert log_has ' sandbox=on$'
+  assert log_has ' sandbox=on '
   assert_equal "$(wc -l <"$log")" 1
   assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 8
   assert_equal "$(each_thread Seccomp)" 2
@@ -33,7 +33,7 @@ each_thread() { sed -n "s/^$1:\t//p" /proc/"$pid"/task/*/status | sort -u; }
 
 @test "with off nothing is restricted" {
   start_web_app --sandbox=off
-  assert log_has ' sandbox=off$'
+  assert log_has ' sandbox=off '
   assert_equal "$(wc -l <"$log")" 1
   assert_equal "$(each_thread Seccomp)" "$(sed -n 's/^Seccomp:\t//p' /proc/self/status)"
   assert_equal "$(each_thread NoNewPrivs)" "$(sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
@@ -47,7 +47,7 @@ each_thread() { sed -n "s/^$1:\t//p" /proc/"$pid"/task/*/status | sort -u; }
     # shellcheck disable=SC2086 # two words are two calls
     IN_FRONT=$(without $refused) start_web_app
     assert_equal "$(grep -c 'serving without it$' "$log")" "$lines"
-    assert log_has " sandbox=$serving$"
+    assert log_has " sandbox=$serving "
     visit 2 >/dev/null
     assert_equal "$(metric web_app_visits_total)" 2
     stop_web_app
@@ -73,7 +73,7 @@ EOT
     assert_complaint 1 'no (Landlock|seccomp) here: .*; --sandbox=auto would serve without it$'
   done
   WEB_APP_SANDBOX=on start_web_app
-  assert log_has ' sandbox=on$'
+  assert log_has ' sandbox=on '
 }
 
 # order PATH: a visitor asks the mutant for it; prints the response.
@@ -86,7 +86,7 @@ order() { curl -sS --max-time 20 "http://127.0.0.1:$port$1"; }
   # The numbers are those of x86-64.
   while read -r path number; do
     start_web_app
-    assert log_has ' sandbox=on$'
+    assert log_has ' sandbox=on '
     visit >/dev/null
     run order "$path"
     assert_failure
@@ -116,7 +116,7 @@ EOT
   requires command:strace
   mutant obeys-visitors
   IN_FRONT=$(without seccomp=EPERM) start_web_app
-  assert log_has ' sandbox=partial$'
+  assert log_has ' sandbox=partial '
   assert_equal "$(order /read/etc/passwd)" "Permission denied"
   assert_equal "$(order /read/proc/1/environ)" "Permission denied"
   assert_equal "$(order /write"$BATS_TEST_TMPDIR"/new)" "Permission denied"

@@ -118,7 +118,7 @@ start_closed() {
     export "WEB_APP_$name="
   done
   start_web_app
-  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+$'
+  assert log_has ' sync=always timezone=Europe/Moscow workers=1 max-connections=4096 idle-timeout=620000ms drain=5000ms sandbox=[a-z]+ log-format=text$'
   run --separate-stderr web_app serve --timezone=
   assert_complaint 2 "--timezone= is not allowed"
 }

@@ -93,6 +93,7 @@ workers | --set workers=2 | StatefulSet | $e.WEB_APP_WORKERS | 2
 idleTimeout | --set idleTimeout=4010s | StatefulSet | $e.WEB_APP_IDLE_TIMEOUT | 4010s
 maxConnections | --set maxConnections=1000000 | StatefulSet | $e.WEB_APP_MAX_CONNECTIONS | 1000000
 sandbox | --set sandbox=on | StatefulSet | $e.WEB_APP_SANDBOX | on
+logFormat | --set logFormat=json | StatefulSet | $e.WEB_APP_LOG_FORMAT | json
 persistence.size | --set persistence.size=1Gi | StatefulSet | $v.resources.requests.storage | 1Gi
 persistence.storageClass | --set persistence.storageClass=fast | StatefulSet | $v.storageClassName | fast
 persistence.accessMode | --set persistence.accessMode=ReadWriteOncePod | StatefulSet | $v.accessModes[] | ReadWriteOncePod
@@ -270,6 +271,7 @@ replicas --set replicas=3
 /maxConnections --set maxConnections=2000000
 /maxConnections --set maxConnections=none
 /sandbox --set sandbox=true
+/logFormat --set logFormat=xml
 /persistence --set persistence.enabled=false
 /persistence/size --set persistence.size=lots
 /persistence/size --set persistence.size=0
@@ -332,6 +334,7 @@ replicas --set replicas=3
 'maxConnections' --set maxConnections=null
 'idleTimeout' --set idleTimeout=null
 'sandbox' --set sandbox=null
+'logFormat' --set logFormat=null
 'replicaCount' --set replicaCount=null
 'terminationGracePeriodSeconds' --set terminationGracePeriodSeconds=null
 'repository' --set image.repository=null
@@ -401,6 +404,7 @@ workers | -1 | 0 | 1 | 2 | 63 | 64 | 65 | 4294967297 | 1.5 | ""
 idleTimeout | 0s | 0m | 1ms | 999ms | 1000ms | 1001ms | 9999999ms | 79999999ms | 86399999ms | 86400000ms | 86400001ms | 90000000ms | 1s | 620s | 4010s | 86399s | 86400s | 86401s | 90000s | 1m | 1439m | 1440m | 1441m | 1500m | 2000m
 idleTimeout | 000000000086400s | 0000000000086400s | 00000000000999ms | "" | "620" | s | 5h | "620s " | -1s | 1.5m
 sandbox | auto | "on" | "off" | "" | partial | "On"
+logFormat | text | json | "" | Json | xml
 maxConnections | -1 | 0 | 1 | 2 | 999999 | 1000000 | 1000001 | 1048576 | 2000000 | 4294967297 | many
 TABLE
 }
@@ -415,6 +419,7 @@ drain | null | 5 | 5.0 | 1e3 | true
 workers | null | "5" | 5.0 | 5.5 | 1e1 | +5 | 064 | 0x10 | 0100 | 1e30 | 18446744073709551617 | true
 idleTimeout | null | 620 | 1e3 | true
 sandbox | null | on | off | true | 1 | [auto]
+logFormat | null | true | 1 | [json]
 maxConnections | null | "4096" | 1e6 | 1e+06 | 1000000.0 | 1e7 | 1e30 | -1e6
 TABLE
 }

@@ -164,7 +164,7 @@ drwxrwxr-x 65532/0 data/"
 }
 
 # sandbox: prints what the start-up line on standard input says of it.
-sandbox() { sed -n 's/.* sandbox=//p'; }
+sandbox() { sed -n 's/.* sandbox=\([a-z]*\) .*/\1/p'; }
 
 @test "Docker's default profile allows the whole sandbox, and --sandbox=on demands it" {
   start_web_app

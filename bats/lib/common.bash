@@ -79,7 +79,7 @@ start_web_app() {
   try --max 400 --delay 0.05 -- has_started "$pid" "$log" || return
   log_has 'serving on' || fail "web-app did not start: $(cat "$log")" || return
   local address
-  address=$(sed -n 's/.* serving on http:\/\/\(.*\)\/ (admin \(.*\)), visits in .*/\1 \2/p' "$log")
+  address=$(sed -n 's/.*[ "]serving on http:\/\/\(.*\)\/ (admin \(.*\)), visits in .*/\1 \2/p' "$log")
   port=${address%% *} port=${port##*:}
   admin_port=${address##*:}
 }

@@ -72,6 +72,7 @@ static void demand_options(const struct options *options, enum verb verb)
            "a connection may be idle for a second to a day");
     demand(options->drain_ms <= 3600000, "draining takes an hour at most");
     demand(options->sandbox <= SANDBOX_OFF, "the sandbox is one of three");
+    demand(options->log_format <= LOG_JSON, "the log is text or JSON");
     demand(options->timezone && *options->timezone, "there is a zone");
     options_describe(options, &text);
     demand(text.overflowed && !buffer[sizeof buffer - 1],
