@@ -11,11 +11,11 @@
  * leap day is the last day of a year. */
 static int64_t days_since_1970(int64_t year, int64_t month, int64_t day)
 {
-    year -= month <= 2;
+    year += 400 - (month <= 2); /* not negative in the year 0 */
     int64_t era = year / 400, year_of_era = year % 400;
     int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
     return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
+           865565;
 }
 
 static int64_t number_at(const char *at, int digits)

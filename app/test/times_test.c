@@ -231,6 +231,8 @@ static void expect_parse(void)
                                       "2022-11-28x22",
                                       "-022-11-28"};
     const int64_t day = INT64_C(1669582800) * SECOND; /* 2022-11-28 in Moscow */
+    expect_parsed("0000-01-01T00:00+00:00", INT64_C(-62167219200) * SECOND);
+    expect_parsed("0000-03-01T00:00+00:00", INT64_C(-62162035200) * SECOND);
     expect_parsed("2022-11", day - 27 * 24 * HOUR);
     expect_parsed("2022-11-28", day);
     expect_parsed("2022-11-28T22", day + 22 * HOUR);
