@@ -22,6 +22,7 @@ static void local_text(int64_t instant, char ret_timestamp[TIMESTAMP_LENGTH])
 {
     struct timestamp_cache cache = {0};
     struct timespec moment = {.tv_sec = seconds_of(instant)};
+    moment.tv_nsec = (instant - moment.tv_sec * SECOND) * 1000;
     memset(ret_timestamp, '0', TIMESTAMP_LENGTH); /* for a year without four digits */
     (void)timestamp_write(&cache, &moment, ret_timestamp);
 }
@@ -38,7 +39,7 @@ void put_time_parameter(struct text *text, int64_t instant)
     char local[TIMESTAMP_LENGTH];
     local_text(instant, local);
     local[10] = 'T';
-    text_bytes(text, local, 19);
+    text_bytes(text, local, instant % SECOND == 0 ? 19 : 26);
     text_bytes(text, local + 26, 6);
 }
 
