@@ -34,9 +34,9 @@ struct connection {
     int64_t tag;           /* of its deferred request */
     uint32_t input_length, output_length, output_sent;
     uint32_t piece_length, piece_sent; /* of the stream's current piece, with its framing */
-    uint32_t came_us;        /* when its request was complete: `polled_us` of connections.h */
-    uint32_t unacknowledged; /* bytes, at the last check in this state; 0: no check yet */
-    uint32_t commit;         /* number of the last commit of one of its requests */
+    uint32_t came_us;                  /* when its input came: `polled_us` of connections.h */
+    uint32_t unacknowledged;           /* bytes, at the last check in this state; 0: no check yet */
+    uint32_t commit;                   /* number of the last commit of one of its requests */
     int socket;
     enum connection_state state;
     uint8_t events;                       /* the events that epoll(7) reports */

@@ -270,7 +270,6 @@ static void handle_request(struct http1 *http1, struct connection *connection,
     connection->keep_alive = request->keep_alive;
     connection->head_only = request->head_only;
     connection->http_1_0 = request->http_1_0;
-    connection->came_us = http1->connections->polled_us;
     connections_has_come(http1->connections, connection);
     http1->has_request = true;
     struct response response = new_response(http1, connection);
@@ -345,6 +344,7 @@ static void read_request(struct http1 *http1, struct connection *connection)
         connections_close(http1->connections, connection);
         return;
     }
+    connection->came_us = http1->connections->polled_us;
     if (kept > 0)
         memcpy(http1->input, connection->input, kept);
     take_request(http1, connection, kept + (size_t)received);

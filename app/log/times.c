@@ -11,11 +11,11 @@
  * leap day is the last day of a year. */
 static int64_t days_since_1970(int64_t year, int64_t month, int64_t day)
 {
-    year -= month <= 2;
+    year += 400 - (month <= 2); /* not negative in the year 0 */
     int64_t era = year / 400, year_of_era = year % 400;
     int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
     return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
+           865565;
 }
 
 static int64_t number_at(const char *at, int digits)
@@ -79,13 +79,19 @@ int64_t times_at(struct times *times, uint64_t index)
     return time_at(times, NULL, index);
 }
 
-/* The index of the first of the lines FROM to END that is not before INSTANT; else END. */
+static bool is_within(int64_t time, int64_t earliest, int64_t instant)
+{
+    return time >= earliest && time < instant;
+}
+
+/* The index of the first of the lines FROM to END that is not from EARLIEST on and before INSTANT;
+ * else END. */
 static uint64_t bisect(struct times *times, const struct times_window *window, uint64_t from,
-                       uint64_t end, int64_t instant)
+                       uint64_t end, int64_t earliest, int64_t instant)
 {
     while (from < end) {
         uint64_t middle = from + (end - from) / 2;
-        if (time_at(times, window, middle) < instant)
+        if (is_within(time_at(times, window, middle), earliest, instant))
             from = middle + 1;
         else
             end = middle;
@@ -136,7 +142,7 @@ uint64_t times_before(struct times *times, int64_t instant)
     uint64_t count = 0;
     for (unsigned run = 0; run < times->runs; run++) {
         uint64_t start = run_start(times, run);
-        count += bisect(times, NULL, start, times->ends[run], instant) - start;
+        count += bisect(times, NULL, start, times->ends[run], INT64_MIN, instant) - start;
     }
     return count;
 }
@@ -160,8 +166,8 @@ void times_find(struct times *times, int64_t from, int64_t to, uint64_t *ret_fir
     uint64_t first = times->count, end = 0;
     for (unsigned run = 0; run < times->runs; run++) {
         uint64_t start = run_start(times, run);
-        uint64_t run_first = bisect(times, NULL, start, times->ends[run], from);
-        uint64_t run_end = bisect(times, NULL, run_first, times->ends[run], to);
+        uint64_t run_first = bisect(times, NULL, start, times->ends[run], INT64_MIN, from);
+        uint64_t run_end = bisect(times, NULL, run_first, times->ends[run], INT64_MIN, to);
         if (run_first < run_end) {
             first = run_first < first ? run_first : first;
             end = run_end;
@@ -196,7 +202,8 @@ static void fill_window(struct times *times, struct busiest_hour *busiest, uint6
 }
 
 /* Goes from hour to hour. An hour counts only if it has more visits than the busiest so far: the
- * line that far ahead is then in the same hour. */
+ * line that far ahead is then in the same hour. A line by a wrong clock, of which times_init() has
+ * found no run, is in no hour of its neighbours. */
 bool times_search_busiest(struct times *times, struct busiest_hour *busiest)
 {
     enum { HOURS_MAX = 8 };
@@ -210,13 +217,14 @@ bool times_search_busiest(struct times *times, struct busiest_hour *busiest)
         char buffer[LINE_LENGTH];
         fill_window(times, busiest, end);
         int64_t next_hour = hour_end(line_at(times, &busiest->window, *next, buffer));
-        if (time_at(times, &busiest->window, ahead) < next_hour) {
-            ahead = bisect(times, &busiest->window, ahead, end, next_hour);
+        int64_t earliest = next_hour - HOUR - SLACK_S * SECOND;
+        if (is_within(time_at(times, &busiest->window, ahead), earliest, next_hour)) {
+            ahead = bisect(times, &busiest->window, ahead, end, earliest, next_hour);
             busiest->count = ahead - *next;
             busiest->start = next_hour - HOUR;
             *next = ahead;
         } else {
-            *next = bisect(times, &busiest->window, *next + 1, ahead, next_hour);
+            *next = bisect(times, &busiest->window, *next + 1, ahead, earliest, next_hour);
         }
     }
     return false;

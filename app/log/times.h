@@ -3,8 +3,8 @@
  *
  * It knows the lines from `fixed_width_from` on, and indexes them from 0. Where the clock was set
  * back, a run of lines ends: within a run the times ascend, so that a search can bisect it. A step
- * back of less than SLACK_S is no end, and one that the times make up for within a 64th of the file
- * may be missed; the lines that such a step repeats may then be found at either time.
+ * back of less than SLACK_S is no end, and one between two lines that ascend, a 64th of the file
+ * apart, may be missed; the lines by the wrong clock may then be found at either time.
  *
  * Instants are in microseconds since 1970-01-01 00:00:00 UTC. After a failed read, or if another
  * process has changed a line, `error` is set, and all results are invalid. */

@@ -22,8 +22,13 @@ static void local_text(int64_t instant, char ret_timestamp[TIMESTAMP_LENGTH])
 {
     struct timestamp_cache cache = {0};
     struct timespec moment = {.tv_sec = seconds_of(instant)};
-    memset(ret_timestamp, '0', TIMESTAMP_LENGTH); /* for a year without four digits */
-    (void)timestamp_write(&cache, &moment, ret_timestamp);
+    moment.tv_nsec = (instant - moment.tv_sec * SECOND) * 1000;
+    /* For a year without four digits, a time before or after all that have them. */
+    if (timestamp_write(&cache, &moment, ret_timestamp) != 0)
+        memcpy(ret_timestamp,
+               instant < 0 ? "0000-01-01 00:00:00.000000+24:00"
+                           : "9999-12-31 23:59:59.000000-24:00",
+               TIMESTAMP_LENGTH);
 }
 
 void put_time(struct text *text, int64_t instant)
@@ -38,7 +43,7 @@ void put_time_parameter(struct text *text, int64_t instant)
     char local[TIMESTAMP_LENGTH];
     local_text(instant, local);
     local[10] = 'T';
-    text_bytes(text, local, 19);
+    text_bytes(text, local, instant % SECOND == 0 ? 19 : 26);
     text_bytes(text, local + 26, 6);
 }
 

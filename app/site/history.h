@@ -32,8 +32,8 @@ bool history_count(struct history *history);
 
 void history_put(struct text *text, const struct history *history);
 
-/* Append an instant: its local time, as in visits.txt, up to the second; or, for a link, with a "T"
- * and the offset. */
+/* Append an instant: its local time, as in visits.txt, up to the second; or, for a link, all of
+ * it with a "T". A year without four digits gives a time before or after all others. */
 void put_time(struct text *text, int64_t instant);
 void put_time_parameter(struct text *text, int64_t instant);
 

@@ -133,6 +133,14 @@ static void expect_words(void)
        "what is selected is plotted, and no more");
     ok(strstr(html, "href=\"?from=2022-11-28T23:00:00+03:00&amp;to=2022-11-28T23:00:01+03:00\""),
        "a bar leads to its visits");
+    (void)show(INT64_C(253402289999) * SECOND, SECOND, 1, INT64_MIN, INT64_MAX);
+    ok(strstr(html, "?from=9999-12-31T23:59:59+03:00&amp;to=9999-12-31T23:59:59-24:00\""),
+       "the last second of the last year has a bar, and its link a time");
+    char link[64];
+    struct text text = text_begin(link, sizeof link);
+    put_time_parameter(&text, INT64_C(1669665266913511));
+    ok(strcmp(link, "2022-11-28T22:54:26.913511+03:00") == 0, "a link has the whole of a time: %s",
+       link);
     (void)timezone_set("Europe/Berlin");
     history = show((INT64_C(1792890000) - 40 * 3600) * SECOND, HOUR, 80, INT64_MIN, INT64_MAX);
     ok(history.bars == 80 && sum_of_bars(&bars) == 80 && bars == 80 &&

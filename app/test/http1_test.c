@@ -203,6 +203,27 @@ static void expect_time_until_sent(void)
     stop();
 }
 
+/* Two requests at once: the second one waits until the response to the first is sent. */
+static void expect_time_of_pipelined(void)
+{
+    static const struct handler timed = {.request = take_timed, .sent = note_sent};
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    int client = -1;
+    start();
+    sent_count = 0;
+    http1.handler = &timed;
+    struct connection *connection = old_connection(CONNECTION_IDLE, &client);
+    ok(write(client, request, sizeof request - 1) == sizeof request - 1,
+       "a client sends a request");
+    send_request(connection, client);
+    connections.polled_us += 2500000;
+    http1_handle_ready(&http1);
+    ok(sent_count == 2 && sent_after_us >= 2500000,
+       "the time of a request that waits behind another starts when it came: %u us", sent_after_us);
+    end_connection(connection, client);
+    stop();
+}
+
 static void expect_in_time(void)
 {
     start();
@@ -458,6 +479,7 @@ void test_http1(void)
     expect_input();
     expect_in_time();
     expect_time_until_sent();
+    expect_time_of_pipelined();
     expect_progress();
     expect_lingering();
     expect_awaited();

@@ -139,6 +139,22 @@ static void expect_files(void)
     close_times(&times, directory);
 }
 
+/* Ten lines by a clock that was decades ahead, or behind, between two that times_init() reads. */
+static void expect_wrong_clock(int64_t wrong)
+{
+    struct times times;
+    struct busiest_hour busiest;
+    lines = 0;
+    for (int i = 0; i < 10000; i++)
+        add(i >= 5010 && i < 5020 ? wrong + i : (INT64_C(1700002800) + i * 60) * SECOND);
+    char *directory = open_times(&times);
+    uint64_t most = busiest_of(&times, &busiest);
+    ok(times.runs == 1 && most == 60 && busiest.start == INT64_C(1700002800) * SECOND,
+       "ten visits by a wrong clock are not the busiest hour with all after them: %llu",
+       (unsigned long long)most);
+    close_times(&times, directory);
+}
+
 static void expect_find(void)
 {
     struct times times;
@@ -215,6 +231,8 @@ static void expect_parse(void)
                                       "2022-11-28x22",
                                       "-022-11-28"};
     const int64_t day = INT64_C(1669582800) * SECOND; /* 2022-11-28 in Moscow */
+    expect_parsed("0000-01-01T00:00+00:00", INT64_C(-62167219200) * SECOND);
+    expect_parsed("0000-03-01T00:00+00:00", INT64_C(-62162035200) * SECOND);
     expect_parsed("2022-11", day - 27 * 24 * HOUR);
     expect_parsed("2022-11-28", day);
     expect_parsed("2022-11-28T22", day + 22 * HOUR);
@@ -254,6 +272,8 @@ void test_times(void)
 {
     (void)timezone_set("Europe/Moscow");
     expect_files();
+    expect_wrong_clock(INT64_C(4085000000) * SECOND);
+    expect_wrong_clock(0);
     expect_find();
     expect_damage();
     expect_parse();
