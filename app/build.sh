@@ -94,7 +94,7 @@ build_app() {
 # The whole program is optimized as one unit, for size: its own code takes little time compared with its system calls.
 # Only the scan of the whole file at the start is optimized for speed. There is no padding to a page between code and
 # constants. The constants are then executable too, but there are fewer executable bytes in all.
-readonly LTO=(-flto -flto-partition=one -Os -fno-jump-tables)
+readonly LTO=(-flto -flto-partition=one -Oz -fno-inline-small-functions -fno-jump-tables)
 readonly FAST=(scan)
 
 # package_metadata: prints what the ELF note .note.package says of the program, as systemd-coredump(8) and others read it.

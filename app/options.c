@@ -11,15 +11,29 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What values an option takes, and how its field holds them. */
+enum kind {
+    FLAG,    /* no value; a bool */
+    NUMBER,  /* an unsigned */
+    COUNT,   /* any number; a uint64_t */
+    TIME,    /* with a unit; an unsigned, in ms */
+    WORD,    /* one of those in `allowed`, its index as an unsigned */
+    TEXT,    /* any but the empty string */
+    ADDRESS, /* a string, as the next two */
+    MOMENT,
+    FILES, /* POD=FILE */
+};
+
 /* Short strings are arrays: a pointer in a table needs a relocation, which is longer. */
 struct option {
     char name[16];
-    unsigned verbs;
     char metavar[12];       /* "": the option has no value */
     char default_value[16]; /* as on the command line; "": no default and no environment variable */
-    const char *allowed;
+    uint8_t verbs, kind;
+    uint16_t field;       /* its offset in struct options */
+    unsigned least, most; /* of NUMBER, and of TIME in ms */
+    const char *allowed;  /* of WORD, TEXT and FILES */
     const char *help;
-    int (*parse)(struct options *options, const char *value);
 };
 
 static int parse_unsigned(const char *value, unsigned minimum, unsigned maximum,
@@ -52,64 +66,27 @@ static int parse_address(const char *value)
     return parse_unsigned(digits, 0, 65535, &port);
 }
 
-static int parse_listen(struct options *options, const char *value)
-{
-    options->listen = value;
-    return parse_address(value);
-}
-
-static int parse_admin_listen(struct options *options, const char *value)
-{
-    options->admin_listen = value;
-    return parse_address(value);
-}
-
-static int parse_data_dir(struct options *options, const char *value)
-{
-    options->data_dir = value;
-    return *value ? 0 : -1;
-}
-
 static const char sync_names[][12] = {
     [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NONE] = "none"};
 _Static_assert(sizeof sync_names / sizeof *sync_names == SYNC_NONE + 1, "every mode has a name");
 
-/* Finds VALUE among the first COUNT of NAMES. Returns 0 with its index, or -1. */
-static int parse_name(const char *value, const char (*names)[12], unsigned count,
-                      unsigned *ret_index)
+/* Finds VALUE among WORDS: "auto, on or off". Returns 0 with its index, or -1. */
+static int parse_word(const char *value, const char *words, unsigned *ret_index)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(value, names[i]) == 0) {
+    for (unsigned i = 0; *words; i++) {
+        size_t length = strcspn(words, ", ");
+        if (strlen(value) == length && memcmp(value, words, length) == 0) {
             *ret_index = i;
             return 0;
         }
+        words += length;
+        words += *words == ',' ? sizeof ", " - 1 : *words ? sizeof " or " - 1 : 0;
     }
     return -1;
 }
 
-static int parse_sync(struct options *options, const char *value)
-{
-    return parse_name(value, sync_names, SYNC_NONE + 1, &options->sync);
-}
-
-static int parse_timezone(struct options *options, const char *value)
-{
-    options->timezone = value;
-    return *value ? 0 : -1;
-}
-
-static int parse_workers(struct options *options, const char *value)
-{
-    return parse_unsigned(value, 1, 64, &options->workers);
-}
-
-static int parse_max_connections(struct options *options, const char *value)
-{
-    return parse_unsigned(value, 1, 1000000, &options->max_connections);
-}
-
-/* 5s, 500ms or 1m; at most MAXIMUM_MS, which is a number of minutes. */
-static int parse_time(const char *value, unsigned maximum_ms, unsigned *ret_ms)
+/* 5s, 500ms or 1m; MOST_MS is a number of minutes. */
+static int parse_time(const char *value, unsigned least_ms, unsigned most_ms, unsigned *ret_ms)
 {
     static const struct {
         char unit[4];
@@ -120,25 +97,12 @@ static int parse_time(const char *value, unsigned maximum_ms, unsigned *ret_ms)
     uint64_t number;
     for (size_t i = 0; length <= DIGITS_MAX && i < sizeof units / sizeof *units; i++) {
         if (strcmp(value + length, units[i].unit) == 0 &&
-            parse_number(value, length, 0, maximum_ms / units[i].ms, &number) == 0) {
+            parse_number(value, length, 0, most_ms / units[i].ms, &number) == 0) {
             *ret_ms = (unsigned)number * units[i].ms;
-            return 0;
+            return *ret_ms >= least_ms ? 0 : -1;
         }
     }
     return -1;
-}
-
-static int parse_idle_timeout(struct options *options, const char *value)
-{
-    return parse_time(value, 1440 * 60000, &options->idle_timeout_ms) == 0 &&
-                   options->idle_timeout_ms >= 1000
-               ? 0
-               : -1;
-}
-
-static int parse_drain(struct options *options, const char *value)
-{
-    return parse_time(value, 60 * 60000, &options->drain_ms);
 }
 
 static const char sandbox_names[][12] = {[SANDBOX_AUTO] = "auto",
@@ -146,43 +110,7 @@ static const char sandbox_names[][12] = {[SANDBOX_AUTO] = "auto",
                                          [SANDBOX_OFF] = "off",
                                          [SANDBOX_PARTIAL] = "partial"};
 
-static int parse_sandbox(struct options *options, const char *value)
-{
-    return parse_name(value, sandbox_names, SANDBOX_PARTIAL, &options->sandbox);
-}
-
 static const char log_format_names[][12] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
-
-static int parse_log_format(struct options *options, const char *value)
-{
-    return parse_name(value, log_format_names, LOG_JSON + 1, &options->log_format);
-}
-
-static int parse_tail(struct options *options, const char *value)
-{
-    return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->tail);
-}
-
-static int parse_raw(struct options *options, const char *value)
-{
-    (void)value;
-    options->raw = true;
-    return 0;
-}
-
-static int parse_count(struct options *options, const char *value)
-{
-    (void)value;
-    options->count = true;
-    return 0;
-}
-
-static int parse_follow(struct options *options, const char *value)
-{
-    (void)value;
-    options->follow = true;
-    return 0;
-}
 
 /* A time as it stands in the file, or the beginning of one: "2026", "2026-11-28 22:54". */
 static int parse_moment(const char *value)
@@ -197,31 +125,7 @@ static int parse_moment(const char *value)
     return 0;
 }
 
-static int parse_since(struct options *options, const char *value)
-{
-    options->since = value;
-    return parse_moment(value);
-}
-
-static int parse_until(struct options *options, const char *value)
-{
-    options->until = value;
-    return parse_moment(value);
-}
-
-static int parse_ledger(struct options *options, const char *value)
-{
-    options->ledger = value;
-    return *value ? 0 : -1;
-}
-
-static int parse_check(struct options *options, const char *value)
-{
-    options->check = value;
-    return *value ? 0 : -1;
-}
-
-static int parse_file(struct options *options, const char *value)
+static int add_file(struct options *options, const char *value)
 {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value || !equals[1] || options->files_count == OPERANDS_MAX)
@@ -230,154 +134,126 @@ static int parse_file(struct options *options, const char *value)
     return 0;
 }
 
-static int parse_json(struct options *options, const char *value)
+static int parse(struct options *options, const struct option *option, const char *value)
 {
-    options->json = value;
-    return *value ? 0 : -1;
+    void *field = (char *)options + option->field;
+    switch ((enum kind)option->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        return 0;
+    case NUMBER:
+        return parse_unsigned(value, option->least, option->most, field);
+    case COUNT:
+        return parse_number(value, strlen(value), 0, UINT64_MAX - 1, field);
+    case TIME:
+        return parse_time(value, option->least, option->most, field);
+    case WORD:
+        return parse_word(value, option->allowed, field);
+    case FILES:
+        return add_file(options, value);
+    case TEXT:
+    case ADDRESS:
+    case MOMENT:
+        break;
+    }
+    *(const char **)field = value;
+    return option->kind == ADDRESS  ? parse_address(value)
+           : option->kind == MOMENT ? parse_moment(value)
+           : *value                 ? 0
+                                    : -1;
 }
 
-static int parse_json_lines(struct options *options, const char *value)
+static void put_allowed(struct text *text, const struct option *option)
 {
-    (void)value;
-    options->json_lines = true;
-    return 0;
+    const unsigned least = option->least, minutes = option->most / 60000;
+    if (option->kind == NUMBER)
+        text_printf(text, "a number from %u to %u", least, option->most);
+    else if (option->kind == TIME && least > 0)
+        text_printf(text, "a number with ms, s or m, from %u%s to %um",
+                    least % 1000 == 0 ? least / 1000 : least, least % 1000 == 0 ? "s" : "ms",
+                    minutes);
+    else if (option->kind == TIME)
+        text_printf(text, "a number with ms, s or m, up to %um", minutes);
+    else
+        text_string(text,
+                    option->kind == COUNT ? "a number"
+                    : option->kind == ADDRESS
+                        ? "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) "
+                          "to 65535"
+                    : option->kind == MOMENT
+                        ? "the beginning of a time, such as 2026-11-28 or \"2026-11-28 22:54\""
+                        : option->allowed);
 }
 
-static int parse_rate(struct options *options, const char *value)
-{
-    return parse_unsigned(value, 1, 10000, &options->rate);
-}
-
-static const char connections_names[][12] = {"new", "kept", "both"};
-
-static int parse_connections(struct options *options, const char *value)
-{
-    return parse_name(value, connections_names, 3, &options->connections);
-}
-
-static int parse_for(struct options *options, const char *value)
-{
-    return parse_time(value, 10080 * 60000, &options->for_ms) == 0 && options->for_ms > 0 ? 0 : -1;
-}
-
-static int parse_timeout(struct options *options, const char *value)
-{
-    return parse_time(value, 10 * 60000, &options->timeout_ms) == 0 && options->timeout_ms > 0 ? 0
-                                                                                               : -1;
-}
-
-static int parse_wait(struct options *options, const char *value)
-{
-    return parse_time(value, 1440 * 60000, &options->wait_ms);
-}
-
-static int parse_grace(struct options *options, const char *value)
-{
-    return parse_time(value, 60 * 60000, &options->grace_ms);
-}
-
-static int parse_max_gap(struct options *options, const char *value)
-{
-    return parse_time(value, 1440 * 60000, &options->max_gap_ms);
-}
-
-static int parse_max_refused(struct options *options, const char *value)
-{
-    return parse_number(value, strlen(value), 0, UINT64_MAX - 1, &options->max_refused);
-}
-
-static int parse_alone(struct options *options, const char *value)
-{
-    (void)value;
-    options->alone = true;
-    return 0;
-}
-
-static int parse_require_fault(struct options *options, const char *value)
-{
-    (void)value;
-    options->require_fault = true;
-    return 0;
-}
-
-static int parse_resume(struct options *options, const char *value)
-{
-    (void)value;
-    options->resume = true;
-    return 0;
-}
-
-#define ADDRESS_FORMS "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) to 65535"
-
-#define MOMENT_FORMS "the beginning of a time, such as 2026-11-28 or \"2026-11-28 22:54\""
-
+#define FIELD(name) offsetof(struct options, name)
+enum { MINUTE = 60000 };
 static const struct option table[] = {
-    {"listen", VERB_SERVE, "ADDRESS", "8080", ADDRESS_FORMS,
-     "address for visitors; a port alone means all addresses, IPv4 and IPv6", parse_listen},
-    {"admin-listen", VERB_SERVE | VERB_CHECK, "ADDRESS", "8081", ADDRESS_FORMS,
-     "address for probes and metrics: /healthz /readyz /metrics", parse_admin_listen},
-    {"data-dir", VERB_SERVE | VERB_VISITS, "DIRECTORY", "data", "the path of a directory",
-     "holds visits.txt; created if absent", parse_data_dir},
-    {"sync", VERB_SERVE, "WHEN", "always", "always, interval or none",
-     "fdatasync before each response (always), every second (interval) or never (none)",
-     parse_sync},
-    {"timezone", VERB_SERVE, "ZONE", "Europe/Moscow", "an IANA name or a POSIX TZ string",
-     "of the times in visits.txt: an IANA name, or a POSIX TZ string such as MSK-3",
-     parse_timezone},
-    {"workers", VERB_SERVE, "NUMBER", "1", "a number from 1 to 64",
-     "event loops that serve visitors; more than one pays off only with spare cores",
-     parse_workers},
-    {"max-connections", VERB_SERVE, "NUMBER", "4096", "a number from 1 to 1000000",
-     "of all workers together; at the limit the connection idle longest is closed",
-     parse_max_connections},
-    {"idle-timeout", VERB_SERVE, "TIME", "620s", "a number with ms, s or m, from 1s to 1440m",
-     "how long a connection is kept without a request", parse_idle_timeout},
-    {"drain", VERB_SERVE, "TIME", "5s", "a number with ms, s or m, up to 60m",
-     "how long SIGTERM waits for open connections", parse_drain},
-    {"sandbox", VERB_SERVE, "MODE", "auto", "auto, on or off",
-     "gives up what serving does not need (on: or does not start)", parse_sandbox},
-    {"log-format", VERB_SERVE, "FORMAT", "text", "text or json",
-     "of the lines on stderr (json: an object a line)", parse_log_format},
-    {"tail", VERB_VISITS, "NUMBER", "", "a number", "only the last NUMBER visits", parse_tail},
-    {"raw", VERB_VISITS, "", "", "no value",
-     "the lines as they are in the file, without their numbers", parse_raw},
-    {"json", VERB_VISITS, "", "", "no value", "a JSON object a line", parse_json_lines},
-    {"since", VERB_VISITS, "TIME", "", MOMENT_FORMS,
-     "only visits from this time on, as it stands in the file", parse_since},
-    {"until", VERB_VISITS, "TIME", "", MOMENT_FORMS, "only visits before this time", parse_until},
-    {"count", VERB_VISITS, "", "", "no value", "only how many there are", parse_count},
-    {"follow", VERB_VISITS, "", "", "no value",
-     "goes on with each new visit, also when the file is replaced; until SIGTERM or SIGINT",
-     parse_follow},
-    {"ledger", VERB_PROVE, "FILE", "prove.ledger", "a new file, or - for stdout",
-     "notes what was acknowledged; - for stdout", parse_ledger},
-    {"resume", VERB_PROVE, "", "", "no value", "goes on with a ledger that exists", parse_resume},
-    {"rate", VERB_PROVE, "NUMBER", "10", "a number from 1 to 10000",
-     "visits a second for each URL; those of an outage are not made up for", parse_rate},
-    {"for", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 10080m",
-     "how long to visit; else until SIGTERM or SIGINT", parse_for},
-    {"connections", VERB_PROVE, "KIND", "both", "new, kept or both",
-     "a connection for each visit (new), or kept ones", parse_connections},
-    {"timeout", VERB_PROVE, "TIME", "5s", "a number with ms, s or m, up to 10m",
-     "how long a visit waits for its response", parse_timeout},
-    {"wait", VERB_PROVE, "TIME", "5m", "a number with ms, s or m, up to 1440m",
-     "how long to wait for a URL at the beginning, for all pods at the end", parse_wait},
-    {"grace", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 60m",
+    {"listen", "ADDRESS", "8080", VERB_SERVE, ADDRESS, FIELD(listen), 0, 0, NULL,
+     "address for visitors; a port alone means all addresses, IPv4 and IPv6"},
+    {"admin-listen", "ADDRESS", "8081", VERB_SERVE | VERB_CHECK, ADDRESS, FIELD(admin_listen), 0, 0,
+     NULL, "address for probes and metrics: /healthz /readyz /metrics"},
+    {"data-dir", "DIRECTORY", "data", VERB_SERVE | VERB_VISITS, TEXT, FIELD(data_dir), 0, 0,
+     "the path of a directory", "holds visits.txt; created if absent"},
+    {"sync", "WHEN", "always", VERB_SERVE, WORD, FIELD(sync), 0, 0, "always, interval or none",
+     "fdatasync before each response (always), every second (interval) or never (none)"},
+    {"timezone", "ZONE", "Europe/Moscow", VERB_SERVE, TEXT, FIELD(timezone), 0, 0,
+     "an IANA name or a POSIX TZ string",
+     "of the times in visits.txt: an IANA name, or a POSIX TZ string such as MSK-3"},
+    {"workers", "NUMBER", "1", VERB_SERVE, NUMBER, FIELD(workers), 1, 64, NULL,
+     "event loops that serve visitors; more than one pays off only with spare cores"},
+    {"max-connections", "NUMBER", "4096", VERB_SERVE, NUMBER, FIELD(max_connections), 1, 1000000,
+     NULL, "of all workers together; at the limit the connection idle longest is closed"},
+    {"idle-timeout", "TIME", "620s", VERB_SERVE, TIME, FIELD(idle_timeout_ms), 1000, 1440 * MINUTE,
+     NULL, "how long a connection is kept without a request"},
+    {"drain", "TIME", "5s", VERB_SERVE, TIME, FIELD(drain_ms), 0, 60 * MINUTE, NULL,
+     "how long SIGTERM waits for open connections"},
+    {"sandbox", "MODE", "auto", VERB_SERVE, WORD, FIELD(sandbox), 0, 0, "auto, on or off",
+     "gives up what serving does not need (on: or does not start)"},
+    {"log-format", "FORMAT", "text", VERB_SERVE, WORD, FIELD(log_format), 0, 0, "text or json",
+     "of the lines on stderr (json: an object a line)"},
+    {"tail", "NUMBER", "", VERB_VISITS, COUNT, FIELD(tail), 0, 0, NULL,
+     "only the last NUMBER visits"},
+    {"raw", "", "", VERB_VISITS, FLAG, FIELD(raw), 0, 0, NULL,
+     "the lines as they are in the file, without their numbers"},
+    {"json", "", "", VERB_VISITS, FLAG, FIELD(json_lines), 0, 0, NULL, "a JSON object a line"},
+    {"since", "TIME", "", VERB_VISITS, MOMENT, FIELD(since), 0, 0, NULL,
+     "only visits from this time on, as it stands in the file"},
+    {"until", "TIME", "", VERB_VISITS, MOMENT, FIELD(until), 0, 0, NULL,
+     "only visits before this time"},
+    {"count", "", "", VERB_VISITS, FLAG, FIELD(count), 0, 0, NULL, "only how many there are"},
+    {"follow", "", "", VERB_VISITS, FLAG, FIELD(follow), 0, 0, NULL,
+     "goes on with each new visit, also when the file is replaced; until SIGTERM or SIGINT"},
+    {"ledger", "FILE", "prove.ledger", VERB_PROVE, TEXT, FIELD(ledger), 0, 0,
+     "a new file, or - for stdout", "notes what was acknowledged; - for stdout"},
+    {"resume", "", "", VERB_PROVE, FLAG, FIELD(resume), 0, 0, NULL,
+     "goes on with a ledger that exists"},
+    {"rate", "NUMBER", "10", VERB_PROVE, NUMBER, FIELD(rate), 1, 10000, NULL,
+     "visits a second for each URL; those of an outage are not made up for"},
+    {"for", "TIME", "", VERB_PROVE, TIME, FIELD(for_ms), 1, 10080 * MINUTE, NULL,
+     "how long to visit; else until SIGTERM or SIGINT"},
+    {"connections", "KIND", "both", VERB_PROVE, WORD, FIELD(connections), 0, 0, "new, kept or both",
+     "a connection for each visit (new), or kept ones"},
+    {"timeout", "TIME", "5s", VERB_PROVE, TIME, FIELD(timeout_ms), 1, 10 * MINUTE, NULL,
+     "how long a visit waits for its response"},
+    {"wait", "TIME", "5m", VERB_PROVE, TIME, FIELD(wait_ms), 0, 1440 * MINUTE, NULL,
+     "how long to wait for a URL at the beginning, for all pods at the end"},
+    {"grace", "TIME", "", VERB_PROVE, TIME, FIELD(grace_ms), 0, 60 * MINUTE, NULL,
      "a visit acknowledged so shortly before its process ended may be lost; from the server's "
-     "--sync: 0s with always, 2s with interval, 35s with none",
-     parse_grace},
-    {"alone", VERB_PROVE, "", "", "no value", "a line that is nobody's is a failure", parse_alone},
-    {"require-fault", VERB_PROVE, "", "", "no value",
-     "proves nothing unless a gap, a cut connection or a restart was seen", parse_require_fault},
-    {"max-gap", VERB_PROVE, "TIME", "", "a number with ms, s or m, up to 1440m",
-     "the longest time without an acknowledged visit", parse_max_gap},
-    {"max-refused", VERB_PROVE, "NUMBER", "", "a number", "how many visits may be refused",
-     parse_max_refused},
-    {"json", VERB_PROVE, "FILE", "", "a file", "the report as one JSON object", parse_json},
-    {"check", VERB_PROVE, "LEDGER", "", "a ledger",
-     "only compares: with the pods at URL, or --file", parse_check},
-    {"file", VERB_PROVE, "POD=FILE", "", "POD=FILE, up to 64 times",
-     "what `web-app visits --raw` printed in POD; for each pod", parse_file},
+     "--sync: 0s with always, 2s with interval, 35s with none"},
+    {"alone", "", "", VERB_PROVE, FLAG, FIELD(alone), 0, 0, NULL,
+     "a line that is nobody's is a failure"},
+    {"require-fault", "", "", VERB_PROVE, FLAG, FIELD(require_fault), 0, 0, NULL,
+     "proves nothing unless a gap, a cut connection or a restart was seen"},
+    {"max-gap", "TIME", "", VERB_PROVE, TIME, FIELD(max_gap_ms), 0, 1440 * MINUTE, NULL,
+     "the longest time without an acknowledged visit"},
+    {"max-refused", "NUMBER", "", VERB_PROVE, COUNT, FIELD(max_refused), 0, 0, NULL,
+     "how many visits may be refused"},
+    {"json", "FILE", "", VERB_PROVE, TEXT, FIELD(json), 0, 0, "a file",
+     "the report as one JSON object"},
+    {"check", "LEDGER", "", VERB_PROVE, TEXT, FIELD(check), 0, 0, "a ledger",
+     "only compares: with the pods at URL, or --file"},
+    {"file", "POD=FILE", "", VERB_PROVE, FILES, FIELD(files), 0, 0, "POD=FILE, up to 64 times",
+     "what `web-app visits --raw` printed in POD; for each pod"},
 };
 enum { TABLE_LENGTH = sizeof table / sizeof *table };
 
@@ -406,6 +282,19 @@ __attribute__((format(printf, 3, 4))) static int complain(char *message, size_t 
     return -1;
 }
 
+/* Of the variable or option PREFIX NAME, which has a value that is not allowed, or none. */
+static int complain_value(char *message, size_t size, const struct option *option,
+                          const char *prefix, const char *name, const char *value)
+{
+    struct text text = text_begin(message, size);
+    if (value)
+        text_strings(&text, prefix, name, "=", value, " is not allowed; give ");
+    else
+        text_strings(&text, prefix, name, " needs a value: ");
+    put_allowed(&text, option);
+    return -1;
+}
+
 static const struct option *find_option(const char *name, size_t length, unsigned verb)
 {
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++)
@@ -422,14 +311,13 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
             continue;
-        if (*option->default_value && option->parse(options, option->default_value) != 0)
+        if (*option->default_value && parse(options, option, option->default_value) != 0)
             return complain(message, size, "default of --%s is malformed", option->name);
         const char *value = environment_name(option, name) ? getenv(name) : NULL;
         /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
-        if (value && *value && option->parse(options, value) != 0 && result == 0)
+        if (value && *value && parse(options, option, value) != 0 && result == 0)
             /* Not the end: the format that the log has is in a variable too. */
-            result = complain(message, size, "%s=%s is not allowed; give %s", name, value,
-                              option->allowed);
+            result = complain_value(message, size, option, "", name, value);
     }
     return result;
 }
@@ -453,13 +341,12 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
         return complain(message, size, "--%s takes no value", option->name);
     if (*option->metavar && !value) {
         if (left < 2)
-            return complain(message, size, "--%s needs a value: %s", option->name, option->allowed);
+            return complain_value(message, size, option, "--", option->name, NULL);
         value = arguments[1];
         taken = 2;
     }
-    if (option->parse(options, value) != 0)
-        return complain(message, size, "--%s=%s is not allowed; give %s", option->name, value,
-                        option->allowed);
+    if (parse(options, option, value) != 0)
+        return complain_value(message, size, option, "--", option->name, value);
     return taken;
 }
 
