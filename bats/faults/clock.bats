@@ -19,7 +19,7 @@ teardown() {
 # stop_clocked: stop_started, and removes the shared memory that the library leaves behind for a killed program.
 stop_clocked() {
   local ids=() one
-  [ ! -e "$(scratch)/started" ] || mapfile -t ids <"$(scratch)/started"
+  [ ! -e "$(scratch)/started" ] || mapfile -t ids < <(cut -d ' ' -f 1 "$(scratch)/started")
   stop_started
   for one in "${ids[@]}"; do rm -f "/dev/shm/faketime_shm_$one" "/dev/shm/sem.faketime_sem_$one"; done
 }

@@ -105,17 +105,29 @@ stop_web_app() {
 # stop_started: ends what the test has left running; for a teardown. It ends only processes that start_web_app,
 # in_background and started have noted, by their ids.
 stop_started() {
-  local one
+  local one since
   [ -e "$(scratch)/started" ] || return 0
-  while read -r one; do
-    kill -KILL "$one" 2>/dev/null || true
+  while read -r one since; do
+    [ "$(start_of "$one")" != "$since" ] || kill -KILL "$one" 2>/dev/null || true
     wait "$one" 2>/dev/null || true
   done <"$(scratch)/started"
   rm "$(scratch)/started"
 }
 
 # started ID...: notes a process to be ended with the test. In a file, since `run` is a subshell.
-started() { printf '%s\n' "$@" >>"$(scratch)/started"; }
+started() {
+  local one
+  for one in "$@"; do echo "$one $(start_of "$one")"; done >>"$(scratch)/started"
+}
+
+# start_of ID: prints the time when that process started, or nothing if it has ended. The kernel gives its id to another one
+# some time after its end.
+start_of() {
+  local stat
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # Field 22 of proc_pid_stat(5); the second one ends with the last parenthesis.
+  awk '{ print $20 }' <<<"${stat##*) }"
+}
 
 # in_background OUTPUT COMMAND...: runs it beside the test, which sets $background to its id.
 in_background() {

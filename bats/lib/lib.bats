@@ -98,11 +98,23 @@ load ../lib/mutants
   assert_success
   start_web_app
   local ids one
-  mapfile -t ids <"$BATS_TEST_TMPDIR/started"
+  mapfile -t ids < <(cut -d ' ' -f 1 "$BATS_TEST_TMPDIR/started")
   assert_equal "${#ids[@]}" 2
   stop_started
   gone() { ! kill -0 "$1" 2>/dev/null; }
   for one in "${ids[@]}"; do try --max 100 --delay 0.05 -- gone "$one"; done
+}
+
+@test "stop_started spares a process that has got the id of one that has ended" {
+  local other
+  sleep 60 3>&- &
+  other=$!
+  echo "$other 1" >"$BATS_TEST_TMPDIR/started"
+  stop_started &
+  try --max 100 --delay 0.05 -- test ! -e "$BATS_TEST_TMPDIR/started"
+  run kill -0 "$other"
+  kill "$other"
+  assert_success
 }
 
 # hanging_test [LINE]: writes a bats file with a test that hangs below `run`, in a process with a child.
