@@ -163,19 +163,23 @@ static int parse(struct options *options, const struct option *option, const cha
                                     : -1;
 }
 
-static void put_allowed(struct text *text, const struct option *option)
+enum { ALLOWED_SIZE = 128 };
+
+/* Writes what values OPTION takes into BUFFER, and returns it. */
+static const char *allowed_values(const struct option *option, char buffer[ALLOWED_SIZE])
 {
+    struct text text = text_begin(buffer, ALLOWED_SIZE);
     const unsigned least = option->least, minutes = option->most / 60000;
     if (option->kind == NUMBER)
-        text_printf(text, "a number from %u to %u", least, option->most);
+        text_printf(&text, "a number from %u to %u", least, option->most);
     else if (option->kind == TIME && least > 0)
-        text_printf(text, "a number with ms, s or m, from %u%s to %um",
+        text_printf(&text, "a number with ms, s or m, from %u%s to %um",
                     least % 1000 == 0 ? least / 1000 : least, least % 1000 == 0 ? "s" : "ms",
                     minutes);
     else if (option->kind == TIME)
-        text_printf(text, "a number with ms, s or m, up to %um", minutes);
+        text_printf(&text, "a number with ms, s or m, up to %um", minutes);
     else
-        text_string(text,
+        text_string(&text,
                     option->kind == COUNT ? "a number"
                     : option->kind == ADDRESS
                         ? "PORT, ADDRESS:PORT or [IPV6-ADDRESS]:PORT, the port from 0 (any) "
@@ -183,6 +187,8 @@ static void put_allowed(struct text *text, const struct option *option)
                     : option->kind == MOMENT
                         ? "the beginning of a time, such as 2026-11-28 or \"2026-11-28 22:54\""
                         : option->allowed);
+    assert(!text.overflowed);
+    return buffer;
 }
 
 #define FIELD(name) offsetof(struct options, name)
@@ -282,19 +288,6 @@ __attribute__((format(printf, 3, 4))) static int complain(char *message, size_t 
     return -1;
 }
 
-/* Of the variable or option PREFIX NAME, which has a value that is not allowed, or none. */
-static int complain_value(char *message, size_t size, const struct option *option,
-                          const char *prefix, const char *name, const char *value)
-{
-    struct text text = text_begin(message, size);
-    if (value)
-        text_strings(&text, prefix, name, "=", value, " is not allowed; give ");
-    else
-        text_strings(&text, prefix, name, " needs a value: ");
-    put_allowed(&text, option);
-    return -1;
-}
-
 static const struct option *find_option(const char *name, size_t length, unsigned verb)
 {
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++)
@@ -306,7 +299,7 @@ static const struct option *find_option(const char *name, size_t length, unsigne
 
 static int parse_environment(struct options *options, unsigned verb, char *message, size_t size)
 {
-    char name[ENVIRONMENT_NAME_SIZE];
+    char name[ENVIRONMENT_NAME_SIZE], allowed[ALLOWED_SIZE];
     int result = 0;
     for (const struct option *option = table; option < table + TABLE_LENGTH; option++) {
         if (!(option->verbs & verb))
@@ -317,7 +310,8 @@ static int parse_environment(struct options *options, unsigned verb, char *messa
         /* An empty variable is an unset one: it is how a Compose file or a script leaves it out. */
         if (value && *value && parse(options, option, value) != 0 && result == 0)
             /* Not the end: the format that the log has is in a variable too. */
-            result = complain_value(message, size, option, "", name, value);
+            result = complain(message, size, "%s=%s is not allowed; give %s", name, value,
+                              allowed_values(option, allowed));
     }
     return result;
 }
@@ -328,6 +322,7 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
                           char *message, size_t size)
 {
     const char *argument = arguments[0];
+    char allowed[ALLOWED_SIZE];
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')
         return complain(message, size, "%s is not an option; see web-app help", argument);
     size_t length = strcspn(argument + 2, "=");
@@ -341,12 +336,14 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
         return complain(message, size, "--%s takes no value", option->name);
     if (*option->metavar && !value) {
         if (left < 2)
-            return complain_value(message, size, option, "--", option->name, NULL);
+            return complain(message, size, "--%s needs a value: %s", option->name,
+                            allowed_values(option, allowed));
         value = arguments[1];
         taken = 2;
     }
     if (parse(options, option, value) != 0)
-        return complain_value(message, size, option, "--", option->name, value);
+        return complain(message, size, "--%s=%s is not allowed; give %s", option->name, value,
+                        allowed_values(option, allowed));
     return taken;
 }
 
