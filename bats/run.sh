@@ -17,7 +17,7 @@ readonly SUITES=(lint unit lib app image chart faults cluster e2e)
 # The files of e2e in their order. First one after another: the basis of all others, the drain of a node, and the tests of
 # visits under load while the cluster takes pods out of its Services. Then the rest side by side.
 readonly E2E_ALONE=(install parallel persistence traffic upgrade)
-readonly E2E_TOGETHER=(prove registry reinstall volume helm3 policy networkpolicy gitops termination)
+readonly E2E_TOGETHER=(prove registry reinstall volume metrics helm3 policy networkpolicy gitops termination)
 # With LONG=1 these too; and a few on an older Kubernetes.
 readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 

@@ -32,7 +32,7 @@ chart_tools() {
   # shellcheck source=third_party/go/build.sh
   source "$ROOT/third_party/go/build.sh"
   need chart
-  go_tool helm helm3 yq kubeconform kube-score helm-docs
+  go_tool helm helm3 yq kubeconform kube-score helm-docs dashboard
   PATH=$BUILD/tools/bin:$PATH
   chart_prometheus
   chart_schemas

@@ -7,50 +7,12 @@ setup_file() { start_file volume; }
 
 teardown() {
   end_test
-  [ -z "$(helm list --short)" ] || remove
-}
-
-remove() {
-  uninstall
-  kubectl delete pvc --selector "$SELECTOR" >/dev/null
+  [ -z "$(helm list --short)" ] || uninstall_with_claims
 }
 
 teardown_file() {
-  local volume
-  for volume in $(kubectl get persistentvolumes -l "web-app-test=$NAMESPACE" -o jsonpath='{.items[*].metadata.name}'); do
-    kubectl delete persistentvolume "$volume" --wait=false >/dev/null
-    on_node "$(worker)" umount --lazy "/var/local/$volume" </dev/null || true
-    on_node "$(worker)" rmdir "/var/local/$volume" </dev/null || true
-  done
+  remove_volumes
   end_file
-}
-
-# worker: prints a node that runs pods.
-worker() {
-  kubectl get nodes -o json | jq -r '[.items[] | select(any(.spec.taints[]?; .effect == "NoSchedule") | not)][0].metadata.name'
-}
-
-# make_volume NAME MOUNT_OPTIONS: makes a volume in a node's memory, in a storage class of its own. Sets $VOLUME to the name
-# of both, and $NODE to the node.
-make_volume() {
-  NODE=$(worker)
-  VOLUME=$NAMESPACE-$1
-  on_node "$NODE" mkdir -p "/var/local/$VOLUME" </dev/null
-  on_node "$NODE" mount -t tmpfs -o "$2" tmpfs "/var/local/$VOLUME" </dev/null
-  kubectl_apply >/dev/null <<VOLUME
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: $VOLUME, labels: {web-app-test: $NAMESPACE}}
-spec:
-  capacity: {storage: 100Mi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: $VOLUME
-  local: {path: /var/local/$VOLUME}
-  nodeAffinity:
-    required:
-      nodeSelectorTerms:
-        - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$NODE]}]
-VOLUME
 }
 
 # install_on VOLUME [HELM ARGUMENT...]: one pod on that volume; does not wait.
@@ -58,21 +20,6 @@ install_on() {
   local volume=$1
   shift
   helm install chart "$CHART" --set "replicaCount=1,preStopSleepSeconds=0,persistence.storageClass=$volume" "$@" >/dev/null
-}
-
-# fill VOLUME: fills the volume; only the last page of the visits file has room left.
-fill() {
-  on_node "$NODE" dd if=/dev/zero of="/var/local/$1/filler" bs=4k 2>/dev/null </dev/null || true
-}
-
-# visit_until_refused PORT: visits until one gets a 503, and sets $ACKNOWLEDGED to the number that got a 200 before.
-visit_until_refused() {
-  local codes=$BATS_TEST_TMPDIR/codes visit
-  # More visits than a page has lines, and curl stops at the first that fails.
-  for ((visit = 0; visit < 200; visit++)); do printf 'url = http://127.0.0.1:%s/\noutput = /dev/null\n' "$1"; done |
-    curl --silent --fail --fail-early --max-time 60 --write-out '%{http_code}\n' --config - >"$codes" || true
-  assert_equal "$(tail -n 1 "$codes")" 503
-  ACKNOWLEDGED=$(grep -cx 200 "$codes") || true
 }
 
 refuses_with_reason() { [ "$(metric chart-web-app-0 web_app_visit_errors_total)" -gt 0 ]; }

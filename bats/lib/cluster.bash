@@ -86,6 +86,12 @@ uninstall() {
   kubectl wait --for=delete pod --selector "$SELECTOR" --timeout 60s >/dev/null
 }
 
+# uninstall_with_claims: removes its claims too, for the next test or before their volumes go.
+uninstall_with_claims() {
+  uninstall
+  kubectl delete pvc --selector "$SELECTOR" >/dev/null
+}
+
 # pods: the names of the release's pods, one a line.
 pods() {
   kubectl get pods --selector "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'
@@ -238,7 +244,8 @@ responds_with() {
 # forward TARGET PORT: forwards a free port of the loopback to it until the test ends, and sets $FORWARD to that port. A
 # test may have several forwards.
 forward() {
-  local target=$1 port=$2 log=$BATS_TEST_TMPDIR/forward.$RANDOM
+  local target=$1 port=$2 log
+  log=$(scratch)/forward.$RANDOM
   timeout 1800 kubectl --namespace "$NAMESPACE" port-forward "$target" ":$port" >"$log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
   try --max 100 --delay 0.1 -- grep -q '^Forwarding from 127' "$log" || fail "no port-forward to $target: $(cat "$log")"
@@ -362,4 +369,60 @@ assert_responses_recorded() {
 count_all_visits() {
   local pod
   for pod in chart-web-app-{0,1,2}; do visits "$pod"; done | wc -l
+}
+
+# worker: prints a node that runs pods.
+worker() {
+  kubectl get nodes -o json | jq -r '[.items[] | select(any(.spec.taints[]?; .effect == "NoSchedule") | not)][0].metadata.name'
+}
+
+# make_volume NAME MOUNT_OPTIONS [CLASS]: makes a volume in a node's memory, in the storage class CLASS or in one of its own.
+# Sets $VOLUME to the volume's name, which is also that of its own class, and $NODE to the node, where it is in
+# /var/local/$VOLUME. The test's file removes them by remove_volumes.
+make_volume() {
+  NODE=$(worker)
+  VOLUME=$NAMESPACE-$1
+  on_node "$NODE" mkdir -p "/var/local/$VOLUME" </dev/null
+  on_node "$NODE" mount -t tmpfs -o "$2" tmpfs "/var/local/$VOLUME" </dev/null
+  kubectl_apply >/dev/null <<VOLUME
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $VOLUME, labels: {web-app-test: $NAMESPACE}}
+spec:
+  capacity: {storage: 100Mi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: ${3:-$VOLUME}
+  local: {path: /var/local/$VOLUME}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$NODE]}]
+VOLUME
+}
+
+# remove_volumes: for teardown_file.
+remove_volumes() {
+  local volume
+  for volume in $(kubectl get persistentvolumes -l "web-app-test=$NAMESPACE" -o jsonpath='{.items[*].metadata.name}'); do
+    kubectl delete persistentvolume "$volume" --wait=false >/dev/null
+    on_node "$(worker)" umount --lazy "/var/local/$volume" </dev/null || true
+    on_node "$(worker)" rmdir "/var/local/$volume" </dev/null || true
+  done
+}
+
+# fill VOLUME: fills the volume; only the last page of the visits file has room left.
+fill() {
+  on_node "$NODE" dd if=/dev/zero of="/var/local/$1/filler" bs=4k 2>/dev/null </dev/null || true
+}
+
+# visit_until_refused PORT: visits until one gets a 503, and sets $ACKNOWLEDGED to the number that got a 200 before.
+visit_until_refused() {
+  local codes visit
+  codes=$(scratch)/codes
+  # More visits than a page has lines, and curl stops at the first that fails.
+  for ((visit = 0; visit < 200; visit++)); do printf 'url = http://127.0.0.1:%s/\noutput = /dev/null\n' "$1"; done |
+    curl --silent --fail --fail-early --max-time 60 --write-out '%{http_code}\n' --config - >"$codes" || true
+  assert_equal "$(tail -n 1 "$codes")" 503
+  # shellcheck disable=SC2034 # for the caller
+  ACKNOWLEDGED=$(grep -cx 200 "$codes") || true
 }

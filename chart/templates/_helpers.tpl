@@ -213,3 +213,17 @@ Refuses values that the schema allows one by one but that do not fit together.
 {{- fail "httpRoute.enabled needs a Gateway to attach to: set httpRoute.parentRefs[0].name" -}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+The annotation that says where README tells what to do about an alert. Its argument is a list of the chart's scope and the
+alert's name; the headings of README have these names.
+*/}}
+{{- define "web-app.runbook" -}}
+{{- $root := index . 0 -}}
+{{- $alert := index . 1 -}}
+{{- with $root.Values.prometheusRule.runbooks -}}
+runbook_url: {{ printf "%s#%s" . (lower $alert) | quote }}
+{{- else -}}
+runbook: README.md of web-app, section {{ $alert }}.
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,127 @@
+# Grafana's dashboard: each field by Grafana's schema, and each expression by a real Prometheus that scrapes the program.
+# shellcheck disable=SC2154 # start_web_app sets port, admin_port, data and pid
+
+load ../lib/chart
+load ../lib/metrics
+
+readonly PODS=(chart-web-app-0 chart-web-app-1 chart-web-app-2)
+
+# conforms_to_grafana FILE
+conforms_to_grafana() { run dashboard "$1"; }
+
+@test "the dashboard has only fields and values of Grafana's schema, each panel its place, its id and its description" {
+  render --set grafanaDashboard.enabled=true
+  rendered ConfigMap/chart-web-app-dashboard '.data["chart-web-app.json"]' >"$BATS_TEST_TMPDIR/dashboard.json"
+  conforms_to_grafana "$BATS_TEST_TMPDIR/dashboard.json"
+  assert_success
+  assert_output ""
+}
+
+@test "control: a wrong field, value, place or id of the dashboard is found out" {
+  local edit complaint
+  while IFS='|' read -r complaint edit; do
+    jq "$edit" "$CHART/dashboards/web-app.json" >"$BATS_TEST_TMPDIR/wrong.json"
+    conforms_to_grafana "$BATS_TEST_TMPDIR/wrong.json"
+    assert_failure
+    assert_line --partial "$complaint"
+  done <<'TABLE'
+unexpected field 'titel'|.titel = .title
+unexpected field 'grid'|.panels[1].grid = 1
+unexpected field 'expression'|.panels[1].targets[0].expression = "up"
+unexpected field 'units'|.panels[1].fieldConfig.defaults.units = "s"
+unexpected field 'colour'|.panels[1].options.colour = "red"
+unexpected field 'fill'|(.panels[] | select(.type == "timeseries") | .fieldConfig.defaults).custom.fill = 1
+unexpected field 'match'|.templating.list[1].match = "x"
+options.graphMode: required field is missing|del(.panels[1].options.graphMode)
+options.graphMode: areas is no|.panels[1].options.graphMode = "areas"
+list[1].refresh: 9 is no|.templating.list[1].refresh = 9
+its unit is none|.panels[1].fieldConfig.defaults.unit = "seconds"
+its data source is not the variable|.panels[1].datasource.uid = "prometheus"
+another panel has its id 2|.panels[2].id = 2
+another panel has its title|.panels[2].title = .panels[1].title
+it overlaps another panel|.panels[2].gridPos.x -= 1
+it does not fit into 24 columns|.panels[6].gridPos.x += 1
+it is not described in sentences|del(.panels[1].description)
+a query has no refId of its own|.panels[1].targets[1].refId = "A"
+is of a type that is not checked here|.panels[1].type = "graph"
+TABLE
+}
+
+# serve_pods: three programs with the names and labels that the chart gives its pods, and Prometheus, which scrapes them. Sets
+# $ports, $data_of and $pids, a list each.
+serve_pods() {
+  local number
+  ports=() data_of=() pids=()
+  for number in 0 1 2; do
+    mkdir "$BATS_TEST_TMPDIR/${PODS[number]}"
+    planted_visits 300000 >"$BATS_TEST_TMPDIR/${PODS[number]}/visits.txt"
+    DATA=$BATS_TEST_TMPDIR/${PODS[number]} start_web_app --max-connections 8
+    ports+=("$port") data_of+=("$data") pids+=("$pid")
+    jq -n --arg pod "${PODS[number]}" --argjson port "$admin_port" '{
+      metadata: {namespace: "test", labels: {"kubernetes.io/service-name": "chart-web-app-headless"}},
+      ports: [{name: "admin", port: $port}], endpoints: [{addresses: ["127.0.0.1"], targetRef: {name: $pod}}]}'
+  done >"$BATS_TEST_TMPDIR/slices.json"
+  render --set serviceMonitor.enabled=true,prometheusRule.enabled=true
+  rendered ServiceMonitor . >"$BATS_TEST_TMPDIR/monitor.json"
+  rendered PrometheusRule '{groups: .spec.groups}' >"$BATS_TEST_TMPDIR/rules.json"
+  jq '.[] | select(.kind == "Service")' "$RENDERED" >"$BATS_TEST_TMPDIR/services.json"
+  scrape_config "$BATS_TEST_TMPDIR"/{monitor,services,slices}.json >"$BATS_TEST_TMPDIR/prometheus.json"
+  start_prometheus
+  try --max 100 --delay 0.2 -- prometheus_has 'count(web_app_visits_total)' 3
+}
+
+# visit_all COUNT: as many visits of each pod, all acknowledged.
+visit_all() {
+  local one
+  for one in "${ports[@]}"; do
+    run "$TOOLS/visitor.py" --url "http://127.0.0.1:$one/" --connections 4 --requests "$1" --out "$BATS_TEST_TMPDIR/acknowledged"
+    assert_output "acknowledged $1 refused 0 errors 0 unanswered 0" || return
+  done
+}
+
+@test "Prometheus' numbers are those of the files, every expression of the dashboard has data, and the rules are evaluated" {
+  local number lines listing fault edit
+  serve_pods
+  visit_all 200
+  # The file of the first may not grow any more.
+  prlimit --pid "${pids[0]}" --fsize="$(stat -c %s "${data_of[0]}/visits.txt")"
+  refused_visits "${ports[0]}" 5
+  crowd "${ports[1]}" 12
+  # A listing of the last one, which nobody reads and which is left after a while.
+  exec {listing}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET /visits HTTP/1.1\r\nHost: listing\r\n\r\n' >&"$listing"
+  try --max 50 --delay 0.2 -- prometheus_has "sum(web_app_listings)" 1
+  exec {listing}>&-
+
+  try --max 50 --delay 0.2 -- prometheus_has 'sum(web_app_visit_duration_seconds_count)' 600
+  for number in 0 1 2; do
+    lines=$(wc -l <"${data_of[number]}/visits.txt")
+    assert_equal "$lines" 300200
+    prometheus_has "web_app_visits_total{pod=\"${PODS[number]}\"}" "$lines"
+  done
+  try --max 50 --delay 0.2 -- prometheus_has 'sum(web_app_visit_errors_total{pod="chart-web-app-0",reason="no_space"})' 5
+  try --max 50 --delay 0.2 -- prometheus_has 'sum by (pod) (web_app_connections_evicted_total) > 0' 4
+  try --max 50 --delay 0.2 -- prometheus_has 'sum by (pod) (web_app_listings_aborted_total) > 0' 1
+  try --max 50 --delay 0.2 -- prometheus_has "sum(web_app_listings)" 0
+  try --max 50 --delay 0.2 -- alert_fires WebAppVisitsRefused '{"namespace": "test", "pod": "chart-web-app-0", "reason": "no_space"}'
+  try --max 50 --delay 0.2 -- rules_are_healthy
+
+  run shows_data "$CHART/dashboards/web-app.json"
+  echo "$output"
+  assert_success
+
+  # Control: a metric that the program lacks, a number that is not finite, a label that only the legend has, and pods that are
+  # not told apart.
+  while IFS='|' read -r fault edit; do
+    sed "$edit" "$CHART/dashboards/web-app.json" >"$BATS_TEST_TMPDIR/other.json"
+    run shows_data "$BATS_TEST_TMPDIR/other.json"
+    assert_failure
+    assert_line --partial "FAULT: $fault"
+  done <<'TABLE'
+Listings aborted per second/A has no data|s/web_app_listings_aborted_total/web_app_listings_broken_total/
+Time of a visit/A is not finite|s/ >= 0"/"/
+Refused per second, by reason/A lacks a label|s/{{reason}}/{{cause}}/
+Visits per second/A lacks a label|s/sum by (namespace, pod) (rate(web_app_visits_total/sum by (namespace) (rate(web_app_visits_total/
+Memory/A has data of ['chart-web-app-0', 'chart-web-app-1', 'chart-web-app-2']|s/\(process_resident_memory_bytes{.*\),pod=~[^}]*/\1/
+TABLE
+}
