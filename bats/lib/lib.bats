@@ -117,6 +117,29 @@ load ../lib/mutants
   assert_success
 }
 
+# countdown: one that SIGABRT does not reach, as at its very beginning. Sets $countdown to its id, and $sleeper to its child's.
+countdown() {
+  (
+    trap '' ABRT
+    sleep 300 &
+    echo $! >"$BATS_TEST_TMPDIR/sleeper"
+    wait
+  ) 3>&- &
+  countdown=$!
+  started "$countdown"
+  try --max 100 --delay 0.05 -- test -s "$BATS_TEST_TMPDIR/sleeper"
+  sleeper=$(<"$BATS_TEST_TMPDIR/sleeper")
+  started "$sleeper"
+}
+
+@test "the countdown of a test ends with it, with its sleep" {
+  has_ended() { [ -z "$(ps -o stat= -p "$1" | grep -v Z)" ]; }
+  countdown
+  bats_abort_timeout_countdown "$countdown"
+  try --max 40 --delay 0.05 -- has_ended "$countdown"
+  try --max 40 --delay 0.05 -- has_ended "$sleeper"
+}
+
 # hanging_test [LINE]: writes a bats file with a test that hangs below `run`, in a process with a child.
 hanging_test() {
   cat >"$BATS_TEST_TMPDIR/hanging.bats" <<BATS
