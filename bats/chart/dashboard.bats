@@ -3,6 +3,7 @@
 
 load ../lib/chart
 load ../lib/metrics
+load ../lib/mutants
 
 readonly PODS=(chart-web-app-0 chart-web-app-1 chart-web-app-2)
 
@@ -67,7 +68,7 @@ serve_pods() {
   jq '.[] | select(.kind == "Service")' "$RENDERED" >"$BATS_TEST_TMPDIR/services.json"
   scrape_config "$BATS_TEST_TMPDIR"/{monitor,services,slices}.json >"$BATS_TEST_TMPDIR/prometheus.json"
   start_prometheus
-  try --max 100 --delay 0.2 -- prometheus_has 'count(web_app_visits_total)' 3
+  becomes 'count(web_app_visits_total)' 3
 }
 
 # visit_all COUNT: as many visits of each pod, all acknowledged.
@@ -79,30 +80,55 @@ visit_all() {
   done
 }
 
-@test "Prometheus' numbers are those of the files, every expression of the dashboard has data, and the rules are evaluated" {
-  local number lines listing fault edit
-  serve_pods
-  visit_all 200
-  # The file of the first may not grow any more.
+# refuse COUNT: as many visits of the first pod, whose file may not grow any more.
+refuse() {
   prlimit --pid "${pids[0]}" --fsize="$(stat -c %s "${data_of[0]}/visits.txt")"
-  refused_visits "${ports[0]}" 5
-  crowd "${ports[1]}" 12
-  # A listing of the last one, which nobody reads and which is left after a while.
-  exec {listing}<>"/dev/tcp/127.0.0.1/$port"
-  printf 'GET /visits HTTP/1.1\r\nHost: listing\r\n\r\n' >&"$listing"
-  try --max 50 --delay 0.2 -- prometheus_has "sum(web_app_listings)" 1
-  exec {listing}>&-
+  refused_visits "${ports[0]}" "$1"
+}
 
-  try --max 50 --delay 0.2 -- prometheus_has 'sum(web_app_visit_duration_seconds_count)' 600
+# numbers_agree VISITS REFUSED: Prometheus has the lines of each file, VISITS of them new, and REFUSED visits of the first pod.
+numbers_agree() {
+  local number lines
   for number in 0 1 2; do
     lines=$(wc -l <"${data_of[number]}/visits.txt")
-    assert_equal "$lines" 300200
-    prometheus_has "web_app_visits_total{pod=\"${PODS[number]}\"}" "$lines"
+    assert_equal "$lines" $((300000 + $1)) || return
+    prometheus_has "web_app_visits_total{pod=\"${PODS[number]}\"}" "$lines" || return
   done
-  try --max 50 --delay 0.2 -- prometheus_has 'sum(web_app_visit_errors_total{pod="chart-web-app-0",reason="no_space"})' 5
-  try --max 50 --delay 0.2 -- prometheus_has 'sum by (pod) (web_app_connections_evicted_total) > 0' 4
-  try --max 50 --delay 0.2 -- prometheus_has 'sum by (pod) (web_app_listings_aborted_total) > 0' 1
-  try --max 50 --delay 0.2 -- prometheus_has "sum(web_app_listings)" 0
+  prometheus_has 'sum(web_app_visit_duration_seconds_count)' $((3 * $1)) || return
+  prometheus_has 'sum(web_app_visit_errors_total{pod="chart-web-app-0",reason="no_space"})' "$2" || return
+  prometheus_has 'sum(web_app_visit_errors_total)' "$2"
+}
+
+@test "control: a program that counts refused visits as acknowledged ones is found out" {
+  mutant times-refused-visits
+  serve_pods
+  visit_all 20
+  wait_scraped
+  numbers_agree 20 0
+  refuse 5
+  wait_scraped
+  run numbers_agree 20 5
+  assert_failure
+  assert_output --partial 'sum(web_app_visit_duration_seconds_count) is 65'
+}
+
+@test "Prometheus' numbers are those of the files, every expression of the dashboard has data, and the rules are evaluated" {
+  local listing fault edit
+  serve_pods
+  visit_all 200
+  refuse 5
+  crowd "${ports[1]}" 12
+  # A listing of the last one, which nobody reads and which is left after a while.
+  exec {listing}<>"/dev/tcp/127.0.0.1/${ports[2]}"
+  printf 'GET /visits HTTP/1.1\r\nHost: listing\r\n\r\n' >&"$listing"
+  becomes "sum(web_app_listings)" 1
+  exec {listing}>&-
+
+  wait_scraped
+  numbers_agree 200 5
+  becomes 'sum by (pod) (web_app_connections_evicted_total) > 0' 4
+  becomes 'sum by (pod) (web_app_listings_aborted_total) > 0' 1
+  becomes "sum(web_app_listings)" 0
   try --max 50 --delay 0.2 -- alert_fires WebAppVisitsRefused '{"namespace": "test", "pod": "chart-web-app-0", "reason": "no_space"}'
   try --max 50 --delay 0.2 -- rules_are_healthy
 

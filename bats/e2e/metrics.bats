@@ -24,7 +24,7 @@ setup_file() {
   try --max 60 --delay 0.5 -- slices_are_complete
   scrape_config "$BATS_FILE_TMPDIR"/{monitor,services,slices}.json "$(forward_all 8081)" >"$BATS_FILE_TMPDIR/prometheus.json"
   start_prometheus
-  try --max 150 --delay 0.2 -- prometheus_has 'count(web_app_visits_total)' 3
+  becomes 'count(web_app_visits_total)' 3
   make_events
   export prometheus scraping_since ACKNOWLEDGED
 }
@@ -40,7 +40,7 @@ forward_all() {
   local number
   for number in 0 1 2; do
     forward "pod/chart-web-app-$number" "$1"
-    started "${FORWARDS[-1]}"
+    echo "${FORWARDS[-1]}" >>"$BATS_FILE_TMPDIR/forwards"
     jq -n --arg pod "chart-web-app-$number" --arg address "127.0.0.1:$FORWARD" '{($pod): $address}'
   done | jq -cs add
 }
@@ -52,7 +52,7 @@ make_events() {
   local -A ports
   for number in 0 1 2; do
     forward "pod/chart-web-app-$number" 8080
-    started "${FORWARDS[-1]}"
+    echo "${FORWARDS[-1]}" >>"$BATS_FILE_TMPDIR/forwards"
     ports[$number]=$FORWARD
     run "$TOOLS/visitor.py" --url "http://127.0.0.1:$FORWARD/" --connections 4 --requests "$VISITS" --out "$BATS_FILE_TMPDIR/acknowledged"
     assert_output "acknowledged $VISITS refused 0 errors 0 unanswered 0"
@@ -75,28 +75,29 @@ volume_name() { kubectl get "$(claim_of "chart-web-app-$1")" -o jsonpath='{.spec
 
 teardown_file() {
   stop_started
+  mapfile -t FORWARDS < <(cat "$BATS_FILE_TMPDIR/forwards" || true)
+  stop_forwards
   [ -z "$(helm list --short)" ] || uninstall_with_claims
   remove_volumes
   end_file
 }
 
-becomes() { try --max 50 --delay 0.2 -- prometheus_has "$1" "$2"; }
-
 @test "Prometheus counts the lines of each pod's file, and the visits that were acknowledged and refused" {
   local number lines
-  becomes 'sum(web_app_visit_duration_seconds_count)' $((3 * VISITS + ACKNOWLEDGED))
+  wait_scraped
+  prometheus_has 'sum(web_app_visit_duration_seconds_count)' $((3 * VISITS + ACKNOWLEDGED))
   for number in 0 1 2; do
     lines=$(on_node "$(worker)" wc -l "/var/local/$(volume_name "$number")/visits.txt" </dev/null | cut -d ' ' -f 1)
     assert_equal "$lines" $((PLANTED + VISITS + (number == 0 ? ACKNOWLEDGED : 0)))
-    becomes "web_app_visits_total{job=\"chart-web-app-headless\",namespace=\"$NAMESPACE\",pod=\"chart-web-app-$number\"}" "$lines"
+    prometheus_has "web_app_visits_total{job=\"chart-web-app-headless\",namespace=\"$NAMESPACE\",pod=\"chart-web-app-$number\"}" "$lines"
   done
-  becomes 'sum(web_app_visit_errors_total{pod="chart-web-app-0",reason="no_space"})' "$REFUSED"
-  becomes 'sum(web_app_visit_errors_total)' "$REFUSED"
+  prometheus_has 'sum(web_app_visit_errors_total{pod="chart-web-app-0",reason="no_space"})' "$REFUSED"
+  prometheus_has 'sum(web_app_visit_errors_total)' "$REFUSED"
   becomes 'sum(web_app_listings_aborted_total{pod="chart-web-app-2"})' 1
   # A connection that a port-forward has not closed yet may be among them.
   becomes 'sum(web_app_connections_evicted_total{pod="chart-web-app-1"}) >= bool 4' 1
-  becomes 'count(web_app_volume_size_bytes == 16777216)' 3
-  becomes 'sum by (pod) (web_app_volume_available_bytes == 0)' 0
+  prometheus_has 'count(web_app_volume_size_bytes == 16777216)' 3
+  prometheus_has 'sum by (pod) (web_app_volume_available_bytes == 0)' 0
 }
 
 @test "every expression of the dashboard has data, of each pod" {

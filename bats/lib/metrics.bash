@@ -38,6 +38,15 @@ prometheus_value() {
 # prometheus_has EXPRESSION VALUE
 prometheus_has() { assert_equal "$1 is $(prometheus_value "$1")" "$1 is $2"; }
 
+# wait_scraped: waits until Prometheus has scraped each pod since now.
+wait_scraped() {
+  local now=${EPOCHREALTIME/,/.}
+  try --max 100 --delay 0.2 -- prometheus_has "min(timestamp(web_app_visits_total)) > bool $now" 1
+}
+
+# becomes EXPRESSION VALUE: it has this value soon.
+becomes() { try --max 50 --delay 0.2 -- prometheus_has "$@"; }
+
 # shows_data FILE: every expression of the dashboard has data since Prometheus was started.
 shows_data() { "$TOOLS/dashboard.py" "$1" --prometheus "$prometheus" --since "$scraping_since"; }
 
