@@ -124,18 +124,15 @@ start_prometheus() {
   done
   mkdir -p "$directory"
   printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$directory/config.yaml"
-  PROMETHEUS=$(free_port)
-  prometheus --config.file "$directory/config.yaml" --storage.tsdb.path "$directory/data" --web.listen-address "127.0.0.1:$PROMETHEUS" \
+  prometheus --config.file "$directory/config.yaml" --storage.tsdb.path "$directory/data" --web.listen-address 127.0.0.1:0 \
     >"$directory/log" 2>&1 </dev/null 3>&- &
   FORWARDS+=($!)
-}
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  try --max 200 --delay 0.1 -- grep -q 'Server is ready' "$directory/log"
+  PROMETHEUS=$(sed -n 's/.*msg="Listening on" address=//p' "$directory/log")
 }
 
 query() {
-  curl -s --max-time 5 --get --data-urlencode "query=$1" "http://127.0.0.1:$PROMETHEUS/api/v1/query" |
+  curl -s --max-time 5 --get --data-urlencode "query=$1" "http://$PROMETHEUS/api/v1/query" |
     jq -er '[.data.result[] | "\(.metric.pod)=\(.value[1])"] | sort | join(" ")'
 }
 

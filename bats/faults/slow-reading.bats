@@ -15,19 +15,24 @@ slowly() { echo "strace -D -f -qq -o /dev/null -e trace=pread64 -e inject=pread6
 # lines N: prints N lines of visits.txt.
 lines() { yes "2022-11-28 22:54:26.913511+03:00" | head -n "$1" || [ "${PIPESTATUS[1]}" = 0 ]; }
 
-# start_reading MILLISECONDS: starts the program on 200 blocks of lines, slowly. Returns when it listens. The ports are
-# free a moment before.
+# start_reading MILLISECONDS: starts the program on 200 blocks of lines, slowly. Returns when it listens.
 start_reading() {
+  local ports
   lines 409600 >"$data/visits.txt"
   log=$BATS_TEST_TMPDIR/web-app.reading.log
-  read -r port admin_port < <(python3 -c 'import socket
-one, other = (socket.create_server(("127.0.0.1", 0)) for _ in "12")
-print(one.getsockname()[1], other.getsockname()[1])')
   # shellcheck disable=SC2046 # a command with its arguments
-  in_background "$log" $(slowly "$1") "$WEB_APP" serve --data-dir "$data" \
-    --listen "127.0.0.1:$port" --admin-listen "127.0.0.1:$admin_port"
+  in_background "$log" $(slowly "$1") "$WEB_APP" serve --data-dir "$data" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0
   pid=$background
-  try --max 100 --delay 0.1 -- admin /healthz || fail "it does not listen: $(cat "$log")"
+  ports=$(try --max 100 --delay 0.1 -- find_ports) || fail "it does not listen: $(cat "$log")" || return
+  read -r port admin_port <<<"$ports"
+}
+
+# find_ports: prints the ports on which the program listens, before its log has them; the first socket is that for visitors.
+find_ports() {
+  local ports
+  mapfile -t ports < <(ss -Hltnp | sed -nE "s/.* 127\.0\.0\.1:([0-9]+) .*pid=$pid,fd=([0-9]+).*/\2 \1/p" | sort -n | cut -d ' ' -f 2)
+  echo "${ports[@]}"
+  [ ${#ports[@]} = 2 ]
 }
 
 # percentage: prints how far the reading is; fails unless /readyz says that it is under way.
