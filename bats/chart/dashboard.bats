@@ -145,7 +145,7 @@ numbers_agree() {
     assert_line --partial "FAULT: $fault"
   done <<'TABLE'
 Listings aborted per second/A has no data|s/web_app_listings_aborted_total/web_app_listings_broken_total/
-Time of a visit/A is not finite|s/ >= 0"/"/
+Connections, part of the limit/A is not finite|s/web_app_connections_max/web_app_listings/
 Refused per second, by reason/A lacks a label|s/{{reason}}/{{cause}}/
 Visits per second/A lacks a label|s/sum by (namespace, pod) (rate(web_app_visits_total/sum by (namespace) (rate(web_app_visits_total/
 Memory/A has data of ['chart-web-app-0', 'chart-web-app-1', 'chart-web-app-2']|s/\(process_resident_memory_bytes{.*\),pod=~[^}]*/\1/

@@ -323,7 +323,7 @@ connection.close()' "$BATS_TEST_TMPDIR/response"
 
 @test "the README's table of knobs has the variables that the scripts read from the environment" {
   # Except those of bats, the shell and compilers, and those that one script or helper passes to another.
-  local others='BATS_TEST_(COMPLETED|TMPDIR)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
+  local others='BATS_(TEST_COMPLETED|TEST_TMPDIR|TIMED_OUT)|HOME|LANG|TMPDIR|[A-Z]+_OPTIONS|E2E_KUBECONFIG|CLUSTER_RESTRICTED|NAMESPACE'
   others+='|DATA|IN_FRONT|BY|FILES|HELM|PATIENCE|RELEASE|SCENE|ZONES|WEB_APP_SANDBOX'
   assert_equal "$(sed -n 's/^| `\([A-Z][A-Z0-9_]*\)` .*/\1/p' "$ROOT/bats/README.md" | sort)" \
     "$(cd "$ROOT" && grep -rhoE '\$\{[A-Z][A-Z0-9_]*:?[-+=]' build.sh .ci app/build.sh app/test/build.sh image/build.sh bats third_party/*.sh |

@@ -3,8 +3,8 @@
 
     dashboard.py FILE --prometheus URL --since UNIX-TIME [--scrape-interval SECONDS]
 
-Takes the values of the dashboard's variables from Prometheus. Then it evaluates each expression over the time since SINCE
-twice, with all values of the variables and with one pod alone. Prints a line for each expression, and a complaint if it has
+Takes the values of the dashboard's variables from Prometheus. Then it evaluates each expression over the time from SINCE until
+now twice, with all values of the variables and with one pod alone. Prints a line for each expression, and a complaint if it has
 no data or a number that is not finite, or if its legend names a label that the data lacks. An expression whose legend names
 the pod must have data of each selected pod. Exits with 1 if it had to complain.
 """
@@ -59,6 +59,7 @@ class Board:
         self.since, self.until = since, time.time()
         # As Grafana computes them from the width of a panel of 1000 points.
         self.step = max(scrape_interval, math.ceil((self.until - since) / 1000))
+        self.start = self.until - (self.until - since) // self.step * self.step
         self.builtin = {
             "__interval": duration(self.step),
             "__rate_interval": duration(max(self.step + scrape_interval, 4 * scrape_interval)),
@@ -95,7 +96,7 @@ class Board:
     def check(self, where, target, variables, pods):
         expression = substituted(target["expr"], variables)
         try:
-            result = self.prometheus.get("query_range", query=expression, start=self.since, end=self.until, step=self.step)["result"]
+            result = self.prometheus.get("query_range", query=expression, start=self.start, end=self.until, step=self.step)["result"]
         except ValueError as error:
             self.complain("%s: %s: %s" % (where, error, expression))
             return
@@ -126,7 +127,7 @@ def main():
     parser.add_argument("file")
     parser.add_argument("--prometheus", required=True)
     parser.add_argument("--since", type=float, required=True)
-    parser.add_argument("--scrape-interval", type=int, default=1)
+    parser.add_argument("--scrape-interval", type=int, default=2)
     arguments = parser.parse_args()
     with open(arguments.file, encoding="utf-8") as file:
         board = Board(json.load(file), Prometheus(arguments.prometheus), arguments.since, arguments.scrape_interval)
