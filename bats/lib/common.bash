@@ -121,7 +121,8 @@ stop_started() {
   local one since
   [ -e "$(scratch)/started" ] || return 0
   while read -r one since; do
-    [ "$(start_of "$one")" != "$since" ] || kill -KILL "$one" 2>/dev/null || true
+    [ "$(start_of "$one")" = "$since" ] || continue
+    kill -KILL "$one" 2>/dev/null || true
     wait "$one" 2>/dev/null || true
   done <"$(scratch)/started"
   rm "$(scratch)/started"
