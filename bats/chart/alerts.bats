@@ -59,6 +59,8 @@ alert_names() { rendered PrometheusRule '.spec.groups[].rules[].alert' | sort; }
 /web_app_ready/,/for:/s/10m/1m/
 /process_start_time/s/> 3/> 4/
 /process_start_time/s/> 3/> 0/
+/process_start_time/s/max by (namespace, pod, instance)//
+s/count by (pod, instance)//
 s/expr: {{ $sync }} > 1/expr: {{ $sync }} > 2.5/
 s/expr: {{ $visit }} > 1/expr: {{ $visit }} > 10/
 s/ unless on .*//
