@@ -48,6 +48,29 @@ is of a type that is not checked here|.panels[1].type = "graph"
 TABLE
 }
 
+# promql_holds FILE: where two jobs scrape the same pod, the panels of FILE show its one state and no restart.
+promql_holds() {
+  jq '
+    def labels($job): "{namespace=\"test\",pod=\"chart-web-app-0\",instance=\"a\",job=\"\($job)\"";
+    def expression($title): .panels[] | select(.title == $title) | .targets[0].expr | gsub("\\$(namespace|job|pod)"; ".*");
+    def shows($title; $value):
+      {expr: expression($title), eval_time: "10m", exp_samples: [{labels: "{namespace=\"test\",pod=\"chart-web-app-0\"}", value: $value}]};
+    {tests: [{
+      interval: "1m",
+      input_series: [("chart-web-app-headless", "pods") | labels(.) as $labels
+        | {series: "process_start_time_seconds\($labels)}", values: "100x10"},
+          ({open: 1, stale: 0, failed: 0} | to_entries[]
+            | {series: "web_app_visit_log_state\($labels),state=\"\(.key)\"}", values: "\(.value)x10"})],
+      promql_expr_test: [shows("State of the log of visits"; 1), shows("Restarts in an hour"; 0)]
+    }]}' "$1" >"$BATS_TEST_TMPDIR/promql.json"
+  run promtool test rules "$BATS_TEST_TMPDIR/promql.json"
+}
+
+@test "a pod that two jobs scrape has one state, and has not restarted for that" {
+  promql_holds "$CHART/dashboards/web-app.json"
+  assert_success
+}
+
 # serve_pods: three programs with the names and labels that the chart gives its pods, and Prometheus, which scrapes them. Sets
 # $ports, $data_of and $pids, a list each.
 serve_pods() {
