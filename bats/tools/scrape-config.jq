@@ -1,6 +1,6 @@
 # Prometheus' configuration for a ServiceMonitor, as the Prometheus Operator makes it. Instead of asking the API server
 # Prometheus gets the targets here, with the labels that its discovery of endpoints gives them: Debian's Prometheus is built
-# without it. The variables are those of scrape_config in bats/lib/prometheus.bash.
+# without it. The variables are those of scrape_config in bats/lib/metrics.bash.
 
 def label_name: gsub("[^a-zA-Z0-9_]"; "_");
 
