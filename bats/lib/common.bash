@@ -25,15 +25,17 @@ bats_kill_childprocesses_of() { end_descendants "$1" "$BASHPID"; }
 
 # At the end of a test bats 1.11 ends its countdown by SIGABRT. In a countdown that has just begun, this signal is lost or
 # spares its sleep(1), which then keeps the output of the suite open for all of BATS_TEST_TIMEOUT. This replaces bats'
-# function, except at the time limit, where the countdown is still ending processes. One that is stopped starts no other.
+# function, except at the time limit, where the countdown is still ending processes. One that is stopped starts no other, but
+# kill(2) returns before it is. SIGTERM could be lost like SIGABRT.
 bats_abort_timeout_countdown() {
-  local children=""
+  local children="" stat
   [ -z "${BATS_TIMED_OUT:-}" ] || return 0
   kill -STOP "$1" 2>/dev/null || return 0
+  while read -r stat <"/proc/$1/stat" && [[ ${stat##*) } = [RSD]* ]]; do :; done 2>/dev/null
   { children=$(<"/proc/$1/task/$1/children"); } 2>/dev/null || children=$(ps -o pid= --ppid "$1")
+  disown "$1" 2>/dev/null || true # else the shell would report its end
   # shellcheck disable=SC2086 # the ids of processes
-  kill -TERM "$1" $children 2>/dev/null || true
-  kill -CONT "$1" 2>/dev/null || true
+  kill -KILL "$1" $children 2>/dev/null || true
 }
 
 # Below `run`, and in setup_file, where bats has no limit, these have one of their own.

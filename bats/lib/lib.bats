@@ -140,6 +140,21 @@ countdown() {
   try --max 40 --delay 0.05 -- has_ended "$sleeper"
 }
 
+@test "the countdown of a test that ends at once leaves no sleep" {
+  local left length=300.$$
+  # In a shell without the traps of a test, as bats begins it.
+  run bash -c "$(declare -f bats_abort_timeout_countdown)"'
+    for ((number = 0; number < 300; number++)); do
+      ( sleep "$1" & trap "kill $!; exit 0" ABRT; wait ) >/dev/null 2>&1 3>&- &
+      bats_abort_timeout_countdown $!
+    done' _ "$length"
+  assert_success
+  assert_output ""
+  mapfile -t left < <(ps -e -o pid= -o args= | awk -v length_of="$length" '$2 == "sleep" && $3 == length_of { print $1 }')
+  [ ${#left[@]} = 0 ] || kill "${left[@]}"
+  assert_equal "${#left[@]} are left" "0 are left"
+}
+
 # hanging_test [LINE]: writes a bats file with a test that hangs below `run`, in a process with a child.
 hanging_test() {
   cat >"$BATS_TEST_TMPDIR/hanging.bats" <<BATS
