@@ -171,8 +171,10 @@ void metrics_observe_visit(uint64_t microseconds)
 
 void metrics_set_volume(uint64_t size, uint64_t available)
 {
+    /* In this order, so that a known size never comes with the space of an unknown one. */
+    if (size > 0)
+        volume_available = available;
     volume_size = size;
-    volume_available = available;
 }
 
 static void put_family(struct text *text, const char *name, const char *type, const char *help)

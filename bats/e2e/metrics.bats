@@ -39,7 +39,7 @@ slices_are_complete() {
 forward_all() {
   local number
   for number in 0 1 2; do
-    forward "pod/chart-web-app-$number" "$1"
+    forward "pod/chart-web-app-$number" "$1" || return
     echo "${FORWARDS[-1]}" >>"$BATS_FILE_TMPDIR/forwards"
     jq -n --arg pod "chart-web-app-$number" --arg address "127.0.0.1:$FORWARD" '{($pod): $address}'
   done | jq -cs add
