@@ -149,6 +149,18 @@ options_of_help() {
   assert_equal "$output" "$(options_of_help)"
 }
 
+@test "the table of options in app/prove/README.md is that of help" {
+  run awk -F '|' '/<!-- \/options of prove -->/ { inside = 0 }
+    inside && /`--/ { gsub(/[` ]/, ""); print $2, $3 }
+    /<!-- options of prove -->/ { inside = 1 }' "$ROOT/app/prove/README.md"
+  assert_success
+  assert_equal "$output" "$(web_app help prove | awk '
+    function put() { if (name) print name, value }
+    /^  --/ { put(); name = $1; sub(/=.*/, "", name); value = "" }
+    / \(default / { value = $2; sub(/\)$/, "", value) }
+    END { put() }')"
+}
+
 @test "version is that of the build" {
   run --separate-stderr web_app version
   assert_output "web-app $(version)"
