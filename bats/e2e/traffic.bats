@@ -1,6 +1,7 @@
 # The way of visits to the pods, their lines in the files, and the metrics of both. All tests share one installation.
 
 load ../lib/cluster
+load ../lib/metrics
 
 setup_file() {
   start_file traffic
@@ -115,32 +116,29 @@ responded_at_least() {
   assert_failure
 }
 
-# start_prometheus: on the loopback, with the forwarded admin port of each pod as a target.
-start_prometheus() {
-  local pod targets='' directory=$BATS_TEST_TMPDIR/prometheus
+# scrape_pods: starts Prometheus, with the forwarded admin port of each pod as a target.
+scrape_pods() {
+  local pod targets=''
   for pod in chart-web-app-{0,1,2}; do
     forward "pod/$pod" 8081
     targets="$targets{targets: ['127.0.0.1:$FORWARD'], labels: {pod: $pod}}, "
   done
-  mkdir -p "$directory"
-  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" >"$directory/config.yaml"
-  prometheus --config.file "$directory/config.yaml" --storage.tsdb.path "$directory/data" --web.listen-address 127.0.0.1:0 \
-    >"$directory/log" 2>&1 </dev/null 3>&- &
-  FORWARDS+=($!)
-  try --max 200 --delay 0.1 -- grep -q 'Server is ready' "$directory/log"
-  PROMETHEUS=$(sed -n 's/.*msg="Listening on" address=//p' "$directory/log")
+  printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: web-app, static_configs: [%s]}]\n' "${targets%, }" \
+    >"$BATS_TEST_TMPDIR/prometheus.json"
+  start_prometheus
+  FORWARDS+=("$background")
 }
 
 query() {
-  curl -s --max-time 5 --get --data-urlencode "query=$1" "http://$PROMETHEUS/api/v1/query" |
-    jq -er '[.data.result[] | "\(.metric.pod)=\(.value[1])"] | sort | join(" ")'
+  prometheus_get query --get --data-urlencode "query=$1" |
+    jq -er '[.result[] | "\(.metric.pod)=\(.value[1])"] | sort | join(" ")'
 }
 
 query_says() { [ "$(query "$1")" = "$2" ]; }
 
 @test "a Prometheus scrapes every pod, and its values agree with the files" {
   local pod expected
-  start_prometheus
+  scrape_pods
   try --max 60 --delay 0.5 -- query_says up "chart-web-app-0=1 chart-web-app-1=1 chart-web-app-2=1"
   visit chart-web-app-1 5
   expected=$(for pod in chart-web-app-{0,1,2}; do echo "$pod=$(visits "$pod" | wc -c)"; done | xargs)
