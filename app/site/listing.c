@@ -265,7 +265,7 @@ static void put_foot(struct text *text, const struct listing *listing)
         put_html_foot(text, listing);
 }
 
-/* Ends the range of `reader` where it has found the line `rows_end`, and starts it anew. */
+/* Ends the range of `reader` where it has found the line `rows_end`, and restarts it. */
 static void cut_range(struct listing *listing)
 {
     struct log_snapshot range = listing->reader.range;

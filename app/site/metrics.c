@@ -285,7 +285,7 @@ size_t metrics_write(const struct metrics_gauges *gauges, char *buffer, size_t s
     put_value(&text, "web_app_connections_max", "gauge", "Limit of open connections of visitors.",
               gauges->connections_max);
     put_value(&text, "web_app_connections_evicted_total", "counter",
-              "Connections closed at the limit to make room for new ones.", gauges->evicted);
+              "Connections evicted at the limit for new ones.", gauges->evicted);
     put_value(&text, "web_app_listings", "gauge", "Listings of visits that are being sent.",
               get(&listings));
     put_value(&text, "web_app_listings_aborted_total", "counter",

@@ -365,7 +365,7 @@ json_long_names() {
 
 @test "as JSON a line that is too long loses the end of its message, at a character, and nothing else" { json_long_names; }
 
-@test "control: an object that is cut off is found out" {
+@test "control: an object that is truncated is found out" {
   mutant cuts-off-json
   run json_long_names
   assert_failure

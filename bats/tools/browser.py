@@ -3,7 +3,7 @@
 
     browser.py --port P --admin-port A --file FILE loads   a load is one request, one visit and at most 8 KB; an icon, a
                                                            prefetch and a look back are none
-    browser.py --port P [--port Q...] looks   on a phone, on a desktop and at 200 %, in light and dark: nothing is cut off,
+    browser.py --port P [--port Q...] looks   on a phone, on a desktop and at 200 %, in light and dark: nothing is clipped,
                                               small, faint or covered
     browser.py --port P keyboard              the keyboard reaches and uses everything
     browser.py --port P names                 the accessibility tree names what is seen
