@@ -3,7 +3,7 @@
 
     visitor.py --connections C (--seconds S | --requests N) --out FILE
                [--url http://127.0.0.1:8080/] [--reconnect | --until-close] [--pipeline P] [--close]
-               [--visits-per-connection V]
+               [--visits-per-connection V] [--apart MS]
 
 Each acknowledged visit becomes one line `NUMBER<TAB>TIME` in FILE, written only after the whole response
 was read: each visit in FILE was acknowledged. FILE is appended to. The summary on stdout is
@@ -15,8 +15,8 @@ on connections that broke; each of them may or may not have been recorded. A bro
 --reconnect it is made again, at most every 50 ms. When the server announces a close, the connection is made
 again, unless --until-close. --close asks for a close after each response. Connections made at the same time
 may all go to one worker of the server; with V they are made again after V visits, while that worker is busy,
-so that the others get some too. SIGTERM and SIGINT end the visits as the time limit does. Exits with 0, or
-with 1 if a response was malformed.
+so that the others get some too. Between two requests, of whatever connections, pass at least MS milliseconds.
+SIGTERM and SIGINT end the visits as the time limit does. Exits with 0, or with 1 if a response was malformed.
 """
 
 import argparse
@@ -102,6 +102,7 @@ class Visitor:
         self.reconnect = options.reconnect
         self.until_close = options.until_close
         self.visits_max = options.visits_per_connection
+        self.apart = options.apart / 1000
         self.socket = None
         self.retry_at = 0.0
         self.done = False
@@ -169,6 +170,8 @@ class Visitor:
         if error:
             raise OSError(error, os.strerror(error))
         self.connected = True
+        if self.apart:
+            time.sleep(self.apart)
         try:
             self.output = self.output[self.socket.send(self.output):]
         except BlockingIOError:
@@ -266,6 +269,7 @@ def parse_options():
     parser.add_argument("--pipeline", type=int, default=1)
     parser.add_argument("--close", action="store_true")
     parser.add_argument("--visits-per-connection", type=int)
+    parser.add_argument("--apart", type=float, default=0)
     return parser.parse_args()
 
 
