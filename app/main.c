@@ -24,7 +24,7 @@ static int print_help(const struct options *options);
 static const struct verb_entry {
     char name[8];
     const char *operands, *help;
-    enum verb options; /* which options it takes; 0: none */
+    enum verb options; /* which options it takes */
     int (*run)(const struct options *options);
 } verbs[] = {
     {"serve", "[options]", "serve the page and record visits; the verb if none is given",
@@ -34,14 +34,19 @@ static const struct verb_entry {
      check},
     {"prove", "[options] URL...", "visit, and prove that what was acknowledged is in the files",
      VERB_PROVE, prove},
-    {"version", "", "print the version", 0, print_version},
+    {"version", "", "print the version", VERB_VERSION, print_version},
     {"help", "[VERB]", "print this, or the options of a verb", VERB_HELP, print_help},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
+static bool is_help_flag(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static const struct verb_entry *find_verb(const char *name)
 {
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+    if (is_help_flag(name))
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
@@ -55,10 +60,8 @@ static int run(const struct verb_entry *verb, int count, char *const *arguments)
 {
     char message[512];
     struct options options = {0};
-    if (!verb->options && count > 0)
-        die(EXIT_USAGE, "%s takes no arguments", verb->name);
-    bool is_usage = !verb->options || options_parse(&options, verb->options, count, arguments,
-                                                    message, sizeof message) == 0;
+    bool is_usage =
+        options_parse(&options, verb->options, count, arguments, message, sizeof message) == 0;
     if (options.log_format == LOG_JSON)
         log_as_json();
     if (!is_usage)
@@ -88,6 +91,8 @@ int main(int argc, char **argv)
     if (argc < 2)
         return run(&verbs[0], 0, argv);
     const struct verb_entry *verb = find_verb(argv[1]);
+    if (verb && argc == 3 && is_help_flag(argv[2]))
+        return run(find_verb("help"), 1, argv + 1);
     if (verb)
         return run(verb, argc - 2, argv + 2);
     if (argv[1][0] == '-')
@@ -130,8 +135,10 @@ static int print_help(const struct options *options)
     if (options->operands_count > 0 && !(verb = find_verb(options->operands[0])))
         die(EXIT_USAGE, "there is no verb %s; see web-app help", options->operands[0]);
     if (verb) {
-        text_printf(&text, "usage: web-app %s %s\n\n  %s\n\n", verb->name, verb->operands,
-                    verb->help);
+        bool has_options = !(verb->options & (VERB_HELP | VERB_VERSION));
+        text_printf(&text, "usage: web-app %s%s%s\n\n  %s\n%s", verb->name,
+                    *verb->operands ? " " : "", verb->operands, verb->help,
+                    has_options ? "\n" : "");
         options_help(&text, verb->options);
         put_exit_codes(&text, verb->options);
         return print(&text);

@@ -229,16 +229,16 @@ static const struct option table[] = {
     {"count", "", "", VERB_VISITS, FLAG, FIELD(count), 0, 0, NULL, "only how many there are"},
     {"follow", "", "", VERB_VISITS, FLAG, FIELD(follow), 0, 0, NULL,
      "goes on with each new visit, also when the file is replaced; until SIGTERM or SIGINT"},
-    {"ledger", "FILE", "prove.ledger", VERB_PROVE, TEXT, FIELD(ledger), 0, 0,
+    {"ledger", "FILE", "prove.ledger", VERB_PROVE | VERB_PROVE_VISITS, TEXT, FIELD(ledger), 0, 0,
      "a new file, or - for stdout", "notes what was acknowledged; - for stdout"},
-    {"resume", "", "", VERB_PROVE, FLAG, FIELD(resume), 0, 0, NULL,
+    {"resume", "", "", VERB_PROVE | VERB_PROVE_VISITS, FLAG, FIELD(resume), 0, 0, NULL,
      "goes on with a ledger that exists"},
-    {"rate", "NUMBER", "10", VERB_PROVE, NUMBER, FIELD(rate), 1, 10000, NULL,
+    {"rate", "NUMBER", "10", VERB_PROVE | VERB_PROVE_VISITS, NUMBER, FIELD(rate), 1, 10000, NULL,
      "visits a second for each URL; those of an outage are not made up for"},
-    {"for", "TIME", "", VERB_PROVE, TIME, FIELD(for_ms), 1, 10080 * MINUTE, NULL,
-     "how long to visit; else until SIGTERM or SIGINT"},
-    {"connections", "KIND", "both", VERB_PROVE, WORD, FIELD(connections), 0, 0, "new, kept or both",
-     "a connection for each visit (new), or kept ones"},
+    {"for", "TIME", "", VERB_PROVE | VERB_PROVE_VISITS, TIME, FIELD(for_ms), 1, 10080 * MINUTE,
+     NULL, "how long to visit; else until SIGTERM or SIGINT"},
+    {"connections", "KIND", "both", VERB_PROVE | VERB_PROVE_VISITS, WORD, FIELD(connections), 0, 0,
+     "new, kept or both", "a connection for each visit (new), or kept ones"},
     {"timeout", "TIME", "5s", VERB_PROVE, TIME, FIELD(timeout_ms), 1, 10 * MINUTE, NULL,
      "how long a visit waits for its response"},
     {"wait", "TIME", "5m", VERB_PROVE, TIME, FIELD(wait_ms), 0, 1440 * MINUTE, NULL,
@@ -341,6 +341,8 @@ static int parse_argument(struct options *options, unsigned verb, int left, char
         value = arguments[1];
         taken = 2;
     }
+    if (option->verbs & VERB_PROVE_VISITS)
+        options->only_visits = option->name;
     if (parse(options, option, value) != 0)
         return complain(message, size, "--%s=%s is not allowed; give %s", option->name, value,
                         allowed_values(option, allowed));

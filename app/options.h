@@ -16,8 +16,17 @@ enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_PARTIAL };
 
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* The verbs that take options, as bits of a set. */
-enum verb { VERB_SERVE = 1, VERB_VISITS = 2, VERB_CHECK = 4, VERB_PROVE = 8, VERB_HELP = 16 };
+/* The verbs, as bits of a set: each option names those that take it. VERB_PROVE_VISITS marks what
+ * `prove` does not need to compare only. */
+enum verb {
+    VERB_SERVE = 1,
+    VERB_VISITS = 2,
+    VERB_CHECK = 4,
+    VERB_PROVE = 8,
+    VERB_HELP = 16,
+    VERB_VERSION = 32,
+    VERB_PROVE_VISITS = 64,
+};
 
 enum { OPERANDS_MAX = 64 };
 
@@ -52,6 +61,7 @@ struct options {
     unsigned grace_ms, max_gap_ms; /* UINT_MAX: from the sync mode of the server; any */
     uint64_t max_refused;          /* UINT64_MAX: any */
     bool alone, require_fault, resume;
+    const char *only_visits; /* the name of a given option that says how to visit, or NULL */
 };
 
 /* Parses the options of VERB. ARGUMENTS, COUNT of them after the verb, override environment

@@ -158,8 +158,8 @@ static int check_ledger(const struct options *options, struct visiting *visiting
     struct proof proof;
     if (visiting->targets_count == 0 && options->files_count == 0)
         die(EXIT_USAGE, "--check needs what to compare with: URLs of the pods, or --file POD=FILE");
-    if (options->resume || options->for_ms > 0)
-        die(EXIT_USAGE, "--check only compares; --resume and --for are for visits");
+    if (options->only_visits)
+        die(EXIT_USAGE, "--check only compares; --%s is for visits", options->only_visits);
     if (journal_read(options->check, evidence, NULL, message, sizeof message) != 0)
         die(EXIT_FAILED, "%s", message);
     if (evidence_end(evidence) != 0)

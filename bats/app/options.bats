@@ -63,8 +63,7 @@ options_of_help() {
   refused "no value" visits --raw=yes
   refused "web-app help" visits operand
   refused "web-app help" nosuchverb
-  run --separate-stderr web_app version 1
-  assert_complaint 2 "version takes no arguments"
+  refused "web-app help" version 1
 }
 
 @test "an option without its value is refused with the allowed values" {
@@ -139,6 +138,20 @@ options_of_help() {
 --log-format WEB_APP_LOG_FORMAT text"
   assert_equal "$(web_app --help)" "$help"
   assert_equal "$(web_app -h)" "$help"
+}
+
+@test "a verb with --help or -h, and nothing else, is help for that verb; of version and help that has no options" {
+  local verb
+  for verb in serve visits check prove version help; do
+    run --separate-stderr web_app help "$verb"
+    assert_success
+    assert_line --index 0 --regexp "^usage: web-app $verb( [^ ]+)*\$"
+    assert_equal "$(web_app "$verb" --help)" "$output"
+    assert_equal "$(web_app "$verb" -h)" "$output"
+  done
+  assert_equal "$(web_app help version | grep -c -e '  --')" 0
+  assert_equal "$(web_app help help | grep -c -e '  --')" 0
+  refused "web-app help" serve --listen=0 --help
 }
 
 @test "the README's table of options is that of help" {

@@ -531,6 +531,10 @@ is_refused() {
 ROWS
   for option in --tail=1 --raw --data-dir=x --listen=1; do is_refused "there is no option ${option%=*} here; see" "$option" http://127.0.0.1:1/; done
   is_refused '--check needs what to compare with: URLs of the pods, or --file POD=FILE' --check ledger
+  for option in --ledger=other --resume --rate=5 --for=1s --connections=new; do
+    is_refused "--check only compares; ${option%=*} is for visits" --check ledger "$option" http://127.0.0.1:1/
+    is_refused "--check only compares; ${option%=*} is for visits" "$option" --check ledger --file=web-0=web-0.txt
+  done
   is_refused '--file goes with --check LEDGER' --file web-0=web-0.txt http://127.0.0.1:1/
   is_refused 'prove needs a URL to visit'
   is_refused 'https://a/: there is no TLS' https://a/

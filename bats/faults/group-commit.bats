@@ -21,14 +21,14 @@ slow_syncs() {
 }
 
 # shares_syncs CONNECTIONS ROUNDS: each connection sends its next request when it has got the response, ROUNDS times in all.
-# Sets $syncs to the number of syncs, which is ROUNDS if every visit of a round shares one. With APART, in ms, the requests of
-# a round are that far apart, so that the first of them comes before the others on any machine.
+# Sets $syncs to the number of syncs, which is ROUNDS if every visit of a round shares one. With $apart, in ms, the requests of
+# a round are so far apart, so that the first of them comes before the others on any machine.
 shares_syncs() {
   requires command:strace
   IN_FRONT=$(slow_syncs 60) start_web_app
   rm -f "$BATS_TEST_TMPDIR/out"
   run timeout 60 "$TOOLS/visitor.py" --url "http://127.0.0.1:$port/" --out "$BATS_TEST_TMPDIR/out" --connections "$1" \
-    --requests $(($1 * $2)) --apart "${APART:-0}"
+    --requests $(($1 * $2)) --apart "${apart:-0}"
   assert_output "acknowledged $(($1 * $2)) refused 0 errors 0 unanswered 0" || return
   assert_recorded "$BATS_TEST_TMPDIR/out" || return
   syncs=$(metric web_app_sync_duration_seconds_count)
@@ -57,13 +57,13 @@ least_syncs() {
     least_syncs "$connections"
     [ "$syncs" -le "$enough" ] || fail "$syncs syncs for 40 rounds of $connections visitors"
   done
-  APART=0.3 least_syncs 16
+  apart=0.3 least_syncs 16
   [ "$syncs" -le "$enough" ] || fail "$syncs syncs for 40 rounds of visitors that come one after another"
 }
 
 @test "control: a program that commits as soon as the first visitor comes is found out" {
   mutant commits-with-the-first
-  APART=0.3 least_syncs 16
+  apart=0.3 least_syncs 16
   [ "$syncs" -gt "$enough" ] || fail "$syncs syncs for 40 rounds"
 }
 
