@@ -137,7 +137,8 @@ struct keeper {
     pthread_mutex_t busy;    /* held while the thread uses the log */
     bool is_stuck;           /* as is_stuck() last said */
     int64_t progress_ms;     /* when the volume last responded, by clock_ms() */
-    uint64_t progress;       /* changes when bytes are written or synced */
+    _Atomic unsigned rounds; /* of housekeeping() */
+    uint64_t progress;       /* changes with bytes written or synced, and with rounds */
 };
 
 static void report_start(const struct keeper *keeper)
@@ -168,6 +169,7 @@ static void *keep(void *context)
         pthread_mutex_lock(&keeper->busy);
         if (!visit_log_has_failed(log))
             housekeeping(log, keeper->options->sync, &reporter);
+        keeper->rounds++;
         if (visit_log_has_failed(log))
             (void)pthread_kill(keeper->owner, SIGUSR1);
     }
@@ -194,7 +196,7 @@ static bool is_stuck(struct keeper *keeper)
     enum { STUCK_MS = 10000 };
     const struct visit_log *log = &keeper->log;
     int64_t now_ms = clock_ms();
-    uint64_t progress = log->size + log->durable_size;
+    uint64_t progress = log->size + log->durable_size + keeper->rounds;
     bool is_busy = pthread_mutex_trylock(&keeper->busy) != 0;
     if (!is_busy)
         pthread_mutex_unlock(&keeper->busy);
@@ -311,6 +313,7 @@ int serve(const struct options *given)
     server_describe(server, keeper.addresses, sizeof keeper.addresses);
     keeper.owner = pthread_self();
     keeper.options = &options;
+    keeper.progress_ms = clock_ms();
     (void)pthread_mutex_init(&keeper.busy, NULL);
     if (thread_start(&keeper.thread, keep, &keeper) != 0)
         die(EXIT_FAILED, "cannot start a thread: %s", strerror(errno));
