@@ -12,32 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opens the parent directory of PATH. Returns a descriptor, or -1 with errno. */
-static int open_parent(const char *path)
+/* Makes the entry of DIRECTORY durable in its parent. This is necessary before the file is created,
+ * even if another process created the directory: that process may have been killed before it synced
+ * the parent. If the parent cannot be read, syncs the whole file system. Returns 0, or -1 with
+ * errno; *RET_SYNC_FAILED is then set if the sync failed. */
+static int sync_parent(int directory, bool *ret_sync_failed)
 {
-    char *copy = strdup(path);
-    if (!copy)
-        return -1;
-    size_t length = strlen(copy);
-    while (length > 1 && copy[length - 1] == '/')
-        copy[--length] = '\0';
-    char *slash = strrchr(copy, '/');
-    const char *parent = !slash ? "." : slash == copy ? "/" : copy;
-    if (slash && slash != copy)
-        *slash = '\0';
-    int directory = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved_errno = errno;
-    free(copy);
-    errno = saved_errno;
-    return directory;
-}
-
-/* Makes the entry of DIRECTORY, at PATH, durable in its parent. This is necessary before the file
- * is created, even if another process created the directory: that process may have been killed
- * before it synced the parent. If the parent cannot be read, syncs the whole file system. Returns
- * 0, or -1 with errno; *RET_SYNC_FAILED is then set if the sync failed. */
-static int sync_parent(const char *path, int directory, bool *ret_sync_failed)
-{
-    int parent = open_parent(path);
+    int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent < 0 && errno != EACCES)
         return -1;
     int result = parent < 0 ? syncfs(directory) : sync_directory(parent);
@@ -61,7 +42,7 @@ static int open_directory(const char *path, bool *ret_is_new, bool *ret_sync_fai
     if (directory < 0)
         return -1;
     *ret_is_new = !has_file(directory);
-    if (!*ret_is_new || sync_parent(path, directory, ret_sync_failed) == 0)
+    if (!*ret_is_new || sync_parent(directory, ret_sync_failed) == 0)
         return directory;
     close_keeping_errno(directory);
     return -1;

@@ -416,6 +416,31 @@ lingers() {
   assert_output --partial "ConnectionResetError"
 }
 
+# syncs_the_parent: the directory that holds a new data directory is synced, whatever name the data directory is given.
+syncs_the_parent() {
+  local name calls=$BATS_TEST_TMPDIR/calls
+  requires command:strace
+  mkdir "$BATS_TEST_TMPDIR/elsewhere"
+  ln -s ../parent/data "$BATS_TEST_TMPDIR/elsewhere/link"
+  for name in parent/data parent/data// parent/data/. parent/data/../data elsewhere/link .; do
+    rm -rf "$BATS_TEST_TMPDIR/parent"
+    mkdir -p "$BATS_TEST_TMPDIR/parent/data"
+    [ "$name" != . ] && cd "$BATS_TEST_TMPDIR" || cd "$BATS_TEST_TMPDIR/parent/data" || return
+    DATA=$name IN_FRONT="strace -D -f -y -qq -o $calls -e trace=fsync" start_web_app
+    grep -q "fsync([0-9]*<$BATS_TEST_TMPDIR/parent>) *= 0" "$calls" || fail "--data-dir=$name: $(cat "$calls")" || return
+    stop_web_app || return
+  done
+}
+
+@test "a new data directory is made durable in its parent, whatever its name" { syncs_the_parent; }
+
+@test "control: a program that takes the working directory for the parent is found out" {
+  mutant syncs-working-directory
+  run syncs_the_parent
+  assert_failure
+  assert_output --partial "--data-dir=parent/data: "
+}
+
 @test "control: a program that takes failed syncs for good ones is found out" {
   mutant ignores-failed-syncs
   fail_each sync --only always
