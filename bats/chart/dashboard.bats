@@ -44,31 +44,44 @@ it overlaps another panel|.panels[2].gridPos.x -= 1
 it does not fit into 24 columns|.panels[6].gridPos.x += 1
 it is not described in sentences|del(.panels[1].description)
 a query has no refId of its own|.panels[1].targets[1].refId = "A"
+its queries are instant|.panels[1].targets[1].instant = false
+its queries are instant|del(.panels[1].targets[0].range)
 is of a type that is not checked here|.panels[1].type = "graph"
 TABLE
 }
 
-# promql_holds FILE: where two jobs scrape the same pod, the panels of FILE show its one state and no restart.
+# promql_holds FILE: where two jobs scrape the same pod, the panels of FILE show its one state and no restart. When no pod is
+# scraped any more, none is ready.
 promql_holds() {
   jq '
     def labels($job): "{namespace=\"test\",pod=\"chart-web-app-0\",instance=\"a\",job=\"\($job)\"";
     def expression($title): .panels[] | select(.title == $title) | .targets[0].expr | gsub("\\$(namespace|job|pod)"; ".*");
     def shows($title; $value):
       {expr: expression($title), eval_time: "10m", exp_samples: [{labels: "{namespace=\"test\",pod=\"chart-web-app-0\"}", value: $value}]};
+    def shows_now($title; $time; $value): {expr: expression($title), eval_time: $time, exp_samples: [{labels: "{}", value: $value}]};
     {tests: [{
       interval: "1m",
       input_series: [("chart-web-app-headless", "pods") | labels(.) as $labels
         | {series: "process_start_time_seconds\($labels)}", values: "100x10"},
+          {series: "web_app_ready\($labels)}", values: "1x5 stale"},
           ({open: 1, stale: 0, failed: 0} | to_entries[]
             | {series: "web_app_visit_log_state\($labels),state=\"\(.key)\"}", values: "\(.value)x10"})],
-      promql_expr_test: [shows("State of the log of visits"; 1), shows("Restarts in an hour"; 0)]
+      promql_expr_test: [shows("State of the log of visits"; 1), shows("Restarts in an hour"; 0),
+        shows_now("Pods ready"; "5m"; 1), shows_now("Pods ready"; "6m"; 0)]
     }]}' "$1" >"$BATS_TEST_TMPDIR/promql.json"
   run promtool test rules "$BATS_TEST_TMPDIR/promql.json"
 }
 
-@test "a pod that two jobs scrape has one state, and has not restarted for that" {
+@test "a pod that two jobs scrape has one state, and has not restarted for that; pods that are gone are not ready" {
   promql_holds "$CHART/dashboards/web-app.json"
   assert_success
+}
+
+@test "control: a panel that shows nothing of pods that are gone is found out" {
+  sed 's/ or vector(0)//' "$CHART/dashboards/web-app.json" >"$BATS_TEST_TMPDIR/other.json"
+  promql_holds "$BATS_TEST_TMPDIR/other.json"
+  assert_failure
+  assert_output --partial 'web_app_ready'
 }
 
 # serve_pods: three programs with the names and labels that the chart gives its pods, and Prometheus, which scrapes them. Sets
@@ -170,7 +183,7 @@ numbers_agree() {
 Listings aborted per second/A has no data|s/web_app_listings_aborted_total/web_app_listings_broken_total/
 Connections, part of the limit/A is not finite|s/web_app_connections_max/web_app_listings/
 Refused per second, by reason/A lacks a label|s/{{reason}}/{{cause}}/
-Visits per second/A lacks a label|s/sum by (namespace, pod) (rate(web_app_visits_total/sum by (namespace) (rate(web_app_visits_total/
+Visits per second/A lacks a label|s/sum by (namespace, pod) (rate(web_app_visit_duration_seconds_count/sum by (namespace) (rate(web_app_visit_duration_seconds_count/
 Memory/A has data of ['chart-web-app-0', 'chart-web-app-1', 'chart-web-app-2']|s/\(process_resident_memory_bytes{.*\),pod=~[^}]*/\1/
 TABLE
 }

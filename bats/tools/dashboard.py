@@ -3,10 +3,10 @@
 
     dashboard.py FILE --prometheus URL --since UNIX-TIME [--scrape-interval SECONDS]
 
-Takes the values of the dashboard's variables from Prometheus. Then it evaluates each expression over the time from SINCE until
-now twice, with all values of the variables and with one pod alone. Prints a line for each expression, and a complaint if it has
-no data or a number that is not finite, or if its legend names a label that the data lacks. An expression whose legend names
-the pod must have data of each selected pod. Exits with 1 if it had to complain.
+Takes the values of the dashboard's variables from Prometheus. Then it evaluates each expression twice, with all values of the
+variables and with one pod alone: an instant query now, any other over the time from SINCE until now. Prints a line for each
+expression, and a complaint if it has no data or a number that is not finite, or if its legend names a label that the data lacks.
+An expression whose legend names the pod must have data of each selected pod. Exits with 1 if it had to complain.
 """
 
 import argparse
@@ -96,11 +96,14 @@ class Board:
     def check(self, where, target, variables, pods):
         expression = substituted(target["expr"], variables)
         try:
-            result = self.prometheus.get("query_range", query=expression, start=self.start, end=self.until, step=self.step)["result"]
+            if target.get("instant"):
+                result = self.prometheus.get("query", query=expression, time=self.until)["result"]
+            else:
+                result = self.prometheus.get("query_range", query=expression, start=self.start, end=self.until, step=self.step)["result"]
         except ValueError as error:
             self.complain("%s: %s: %s" % (where, error, expression))
             return
-        points = [float(value) for series in result for _, value in series["values"]]
+        points = [float(value) for series in result for _, value in series.get("values") or [series["value"]]]
         print("%s: %d series, %d points, the last is %s" % (where, len(result), len(points), points[-1] if points else None))
         if not points:
             self.complain("%s has no data: %s" % (where, expression))

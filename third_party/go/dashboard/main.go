@@ -140,6 +140,8 @@ func checkPanel(panel *dashboard.Panel, raw json.RawMessage) {
 			continue
 		}
 		references[*query.RefId] = true
+		instant := query.Instant != nil && *query.Instant && query.Range != nil && !*query.Range
+		require(instant == (panel.Type == "stat"), "%s: a stat panel is of now, so its queries are instant; no other's are", where)
 	}
 	require(panel.Description != nil && strings.HasSuffix(*panel.Description, "."), "%s: it is not described in sentences", where)
 	checkSource(where, panel.Datasource)
