@@ -25,7 +25,7 @@ static const char reason_labels[REASONS][16] = {
     [CLOCK] = "clock",       [INPUT_OUTPUT] = "io_error",
 };
 
-enum { BUCKETS_MAX = 12 };
+enum { BUCKETS_MAX = 13 };
 
 /* `counts[bounds_count]` counts the values above the last bound. */
 struct histogram {
@@ -36,13 +36,14 @@ struct histogram {
     _Atomic uint64_t counts[BUCKETS_MAX + 1], sum;
 };
 
-static const char sync_labels[][8] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
-                                      "0.01",   "0.025",   "0.05",   "0.1",   "0.5",    "2.5"};
+static const char sync_labels[][8] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025",
+                                      "0.005",  "0.01",    "0.025",  "0.05",  "0.1",
+                                      "0.5",    "1",       "2.5"};
 _Static_assert(sizeof sync_labels / sizeof *sync_labels <= BUCKETS_MAX, "each has a bound");
 static struct histogram sync_duration = {
     .labels = sync_labels,
     .bounds = {100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000,
-               100000000, 500000000, 2500000000},
+               100000000, 500000000, 1000000000, 2500000000},
     .bounds_count = sizeof sync_labels / sizeof *sync_labels,
     .sum_divisor = 1000000000,
 };
