@@ -4,7 +4,7 @@
 load ../lib/cluster
 load ../lib/metrics
 
-readonly PLANTED=300000 VISITS=200 REFUSED=5 LIMIT=8
+readonly PLANTED=300000 VISITS=200 REFUSED=5 CONNECTIONS=8
 
 setup_file() {
   start_file metrics
@@ -15,7 +15,7 @@ setup_file() {
     make_volume "$number" size=16M,gid=65532,mode=2775 "$NAMESPACE"
     on_node "$NODE" bash -c 'cat >"$1" && chown 65532 "$1"' _ "/var/local/$VOLUME/visits.txt" <"$BATS_FILE_TMPDIR/planted"
   done
-  install --set "preStopSleepSeconds=0,persistence.storageClass=$NAMESPACE,maxConnections=$LIMIT"
+  install --set "preStopSleepSeconds=0,persistence.storageClass=$NAMESPACE,maxConnections=$CONNECTIONS"
 
   helm template chart "$CHART" --namespace "$NAMESPACE" --set "$values" | yq ea --no-colors --output-format json '[.]' >"$BATS_FILE_TMPDIR/rendered"
   jq '.[] | select(.kind == "ServiceMonitor")' "$BATS_FILE_TMPDIR/rendered" >"$BATS_FILE_TMPDIR/monitor.json"
@@ -60,7 +60,7 @@ make_events() {
   fill "$(volume_name 0)"
   visit_until_refused "${ports[0]}"
   refused_visits "${ports[0]}" $((REFUSED - 1))
-  crowd "${ports[1]}" $((LIMIT + 4))
+  crowd "${ports[1]}" $((CONNECTIONS + 4))
   # From the node: a port-forward could swallow all of it.
   address=$(address_of chart-web-app-2)
   on_node "$(node_of chart-web-app-2)" bash -s -- "$address" <<'NODE'

@@ -197,12 +197,12 @@ bats_alone() {
   for program in helm kubectl docker; do
     printf '#!/bin/sh\nsleep 1000\ntrue\n' >"$BATS_TEST_TMPDIR/bin/$program"
     chmod +x "$BATS_TEST_TMPDIR/bin/$program"
-    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT=1 run "$program" version
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT_SECONDS=1 run "$program" version
     assert_failure 124
   done
   source "$ROOT/bats/lib/cluster.bash"
   for program in helm kubectl kubectl_apply; do
-    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT=1 run "$program" version
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH LIMIT_SECONDS=1 run "$program" version
     assert_failure 124
   done
 }

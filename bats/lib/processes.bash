@@ -1,10 +1,10 @@
 # Ends what hangs. Sourced by the test language and by run.sh.
 # shellcheck shell=bash
 
-# limited COMMAND...: ends the command, and what it has started, after $LIMIT seconds; its status is then 124. The waits
+# limited COMMAND...: ends the command, and what it has started, after $LIMIT_SECONDS; its status is then 124. The waits
 # that tests ask of helm and kubectl are shorter.
-LIMIT=300
-limited() { timeout --kill-after=10 "$LIMIT" "$@"; }
+LIMIT_SECONDS=300
+limited() { timeout --kill-after=10 "$LIMIT_SECONDS" "$@"; }
 
 # descendants ID [EXCEPT]: prints the ids of the processes below a process, but not EXCEPT and those below it.
 descendants() {

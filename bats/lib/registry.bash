@@ -72,7 +72,7 @@ commit_all() {
 }
 
 # release CHECKOUT ARGUMENT...: makes a release there.
-release() { LIMIT=600 limited "$1/build.sh" release "${@:2}" </dev/null 3>&-; }
+release() { LIMIT_SECONDS=600 limited "$1/build.sh" release "${@:2}" </dev/null 3>&-; }
 
 # manifest REFERENCE: prints the manifest that the registry has.
 manifest() { skopeo inspect --raw "docker://$1"; }
