@@ -578,6 +578,61 @@ TABLE
   assert_output --partial "set httpRoute.parentRefs[0].name"
 }
 
+@test "values that could not work are refused with a remedy: labels of the chart's own, a tag, a partition, a rare scrape" {
+  local values message
+  while IFS='|' read -r values message; do
+    refused --set "$values"
+    assert_output --partial "$message"
+  done <<'TABLE'
+commonLabels.app\.kubernetes\.io/name=shop|commonLabels has the label app.kubernetes.io/name, which the chart sets itself: choose another
+podLabels.app\.kubernetes\.io/instance=shop|podLabels has the label app.kubernetes.io/instance, which the chart sets itself: choose another
+serviceMonitor.labels.helm\.sh/chart=a|serviceMonitor.labels has the label helm.sh/chart, which the chart sets itself: choose another
+prometheusRule.labels.app\.kubernetes\.io/version=a|prometheusRule.labels has the label app.kubernetes.io/version, which the
+grafanaDashboard.labels.app\.kubernetes\.io/managed-by=a|grafanaDashboard.labels has the label app.kubernetes.io/managed-by, which the
+image.repository=registry.example:5000/web-app:1.0.0|image.repository=registry.example:5000/web-app:1.0.0 has a tag: give the tag as image.tag
+image.repository=web-app:1.0.0|image.repository=web-app:1.0.0 has a tag: give the tag as image.tag
+updateStrategy.type=OnDelete,updateStrategy.rollingUpdate.partition=1|set updateStrategy.rollingUpdate=null, or the other type
+prometheusRule.enabled=true,serviceMonitor.interval=121s|serviceMonitor.interval=121s is too long: the alerts look at five minutes, and need two values in them; set at most 2m
+prometheusRule.enabled=true,serviceMonitor.interval=3m|set at most 2m
+prometheusRule.enabled=true,serviceMonitor.interval=1h|set at most 2m
+TABLE
+  for values in image.repository=registry.example:5000/a/web-app 'image.repository=[::1]:5000/web-app' updateStrategy.type=OnDelete \
+    serviceMonitor.interval=1h prometheusRule.enabled=true,serviceMonitor.interval=2m prometheusRule.enabled=true,serviceMonitor.interval=120s; do
+    render --set "$values"
+  done
+}
+
+# keys_are_unique: where the user gives a label or annotation twice, for all resources and for one kind, no map has it twice.
+keys_are_unique() {
+  local key values=commonLabels.twice=all
+  values+=,podLabels.twice=pod,serviceMonitor.labels.twice=monitor,prometheusRule.labels.twice=rule,grafanaDashboard.labels.twice=board
+  values+=,serviceMonitor.enabled=true,prometheusRule.enabled=true,grafanaDashboard.enabled=true
+  values+=,podAnnotations.kubectl\\.kubernetes\\.io/default-container=other
+  render --set "$values" || return
+  for key in twice kubectl.kubernetes.io/default-container; do
+    assert_equal "$key $(grep -c "^ *$key: " "$RENDERED.yaml")" \
+      "$key $(jq --arg key "$key" '[.. | objects | select(has($key))] | length' "$RENDERED")" || return
+  done
+}
+
+@test "a label or annotation that is given twice is rendered once, and the one for the kind wins" {
+  keys_are_unique
+  assert_equal "$(rendered StatefulSet '.spec.template.metadata | .labels.twice + " " + .annotations["kubectl.kubernetes.io/default-container"]')" \
+    "pod other"
+  assert_equal "$(rendered ServiceMonitor .metadata.labels.twice) $(rendered PrometheusRule .metadata.labels.twice)" "monitor rule"
+  assert_equal "$(rendered ConfigMap/chart-web-app-dashboard .metadata.labels.twice) $(rendered Service/chart-web-app .metadata.labels.twice)" "board all"
+}
+
+@test "control: a chart that renders a key twice is found out" {
+  cp -r "$CHART" "$BATS_TEST_TMPDIR/other"
+  CHART=$BATS_TEST_TMPDIR/other
+  sed -i 's/^ *kubectl.kubernetes.io.default-container: .*/&\n&/; s/^\( *\){{- mergeOverwrite .*/\1kubectl.kubernetes.io\/default-container: web-app\n&/' \
+    "$CHART/templates/statefulset.yaml"
+  run keys_are_unique
+  assert_failure
+  assert_output --partial "kubectl.kubernetes.io/default-container 2"
+}
+
 @test "the sleep before the stop is requested only where the kubelet supports it" {
   local version expected
   while read -r version expected; do
@@ -613,10 +668,18 @@ TABLE
   done
 }
 
+@test "helm test reaches both ports, whoever else may" {
+  local tests
+  render --set networkPolicy.httpFrom[0].podSelector.matchLabels.a=b,networkPolicy.adminFrom[0].podSelector.matchLabels.a=c
+  tests=$(rendered Pod/chart-web-app-test '.metadata.labels | {"app.kubernetes.io/name", "app.kubernetes.io/instance"} | tojson')
+  assert_equal "$(rendered NetworkPolicy '[.spec.ingress[].from[] | select(.podSelector.matchLabels == '"$tests"')] | length')" 2
+}
+
 @test "the network policy allows visitors in, the cluster to the metrics, and nothing out" {
+  local tests='{"podSelector":{"matchLabels":{"app.kubernetes.io/name":"web-app-test","app.kubernetes.io/instance":"chart"}}}'
   render
   assert_equal "$(rendered NetworkPolicy '.spec | [.policyTypes, [.ingress[] | [.ports[].port, .from]], .egress // []] | tojson')" \
-    '[["Ingress","Egress"],[[8080,null],[8081,[{"namespaceSelector":{}}]]],[]]'
+    '[["Ingress","Egress"],[[8080,null],[8081,[{"namespaceSelector":{}},'"$tests"']]],[]]'
 }
 
 @test "the network policies name no port, and their ports are those of the container" {

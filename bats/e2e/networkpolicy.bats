@@ -79,7 +79,7 @@ assert_probed() {
   becomes_refused visitor "$address:8082/"
 }
 
-@test "httpFrom and adminFrom each let in the pods that they name, and no other; probes go on" {
+@test "httpFrom and adminFrom each let in the pods that they name, and no other; probes go on, and helm test passes" {
   local address
   address=http://$(address_of chart-web-app-0)
   # Control: by default each of the two may use each port.
@@ -94,6 +94,7 @@ assert_probed() {
   can_connect visitor "$address:8080/"
   can_connect monitor "$address:8081/metrics"
   assert_probed
+  helm test chart --timeout 60s >/dev/null
   policy
   can_connect monitor "$address:8080/"
 }

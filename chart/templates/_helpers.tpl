@@ -113,6 +113,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end -}}
 
 {{/*
+Labels with those that the user adds to one kind of resource, which win over commonLabels. No key may stand in a map twice.
+Its argument is a list of the labels as YAML and the added map.
+*/}}
+{{- define "web-app.labelsWith" -}}
+{{- mergeOverwrite (index . 0 | fromYaml) (index . 1 | default dict) | toYaml -}}
+{{- end -}}
+
+{{/*
 For the notes, from a host of the Ingress and its `tls`: https if a certificate covers the host. One for *.example.com
 covers one label before it; `tls` without hosts covers whatever the Ingress serves.
 */}}
@@ -209,8 +217,36 @@ Refuses values that the schema allows one by one but that do not fit together.
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than preStopSleepSeconds (%d) and drain (%s) together, or pods are killed while they drain: set it to at least %d"
       (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSleepSeconds) .Values.drain (add1 (div $stopMs 1000))) -}}
 {{- end -}}
+{{- include "web-app.validateLabels" . -}}
+{{- $repository := (.Values.image).repository | default "" -}}
+{{- if regexMatch ":[^/]*$" $repository -}}
+{{- fail (printf "image.repository=%s has a tag: give the tag as image.tag" $repository) -}}
+{{- end -}}
+{{- $interval := (.Values.serviceMonitor).interval | default "" -}}
+{{- if and $interval (.Values.prometheusRule).enabled (not (regexMatch "^([0-9]{1,5}ms|([0-9]{1,2}|1[01][0-9]|120)s|[12]m)$" $interval)) -}}
+{{- fail (printf "serviceMonitor.interval=%s is too long: the alerts look at five minutes, and need two values in them; set at most 2m" $interval) -}}
+{{- end -}}
+{{- if and (eq (toString (.Values.updateStrategy).type) "OnDelete") (kindIs "map" .Values.updateStrategy.rollingUpdate) -}}
+{{- fail "updateStrategy.rollingUpdate goes with updateStrategy.type=RollingUpdate only: set updateStrategy.rollingUpdate=null, or the other type" -}}
+{{- end -}}
 {{- if and (.Values.httpRoute).enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs a Gateway to attach to: set httpRoute.parentRefs[0].name" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A label that the chart sets itself must not be given another value: selectors would not match any more.
+*/}}
+{{- define "web-app.validateLabels" -}}
+{{- $own := include "web-app.labels" (dict "Values" (omit .Values "commonLabels") "Chart" .Chart "Release" .Release) | fromYaml -}}
+{{- range $name, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels
+      "serviceMonitor.labels" (.Values.serviceMonitor).labels "prometheusRule.labels" (.Values.prometheusRule).labels
+      "grafanaDashboard.labels" (.Values.grafanaDashboard).labels -}}
+{{- range $label, $_ := $labels -}}
+{{- if hasKey $own $label -}}
+{{- fail (printf "%s has the label %s, which the chart sets itself: choose another label" $name $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
