@@ -244,10 +244,11 @@ start_json() {
 # json_log: `LEVEL MESSAGE` for each line of the log, all of which must be objects with a time since start_json.
 json_log() { "$TOOLS/json_log.py" "$log" "$since"; }
 
-# says LEVEL MESSAGE: the log as JSON has that line.
-says() { json_log | grep -qxF -- "$1 $2"; }
-
-wait_says() { try --max 200 --delay 0.05 -- says "$@" || fail "no line $* in the log: $(cat "$log")"; }
+# wait_says LEVEL MESSAGE: waits until the log as JSON has that line. MESSAGE needs no escape.
+wait_says() {
+  try --max 200 --delay 0.05 -- grep -qF -- "\"message\":\"$2\"" "$log"
+  json_log | grep -qxF -- "$1 $2" || fail "no line $* in the log: $(cat "$log")"
+}
 
 # json_life: a start that repairs the file, which is locked, then replaced, and an end.
 json_life() {
