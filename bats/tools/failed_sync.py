@@ -50,7 +50,7 @@ def visit_until_its_end(server, connections, path):
     host, port = server.address.split(":")
     request = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n"
     options = argparse.Namespace(pipeline=1, reconnect=False, until_close=True,
-                                 visits_per_connection=5)
+                                 visits_per_connection=5, apart=0)
     with open(path, "wb") as out, selectors.DefaultSelector() as selector:
         tally = visitor.Tally(out.fileno(), None)
         visitors = [visitor.Visitor(selector, tally, (socket.AF_INET, (host, int(port))), request, options)

@@ -426,9 +426,7 @@ def uncut_loop(kill):
                "the broken line is shown")
         if not kill:
             limit_file(program, resource.RLIM_INFINITY)
-            for _ in range(n + 1):
-                program.visit()
-            demand(program.statuses[-1] == 200, "it does not recover: %s", program.statuses)
+            demand(program.visit_until_taken(), "it does not recover: %s", program.statuses)
             numbers = [number for number, _ in program.acknowledged]
             demand(numbers == list(range(4, 4 + len(numbers))), "the numbers have a gap: %s", numbers)
         hits = program.hits()
