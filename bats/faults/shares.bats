@@ -223,30 +223,6 @@ waits_for_server() {
   assert_output --partial "readyz is not: not ready: Operation timed out"
 }
 
-# responds_slowly TIMES: each time that it asks for the space of the volume takes 1.2 seconds, so that the volume is never
-# idle. It asks so many times; nobody visits.
-responds_slowly() {
-  local calls=$BATS_TEST_TMPDIR/calls
-  requires command:strace
-  IN_FRONT="strace -D -f -qq -o $calls -e trace=fstatfs -e inject=fstatfs:delay_exit=1200000" start_web_app
-  try --max 1200 --delay 0.05 -- has_asked "$calls" "$1" || return
-  ! log_has 'does not respond' || fail "$(cat "$log")"
-}
-
-has_asked() { [ "$(grep -c '^[0-9]* fstatfs(' "$1")" -ge "$2" ]; }
-
-@test "a volume that is slow, from the start and without a visitor, is not said to be lost" { responds_slowly 12; }
-
-@test "control: a program that waits since the machine's start, or for a volume that is never idle, is found out" {
-  # If it asks before the first look at the volume.
-  mutant volume-lost-since-boot
-  is_found_out 'does not respond; not ready, waiting' responds_slowly 2
-  mutant volume-lost-unless-idle
-  run responds_slowly 12
-  assert_failure
-  assert_output --partial 'does not respond; not ready, waiting'
-}
-
 # ends_without_server [OPTION...]: SIGTERM ends it while the server is stopped and a visitor waits.
 ends_without_server() {
   share
