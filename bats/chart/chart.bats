@@ -668,7 +668,7 @@ TABLE
   done
 }
 
-@test "helm test reaches both ports, whoever else may" {
+@test "helm test may connect to both ports where httpFrom and adminFrom name other clients" {
   local tests
   render --set networkPolicy.httpFrom[0].podSelector.matchLabels.a=b,networkPolicy.adminFrom[0].podSelector.matchLabels.a=c
   tests=$(rendered Pod/chart-web-app-test '.metadata.labels | {"app.kubernetes.io/name", "app.kubernetes.io/instance"} | tojson')

@@ -87,6 +87,15 @@ app.kubernetes.io/name: {{ printf "%s-test" (include "web-app.name" . | trunc 58
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/*
+The helm test's pods, as a peer of a NetworkPolicy: they connect to both ports, also where few other clients may.
+*/}}
+{{- define "web-app.testPeer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "web-app.testLabels" . | nindent 6 }}
+{{- end -}}
+
 {{- define "web-app.commonLabels" -}}
 {{ include "web-app.chartLabel" . }}
 {{ include "web-app.podLabels" . }}
