@@ -117,10 +117,10 @@ debian_apt() {
   flock "$dir.lock" apt-get -q "${options[@]}" "$@"
 }
 
-# find_debian_mirror: prints the Debian mirror that this machine's apt uses, or nothing.
+# find_debian_mirror: prints the Debian mirror that this machine's apt uses, or nothing. This apt-get(8) only prints addresses,
+# and reads no list of packages, which would take a second. Other repositories for Debian have no component "main".
 find_debian_mirror() {
-  # shellcheck disable=SC2016 # apt expands it
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -E '/debian/?$' | sort -u | head -n 1 || true
+  apt-get update --print-uris | sed -nE "s|^'(.*/debian/)dists/[^/]+/main/.*|\1|p" | sort -u | head -n 1 || true
 }
 
 # debian_mirror: the same, or dies.

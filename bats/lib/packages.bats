@@ -35,7 +35,7 @@ stub() {
 ubuntu() {
   stub apt-get <<END
 case \$1 in
-  indextargets) echo http://archive.example/ubuntu/ ;;
+  update) echo "'http://archive.example/ubuntu/dists/noble/main/binary-amd64/Packages.xz' packages 0" ;;
   -q) [ \$2 != download ] || for deb in $*; do : >"\$deb"; done ;;
 esac
 END
@@ -106,7 +106,13 @@ assert_one_line() {
 }
 
 @test "on Debian the pinned packages are fetched, and no others" {
-  stub apt-get <<<'[ "$1" != indextargets ] || echo http://mirror.example/debian/'
+  # Docker's repository for Debian is not a mirror of it.
+  stub apt-get <<'END'
+[ "$*" != "update --print-uris" ] || printf "'https://%s.xz' packages 0\n" \
+  docker.example/linux/debian/dists/bookworm/stable/binary-amd64/Packages mirror.example/debian/dists/bookworm/main/binary-amd64/Packages
+END
+  decide 'find_debian_mirror'
+  assert_output https://mirror.example/debian/
   decide 'debian_suite() { :; }; debian_apt() { echo "debian_apt $*" >>"$CALLS"; }; fetch_bats'
   assert_called '^debian_apt trixie download bats bats-support bats-assert bats-file$'
   # Nothing was downloaded, so the pins do not match.
