@@ -88,19 +88,28 @@ build_with() {
   mv "$directory/web-app.new" "$directory/web-app"
 }
 
-# compile_sanitized DIRECTORY SOURCE...: compiles the objects with the sanitizers in $flags, by $compiler or gcc.
+# compile_sanitized DIRECTORY SOURCE...: compiles the objects with the sanitizers in $flags, by $compiler or gcc. An object
+# is compiled again if its source, a header or a flag has changed.
 compile_sanitized() {
-  local directory=$1 source job jobs=0
+  local directory=$1 shared hash source objects known job number=0 jobs=0
   shift
   mkdir -p "$directory"
-  for source in "$@"; do
-    sanitized_object "$directory" "$source" &
+  mapfile -t objects < <(objects_of "$directory" "$@")
+  shared=$(cat "${APP_HEADERS[@]}" "$ROOT"/app/test/*.h "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" \
+    "$ROOT/app/build.sh" "$ROOT/app/test/build.sh" | sha256sum)
+  while read -r hash source; do
+    local object=${objects[number]} key="$shared $hash"
+    number=$((number + 1))
+    known=
+    [ ! -e "$object.key" ] || read -r known <"$object.key"
+    [ "$known" != "$key" ] || continue
+    sanitized_object "$source" "$object" "$key" &
     jobs=$((jobs + 1))
     [ "$jobs" -lt "$(nproc)" ] || {
       wait -n
       jobs=$((jobs - 1))
     }
-  done
+  done < <(sha256sum "$@")
   # Wait for each job by its id: `wait` alone does not report a failure.
   for job in $(jobs -p); do wait "$job"; done
 }
@@ -115,13 +124,8 @@ objects_of() {
   done
 }
 
-# sanitized_object DIRECTORY SOURCE: compiles SOURCE if it, a header or a flag has changed.
+# sanitized_object SOURCE OBJECT KEY: compiles SOURCE; KEY says what the object was made of.
 sanitized_object() {
-  local object key
-  object=$(objects_of "$1" "$2")
-  key=$(cat "$2" "${APP_HEADERS[@]}" "$ROOT"/app/test/*.h "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" "$ROOT"/app/build.sh \
-    "$ROOT"/app/test/build.sh | sha256sum)
-  [ "$(cat "$object.key" 2>/dev/null)" != "$key" ] || return 0
-  "${compiler:-gcc}" "${COMPILE[@]}" "${flags[@]}" -O1 -g -pthread -c -o "$object" "$2"
-  echo "$key" >"$object.key"
+  "${compiler:-gcc}" "${COMPILE[@]}" "${flags[@]}" -O1 -g -pthread -c -o "$2" "$1"
+  echo "$3" >"$2.key"
 }
