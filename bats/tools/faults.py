@@ -59,6 +59,7 @@ class Program(ledger.Server):
         self.acknowledged = []  # (number, timestamp)
         self.statuses = []
         self.code = None
+        self.visitor_patience_seconds = PATIENCE_SECONDS
         self.traced = bool(injections)
         strace = []
         if injections:
@@ -112,7 +113,7 @@ class Program(ledger.Server):
         return self.get(self.admin, "/readyz")[0] == 200
 
     def connect(self):
-        return http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
+        return http.client.HTTPConnection(self.address, timeout=self.visitor_patience_seconds)
 
     def connection_of_its_own(self):
         host, port = self.address.rsplit(":", 1)
@@ -555,6 +556,9 @@ def start_loop(state, call, error, only=DIRECTORY, n_max=N_MAX, replace=False, a
             os.chmod(os.path.join(directory, "data", "visits.txt"), 0o664)
         program = Program(options, directory, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
+        if call == "write" and not only:
+            # A loop that cannot be woken, because its write(2) to an eventfd failed, leaves its visitor without a response.
+            program.visitor_patience_seconds = 5
         late = False
         if program.serving:
             program.visit()
@@ -700,7 +704,7 @@ def main(description=__doc__):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True)
-    parser.add_argument("--jobs", type=int, default=6)
+    parser.add_argument("--jobs", type=int, default=12)
     parser.add_argument("--only", default="", help="only loops whose name contains this")
     parser.add_argument("suites", nargs="+", choices=SUITES)
     options = parser.parse_args()

@@ -102,14 +102,17 @@ class Spread:
             raise Broken("under %d of %d loads only was more than one worker busy" % (self.several, self.loads))
 
 
+# The log begins after a hole: a limit on the size of visits.txt must refuse a line of the log, and not shorten it.
+LOG_START = 1 << 20
+
+
 class Server:
     """web-app in the background, on free ports of the loopback. FRONT goes before the command."""
 
     def __init__(self, program, data, log, options=(), front=(), host="127.0.0.1"):
         self.log_path = log
         with open(log, "wb") as sink:
-            # After a hole: a limit on the size of visits.txt must refuse a line of the log, and not shorten it.
-            sink.seek(1 << 20)
+            sink.seek(LOG_START)
             self.process = subprocess.Popen(
                 [*front, program, "serve", "--listen", host + ":0", "--admin-listen", host + ":0",
                  "--data-dir", data, *options],
@@ -126,8 +129,9 @@ class Server:
             return None
 
     def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read().lstrip("\0")
+        with open(self.log_path, "rb") as file:
+            file.seek(LOG_START)
+            return file.read().decode(errors="replace")
 
     def busy_workers(self):
         """How many workers have waited at least 6 times; an idle thread has waited twice. One of the threads that have
