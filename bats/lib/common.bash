@@ -1,18 +1,19 @@
 # The test language that all of the tests share.
 # shellcheck shell=bash
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 BUILD=$ROOT/build
 PATH=$BUILD/tools/bin:$PATH
 # The programs under test are on this machine, so no proxy may be used.
 no_proxy=127.0.0.1,::1,localhost NO_PROXY=$no_proxy
 export ROOT BUILD PATH no_proxy NO_PROXY
 
-export BATS_LIB_PATH=$BUILD/tools/bats/usr/lib/bats
 bats_require_minimum_version 1.5.0
-bats_load_library bats-support
-bats_load_library bats-assert
-bats_load_library bats-file
+# Not by bats_load_library: every test loads them, and their load.bash start 20 processes.
+for library in "$BUILD"/tools/bats/usr/lib/bats/bats-{support,assert,file}/src/*.bash; do
+  # shellcheck source=/dev/null
+  source "$library"
+done
 
 # shellcheck source=bats/lib/try.bash
 source "$ROOT/bats/lib/try.bash"
@@ -139,10 +140,11 @@ started() {
 # start_of ID: prints the time when that process started, or nothing if it has ended. The kernel gives its id to another one
 # some time after its end.
 start_of() {
-  local stat
+  local stat fields
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
   # Field 22 of proc_pid_stat(5); the second one ends with the last parenthesis.
-  awk '{ print $20 }' <<<"${stat##*) }"
+  read -r -a fields <<<"${stat##*) }"
+  echo "${fields[19]}"
 }
 
 # in_background OUTPUT COMMAND...: runs it beside the test, which sets $background to its id.
