@@ -89,6 +89,7 @@ sippers_stay() {
   local since=$SECONDS
   while [ $((SECONDS - since)) -lt 35 ]; do
     connections_are -ge 5 || fail "$(metric web_app_connections) are left after $((SECONDS - since)) s" || return
+    command sleep 0.5 # between two looks
   done
   connections_are -eq 5
 }
