@@ -22,7 +22,8 @@ readonly E2E_TOGETHER=(prove registry reinstall volume metrics helm3 policy netw
 readonly E2E_LONG=(scale) E2E_CORE=(install parallel persistence networkpolicy)
 
 # The slowest files of the other suites; they start first.
-readonly LONGEST=(portable syscalls sanitizers clock slow-clients slow prove check)
+readonly LONGEST=(portable syscalls shares sanitizers slow logging release slow-clients clock fuzz group-commit power-loss
+  workers prove chart check inode-numbers)
 
 # The files of app that run on the emulated program for arm64 too. Not check, slow, listings, logging and workers, which measure
 # time; data-directory, whose other users may not read this checkout; sandbox, since the emulator has neither seccomp nor

@@ -45,11 +45,11 @@ restart_all() {
   kubectl rollout status statefulset/chart-web-app --timeout 180s >/dev/null
 }
 
-# Together with the 3 of the upgrade above these are 21 restarts of a pod, or 102 with LONG=1.
-@test "eighteen more restarts of pods in a row, or 99 with LONG=1, lose no visit" {
+# Together with the 3 of the upgrade above these are 15 restarts of a pod, or 102 with LONG=1.
+@test "twelve more restarts of pods in a row, or 99 with LONG=1, lose no visit" {
   requires_nodes
   local rounds round since=$SECONDS
-  rounds=$(rounds 6 33)
+  rounds=$(rounds 4 33)
   start_visitors
   # The first round changes preStopSleepSeconds: it must be as long as a slow cluster needs to take a pod out of its
   # Services.

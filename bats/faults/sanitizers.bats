@@ -129,10 +129,11 @@ drive_alone() {
   return "$result"
 }
 
-# suite_passes PROGRAM: the tests of options, visits, HTTP, signals, check and event loops pass with PROGRAM, and no
-# sanitizer reports anything. Without their controls, whose names begin with "control": those run programs of their own.
+# suite_passes PROGRAM [FILE...]: the tests of visits, HTTP, signals, check, event loops and these files of app pass with
+# PROGRAM, and no sanitizer reports anything. Without their controls, whose names begin with "control": those run programs of
+# their own.
 suite_passes() {
-  local files=("$ROOT"/bats/app/{options,visits,http,signals,check,workers}.bats) result=0 reports=$BATS_TEST_TMPDIR/report
+  local files=("$ROOT"/bats/app/{visits,http,signals,check,workers}.bats "${@:2}") result=0 reports=$BATS_TEST_TMPDIR/report
   [ "${LONG:-}" != 1 ] || files+=("$ROOT"/bats/app/{slow,data-directory}.bats)
   # Without the environment of the outer bats.
   env -i PATH="$PATH" HOME="${HOME:-/}" LANG="${LANG:-C.UTF-8}" CI="${CI:-}" WEB_APP="$1" \
@@ -176,9 +177,10 @@ suite_passes() {
 }
 
 @test "the suite passes under ASan and UBSan" {
-  suite_passes "$BUILD/sanitized/web-app"
+  suite_passes "$BUILD/sanitized/web-app" "$ROOT/bats/app/options.bats"
 }
 
+# Options are read before there is a second thread.
 @test "the suite passes under TSan" {
   local program=$BUILD/thread-sanitized/web-app
   if [ -n "$(thread_sanitizer)" ]; then
