@@ -253,6 +253,28 @@ END
   done
 }
 
+# kubectl_of VERSION: makes the kubectl for a cluster of that version.
+kubectl_of() {
+  docker_stub <<<"case \"\$*\" in exec*) echo $1 ;; cp*) echo copied; : >\"\${@: -1}\" ;; esac"
+  decide 'cluster_nodes() { echo web-app-control-plane; }; go_build() { echo "built $2"; }; step() { shift; "$@"; }
+    need_go() { :; }; kubectl_for_cluster'
+}
+
+@test "without one on PATH, kubectl is built if there is Go and its pins are of the cluster's version, else it is a node's" {
+  kubectl_of "v1.$MINOR.9"
+  assert_output copied
+  stub go <<<'echo go version go9.99'
+  rm "$BATS_TEST_TMPDIR/build/tools/bin/kubectl"
+  kubectl_of "v1.$MINOR.9"
+  assert_output 'built k8s.io/kubernetes/cmd/kubectl'
+  kubectl_of "v1.$((MINOR - 1)).9"
+  assert_output copied
+  stub kubectl <<<"echo '{\"clientVersion\": {\"gitVersion\": \"v1.$MINOR.0\"}}'"
+  kubectl_of "v1.$((MINOR - 1)).9"
+  assert_output ''
+  assert_equal "$(readlink "$BATS_TEST_TMPDIR/build/tools/bin/kubectl")" "$STUBS/kubectl"
+}
+
 @test "versions are compared as numbers, not as text" {
   decide 'in_range 3.9 3.14 4.99 && echo in || echo out; in_range 3.14 3.9 3.20 && echo in || echo out'
   assert_output "$(printf '%s\n' out in)"
