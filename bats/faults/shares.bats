@@ -223,6 +223,27 @@ waits_for_server() {
   assert_output --partial "readyz is not: not ready: Operation timed out"
 }
 
+# responds_slowly TIMES: each time that the program asks for the space of the volume takes 1.2 seconds, so that the volume is
+# never idle. It asks so many times; nobody visits.
+responds_slowly() {
+  share
+  echo 1200 >"$orders/late"
+  DATA=$volume/data start_web_app
+  try --max 1200 --delay 0.05 -- has_asked "$1" || return
+  ! log_has 'does not respond' || fail "$(cat "$log")"
+}
+
+has_asked() { [ "$(stat -c %s "$orders/asked")" -ge "$1" ]; }
+
+@test "a volume that is slow, from the start and without a visitor, is not said to be lost" { responds_slowly 12; }
+
+@test "control: a program that waits for a slow volume to be idle is found out" {
+  mutant volume-lost-unless-idle
+  run responds_slowly 12
+  assert_failure
+  assert_output --partial 'does not respond; not ready, waiting'
+}
+
 # ends_without_server [OPTION...]: SIGTERM ends it while the server is stopped and a visitor waits.
 ends_without_server() {
   share

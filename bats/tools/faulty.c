@@ -6,7 +6,9 @@
  * file named after a call, such as `fsync`, that call fails with the errno that is its content; if
  * `old` follows, only on descriptors that were opened before that file was written.
  * When the file ORDERS/dead becomes longer, all descriptors that are open by then are dead: their
- * calls fail with ESTALE, as after an NFS server has lost a file. */
+ * calls fail with ESTALE, as after an NFS server has lost a file.
+ * statfs(2) takes as many milliseconds as ORDERS/late says, and then makes ORDERS/asked a byte
+ * longer. */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 31
 
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,17 +50,26 @@ static bool is_before(const struct timespec *one, const struct timespec *other)
            (one->tv_sec == other->tv_sec && one->tv_nsec < other->tv_nsec);
 }
 
-/* Returns the negative errno that was ordered for CALL, or 0. INFO may be NULL. */
-static int ordered(const char *call, const struct fuse_file_info *info)
+/* Sets TEXT to the beginning of the file NAME of ORDERS, to "" if there is none. Returns the file's
+ * status, all zeros if there is none. */
+static struct stat read_order(const char *name, char text[static 16])
 {
-    char text[16] = "";
-    struct stat order = {0};
-    const struct handle *handle = info && info->fh ? handle_of(info) : NULL;
-    int fd = openat(orders, call, O_RDONLY);
-    if (fd >= 0 && (read(fd, text, sizeof text - 1) < 0 || fstat(fd, &order) != 0))
+    struct stat status = {0};
+    int fd = openat(orders, name, O_RDONLY);
+    memset(text, 0, 16);
+    if (fd >= 0 && (read(fd, text, 15) < 0 || fstat(fd, &status) != 0))
         abort();
     if (fd >= 0)
         (void)close(fd);
+    return status;
+}
+
+/* Returns the negative errno that was ordered for CALL, or 0. INFO may be NULL. */
+static int ordered(const char *call, const struct fuse_file_info *info)
+{
+    char text[16];
+    struct stat order = read_order(call, text);
+    const struct handle *handle = info && info->fh ? handle_of(info) : NULL;
     bool spared = strstr(text, "old") && handle && !is_before(&handle->opened, &order.st_mtim);
     if (atoi(text) > 0 && !spared)
         return -atoi(text);
@@ -194,6 +206,20 @@ static int change_mode(const char *path, mode_t mode, struct fuse_file_info *inf
     return RESULT(fchmodat(below, relative(path), mode, 0));
 }
 
+static int space(const char *path, struct statvfs *status)
+{
+    (void)path;
+    char text[16];
+    (void)read_order("late", text);
+    struct timespec late = {.tv_sec = atoi(text) / 1000, .tv_nsec = atoi(text) % 1000 * 1000000L};
+    (void)nanosleep(&late, NULL);
+    int asked = openat(orders, "asked", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (asked < 0 || write(asked, "x", 1) != 1)
+        abort();
+    (void)close(asked);
+    return RESULT(fstatvfs(below, status));
+}
+
 static int list(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset,
                 struct fuse_file_info *info, enum fuse_readdir_flags flags)
 {
@@ -228,6 +254,7 @@ int main(int argc, char **argv)
         .rename = rename_file,
         .chmod = change_mode,
         .readdir = list,
+        .statfs = space,
     };
     if (argc != 4) {
         (void)fputs("usage: faulty BELOW ORDERS MOUNT-POINT\n", stderr);
