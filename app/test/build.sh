@@ -89,27 +89,31 @@ build_with() {
 }
 
 # compile_sanitized DIRECTORY SOURCE...: compiles the objects with the sanitizers in $flags, by $compiler or gcc. An object
-# is compiled again if its source, a header or a flag has changed.
+# is compiled again if its source, a header, a flag or the compiler has changed. Copies of the project share its objects.
 compile_sanitized() {
-  local directory=$1 shared hash source objects known job number=0 jobs=0
+  local directory=$1 options="${COMPILE[*]} ${flags[*]}" shared hashes hash source objects object known job number=0 jobs=0
   shift
   mkdir -p "$directory"
   mapfile -t objects < <(objects_of "$directory" "$@")
-  shared=$(cat "${APP_HEADERS[@]}" "$ROOT"/app/test/*.h "$ROOT"/app/http/civetweb_hooks/* "$CIVETWEB/.verified" \
-    "$ROOT/app/build.sh" "$ROOT/app/test/build.sh" | sha256sum)
+  shared=$({
+    printf '%s\n' "${options//"$ROOT"/}"
+    "${compiler:-gcc}" --version
+    cat "${APP_HEADERS[@]}" "$ROOT"/app/test/*.h "$ROOT"/app/test/fuzz/*.h "$ROOT"/app/http/civetweb_hooks/* \
+      "$CIVETWEB/.verified" "$ROOT/app/test/build.sh"
+  } | sha256sum)
+  hashes=$(sha256sum "$@")
   while read -r hash source; do
-    local object=${objects[number]} key="$shared $hash"
+    object=${objects[number]} known=
     number=$((number + 1))
-    known=
-    [ ! -e "$object.key" ] || read -r known <"$object.key"
-    [ "$known" != "$key" ] || continue
-    sanitized_object "$source" "$object" "$key" &
+    [ ! -e "$object" ] || [ ! -e "$object.key" ] || read -r known <"$object.key" || true
+    [ "$known" != "$shared $hash" ] || continue
+    sanitized_object "$source" "$object" "$shared $hash" &
     jobs=$((jobs + 1))
     [ "$jobs" -lt "$(nproc)" ] || {
       wait -n
       jobs=$((jobs - 1))
     }
-  done < <(sha256sum "$@")
+  done <<<"$hashes"
   # Wait for each job by its id: `wait` alone does not report a failure.
   for job in $(jobs -p); do wait "$job"; done
 }
@@ -126,6 +130,7 @@ objects_of() {
 
 # sanitized_object SOURCE OBJECT KEY: compiles SOURCE; KEY says what the object was made of.
 sanitized_object() {
+  rm -f "$2.key"
   "${compiler:-gcc}" "${COMPILE[@]}" "${flags[@]}" -O1 -g -pthread -c -o "$2" "$1"
   echo "$3" >"$2.key"
 }

@@ -45,12 +45,12 @@ is_found_out_once() {
 # are copied first, so that only changed sources are compiled.
 make_mutant() {
   local function=build_${2//-/_} key
-  key=$(find "$ROOT/app" "$ROOT/bats/lib/mutants.bash" "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum) ||
+  key=$(find "$ROOT/app" "$ROOT/build.sh" "$ROOT/bats/lib/mutants.bash" "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum) ||
     return
   [ "$(cat "$3/key" 2>/dev/null)" != "$key" ] || return 0
   plant "$1" "$3" && build_as "$function" || return
   mkdir "$3/build" && ln -s "$BUILD/civetweb" "$3/build/civetweb" || return
-  cp -r "$BUILD/${2/#fuzz/fuzz-objects}" "$3/build" && build_as "$function" "$3" || return
+  flock "$BUILD/build_as.lock" cp -r "$BUILD/${2/#fuzz/fuzz-objects}" "$3/build" && build_as "$function" "$3" || return
   printf '%s' "$key" >"$3/key"
 }
 
