@@ -274,7 +274,7 @@ suite_cluster() {
   export E2E_KUBECONFIG=$CLUSTER_KUBECONFIG
   for file in "$@"; do
     # Outside bats, so that the progress of the node image is visible.
-    [ "${file%%:*}" = decisions ] || cluster_main up
+    [ "${file%%:*}" = decisions ] || up_for_tests
     run_files cluster "$file" || status=1
   done
   return "$status"
@@ -291,7 +291,7 @@ suite_e2e() {
   }
   need e2e
   cmd_image
-  cluster_main up
+  up_for_tests
   step "load the image into the cluster" load_images
   # A test that hangs is ended and reported like any other failure.
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$([ "$long" ] && echo 1800 || echo 400)}
@@ -306,6 +306,12 @@ suite_e2e() {
   [ "${LONG:-}" != 1 ] || run_bats e2e-long 1 "" "${E2E_LONG[@]}" || status=1
   [ "${LONG:-}" != 1 ] || [ -n "${E2E_CONTEXT:-}" ] || older_kubernetes || status=1
   return "$status"
+}
+
+# up_for_tests: makes the cluster.
+up_for_tests() {
+  cluster_main up
+  quick_kubectl
 }
 
 # registry_tools: builds the programs that make a release, and the registry to which the tests push it.

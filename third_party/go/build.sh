@@ -74,26 +74,29 @@ go_build() {
   mv "$output.new" "$output"
 }
 
-# go_tool NAME...: builds build/tools/bin/NAME from third_party/go/NAME, if that directory or Go's version has changed.
+# go_tool NAME...: builds build/tools/bin/NAME from third_party/go/NAME.
 go_tool() {
-  local name hash stamp
+  local name
   for name in "$@"; do
     [ -f "$GO_MODULES/$name/go.sum" ] || die "third_party/go/$name is not a pinned Go module"
-    need_go "$name"
-    hash=$(go_hash "$name")
-    stamp=$BUILD/tools/stamp/$name
-    if [ -x "$BUILD/tools/bin/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ]; then
-      continue
-    fi
-    mkdir -p "$BUILD/tools/stamp"
-    (
-      # Two runs at once must not build the same tool twice.
-      flock 9
-      [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || [ ! -x "$BUILD/tools/bin/$name" ] || exit 0
-      step "build $name $(go_version_of "$name")" go_build "$name" "$(go_main "$name")" "$BUILD/tools/bin/$name"
-      echo "$hash" >"$stamp"
-    ) 9>"$stamp.lock"
+    go_program "$name" "$name" "$(go_main "$name")"
   done
+}
+
+# go_program NAME MODULE PACKAGE: builds build/tools/bin/NAME, if the module's directory or Go's version has changed.
+go_program() {
+  local output=$BUILD/tools/bin/$1 stamp=$BUILD/tools/stamp/$1 hash
+  need_go "$2"
+  hash=$(go_hash "$2")
+  [ ! -x "$output" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || return 0
+  mkdir -p "$BUILD/tools/stamp"
+  (
+    # Two runs at once must not build the same tool twice.
+    flock 9
+    [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || [ ! -x "$output" ] || exit 0
+    step "build $1 $(go_version_of "$2")" go_build "$2" "$3" "$output"
+    echo "$hash" >"$stamp"
+  ) 9>"$stamp.lock"
 }
 
 # go_version_of MODULE: prints the version that go.mod pins for the program that the module builds.
