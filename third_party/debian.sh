@@ -118,9 +118,11 @@ debian_apt() {
 }
 
 # find_debian_mirror: prints the Debian mirror that this machine's apt uses, or nothing. This apt-get(8) only prints addresses,
-# and reads no list of packages, which would take a second. Other repositories for Debian have no component "main".
+# and reads no list of packages, which would take a second. Other repositories end in /debian/ too: few have the component
+# main, and hardly one has updates.
 find_debian_mirror() {
-  apt-get update --print-uris | sed -nE "s|^'(.*/debian/)dists/[^/]+/main/.*|\1|p" | sort -u | head -n 1 || true
+  apt-get update --print-uris | sed -nE "s|^'(.*/debian/)dists/([^/]+)/main/.*|\1 \2|p" | sort -u |
+    awk '!mirror { mirror = $1 } $2 ~ /-updates$/ { mirror = $1; exit } END { if (mirror) print mirror }' || true
 }
 
 # debian_mirror: the same, or dies.

@@ -106,10 +106,11 @@ assert_one_line() {
 }
 
 @test "on Debian the pinned packages are fetched, and no others" {
-  # Docker's repository for Debian is not a mirror of it.
+  # Repositories for Debian are no mirrors of it.
   stub apt-get <<'END'
-[ "$*" != "update --print-uris" ] || printf "'https://%s.xz' packages 0\n" \
-  docker.example/linux/debian/dists/bookworm/stable/binary-amd64/Packages mirror.example/debian/dists/bookworm/main/binary-amd64/Packages
+[ "$*" != "update --print-uris" ] || printf "'https://%s/binary-amd64/Packages.xz' packages 0\n" \
+  docker.example/linux/debian/dists/bookworm/stable jelly.example/debian/dists/bookworm/main \
+  mirror.example/debian/dists/bookworm/main mirror.example/debian/dists/bookworm-updates/main
 END
   decide 'find_debian_mirror'
   assert_output https://mirror.example/debian/
