@@ -556,7 +556,7 @@ def start_loop(state, call, error, only=DIRECTORY, n_max=N_MAX, replace=False, a
             os.chmod(os.path.join(directory, "data", "visits.txt"), 0o664)
         program = Program(options, directory, ["%s:error=%s:when=%d" % (call, error, n)], only, arguments)
         programs.append(program)
-        if call == "write" and not only:
+        if call == "write" and not only and error not in RETRIED:
             # A loop that cannot be woken, because its write(2) to an eventfd failed, leaves its visitor without a response.
             program.visitor_patience_seconds = 5
         late = False
