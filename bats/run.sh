@@ -186,7 +186,9 @@ run_bats() {
   [ "$jobs" = 1 ] || side_by_side=(--jobs "$jobs" --no-parallelize-within-files)
   [ ! -t 1 ] || formatter=pretty
   report=$(mktemp -d)
-  mkdir -p "$RESULTS"
+  mkdir -p "$RESULTS" "$BUILD/tools/bin"
+  # The distribution's Python, which `need` has installed. That of a version manager starts shells of its own each time.
+  [ ! -x /usr/bin/python3 ] || ln -sfn /usr/bin/python3 "$BUILD/tools/bin/python3"
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
     --report-formatter tap --output "$report" ${filter:+--filter "$filter"} ${without:+--filter-tags "!$without"} \
     "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?
