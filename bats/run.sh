@@ -40,6 +40,9 @@ test_main() {
   declare -A chosen=()
   [ $# -gt 0 ] || set -- "${SUITES[@]}"
   fetch_bats
+  # The distribution's Python, which `need` installs. That of a version manager starts shells of its own each time.
+  mkdir -p "$BUILD/tools/bin"
+  ln -sfn /usr/bin/python3 "$BUILD/tools/bin/python3"
   for selection in "$@"; do
     check_selection "$selection"
     # The chosen files of a suite, one a line; an empty line means the whole suite.
@@ -186,9 +189,7 @@ run_bats() {
   [ "$jobs" = 1 ] || side_by_side=(--jobs "$jobs" --no-parallelize-within-files)
   [ ! -t 1 ] || formatter=pretty
   report=$(mktemp -d)
-  mkdir -p "$RESULTS" "$BUILD/tools/bin"
-  # The distribution's Python, which `need` has installed. That of a version manager starts shells of its own each time.
-  [ ! -x /usr/bin/python3 ] || ln -sfn /usr/bin/python3 "$BUILD/tools/bin/python3"
+  mkdir -p "$RESULTS"
   BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900} bats --formatter "$formatter" --timing "${side_by_side[@]}" \
     --report-formatter tap --output "$report" ${filter:+--filter "$filter"} ${without:+--filter-tags "!$without"} \
     "${files[@]/#/$ROOT/bats/${name%%-*}/}" </dev/null || status=$?

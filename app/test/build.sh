@@ -103,9 +103,9 @@ compile_sanitized() {
   } | sha256sum)
   hashes=$(sha256sum "$@")
   while read -r hash source; do
-    object=${objects[number]} known=
+    object=${objects[number]}
     number=$((number + 1))
-    [ ! -e "$object" ] || [ ! -e "$object.key" ] || read -r known <"$object.key" || true
+    { read -r known <"$object.key"; } 2>/dev/null || known=
     [ "$known" != "$shared $hash" ] || continue
     sanitized_object "$source" "$object" "$shared $hash" &
     jobs=$((jobs + 1))

@@ -40,6 +40,8 @@ suits() {
   in_range "$(tool_version "$1" "$2")" "$low" "$high"
 }
 
+build_kubectl() { go_program kubectl "$KUBERNETES_MODULE" k8s.io/kubernetes/cmd/kubectl; }
+
 # cluster_tool kind|helm|kubectl: makes build/tools/bin/NAME, a link to the user's own if it suits, else a pinned one.
 cluster_tool() {
   local name=$1 target=$BUILD/tools/bin/$1 found
@@ -57,9 +59,12 @@ cluster_tool() {
   if [ "$name" != kubectl ]; then
     go_tool "$name"
   elif ! { [ -x "$target" ] && suits kubectl "$target"; }; then
-    go_program kubectl "$KUBERNETES_MODULE" k8s.io/kubernetes/cmd/kubectl
+    build_kubectl
   fi
 }
+
+# control_plane: prints the name of the node with the API server.
+control_plane() { cluster_nodes | grep -- '-control-plane$' | head -n 1; }
 
 # kubectl_for_cluster: makes the kubectl for the running cluster. Our nodes contain one of their exact version.
 kubectl_for_cluster() {
@@ -70,7 +75,7 @@ kubectl_for_cluster() {
     cluster_tool kubectl
     return
   fi
-  node=$(cluster_nodes | grep -- '-control-plane$' | head -n 1)
+  node=$(control_plane)
   version=$(docker exec "$node" cat /kind/version)
   TOOL_RANGE[kubectl]=$(kubectl_range "$version")
   if [ -z "$(on_path kubectl)" ] || ! suits kubectl "$(on_path kubectl)"; then
@@ -91,6 +96,6 @@ kubectl_for_cluster() {
 quick_kubectl() {
   local node
   [ -z "${E2E_CONTEXT:-}" ] && [ ! -L "$BUILD/tools/bin/kubectl" ] || return 0
-  node=$(cluster_nodes | grep -- '-control-plane$' | head -n 1)
-  ! docker exec "$node" test -L /usr/bin/kubectl || go_program kubectl "$KUBERNETES_MODULE" k8s.io/kubernetes/cmd/kubectl
+  node=$(control_plane)
+  ! docker exec "$node" test -L /usr/bin/kubectl || build_kubectl
 }

@@ -50,26 +50,17 @@ static bool is_before(const struct timespec *one, const struct timespec *other)
            (one->tv_sec == other->tv_sec && one->tv_nsec < other->tv_nsec);
 }
 
-/* Sets TEXT to the beginning of the file NAME of ORDERS, to "" if there is none. Returns the file's
- * status, all zeros if there is none. */
-static struct stat read_order(const char *name, char text[static 16])
+/* Returns the negative number that ORDERS has for CALL, an errno, or 0. INFO may be NULL. */
+static int ordered(const char *call, const struct fuse_file_info *info)
 {
-    struct stat status = {0};
-    int fd = openat(orders, name, O_RDONLY);
-    memset(text, 0, 16);
-    if (fd >= 0 && (read(fd, text, 15) < 0 || fstat(fd, &status) != 0))
+    char text[16] = "";
+    struct stat order = {0};
+    const struct handle *handle = info && info->fh ? handle_of(info) : NULL;
+    int fd = openat(orders, call, O_RDONLY);
+    if (fd >= 0 && (read(fd, text, sizeof text - 1) < 0 || fstat(fd, &order) != 0))
         abort();
     if (fd >= 0)
         (void)close(fd);
-    return status;
-}
-
-/* Returns the negative errno that was ordered for CALL, or 0. INFO may be NULL. */
-static int ordered(const char *call, const struct fuse_file_info *info)
-{
-    char text[16];
-    struct stat order = read_order(call, text);
-    const struct handle *handle = info && info->fh ? handle_of(info) : NULL;
     bool spared = strstr(text, "old") && handle && !is_before(&handle->opened, &order.st_mtim);
     if (atoi(text) > 0 && !spared)
         return -atoi(text);
@@ -209,9 +200,9 @@ static int change_mode(const char *path, mode_t mode, struct fuse_file_info *inf
 static int space(const char *path, struct statvfs *status)
 {
     (void)path;
-    char text[16];
-    (void)read_order("late", text);
-    struct timespec late = {.tv_sec = atoi(text) / 1000, .tv_nsec = atoi(text) % 1000 * 1000000L};
+    OBEY("statfs", NULL);
+    int late_ms = -ordered("late", NULL);
+    struct timespec late = {.tv_sec = late_ms / 1000, .tv_nsec = late_ms % 1000 * 1000000L};
     (void)nanosleep(&late, NULL);
     int asked = openat(orders, "asked", O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (asked < 0 || write(asked, "x", 1) != 1)
